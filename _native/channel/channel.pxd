@@ -1,0 +1,57 @@
+# The waist: operations go in, completions come out.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+
+from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.operation.operation cimport Operation
+
+cdef extern from "Python.h":
+    ctypedef struct PyObject
+
+cdef struct Completion:
+    uint64_t token
+    int result
+    uint32_t flags
+
+
+cdef class Channel:
+    # In flight: slot -> operation (one owned reference) and generation; free slots are chained.
+    cdef PyObject **operations
+    cdef uint32_t *generations
+    cdef uint32_t *next_free
+    cdef uint32_t capacity
+    cdef uint32_t free_head
+    cdef readonly uint32_t inflight     # with the kernel now: a terminal completion will come
+    # Reaped and not yet dispatched, FIFO.
+    cdef Completion *completions
+    cdef uint32_t completion_capacity
+    cdef uint32_t completion_head
+    cdef uint32_t completion_tail
+    cdef uint32_t *parked               # slots taken back while nobody runs the channel
+    cdef uint32_t parked_count
+    cdef list starved
+    cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
+    cdef readonly bint is_closed
+    cdef readonly bint is_forked
+    cdef readonly uint64_t completed    # completions reaped
+
+    cdef int submit(self, Operation operation) except -1
+    cdef int cancel(self, Operation operation) except -1
+    cdef int starve(self, Operation operation) except -1
+    cdef int retire(self, Operation operation) except -1
+    cdef int start(self) except -1
+    cdef int pause(self) except -1
+    cdef int wait(self, int64_t timeout_ns) except -1
+    cdef bint is_pending(self) noexcept
+    cdef int dispatch(self) except -1
+    cdef BufferRing receive_buffers(self)
+    cdef int check_usable(self) except -1
+
+    cdef uint64_t acquire(self, Operation operation) except 0
+    cdef void release(self, uint32_t slot) noexcept
+    cdef int record(self, uint64_t token, int result, uint32_t flags) except -1
+    cdef int grow(self) except -1
+    cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1
+    cdef int post_cancelled(self, Operation operation) except -1
+    cdef int feed(self) except -1
+    cdef int discard_all(self) except -1

@@ -1,0 +1,275 @@
+"""The waist of zcloop: what a channel promises, and the in-flight table that all channels share.
+
+Operations go in by `submit`; each gets a token (slot and generation) and ends with exactly one
+terminal completion. `wait` brings completions in, `dispatch` hands them to the operations'
+owners; user code runs in `dispatch` only, never while the ring is being read.
+
+    state        submit      cancel       completion     last completion   pause       start
+    IDLE         INFLIGHT    -            -              -                 -           -
+    INFLIGHT     error       CANCELLING   INFLIGHT       IDLE              PARKED      -
+    CANCELLING   error       -            CANCELLING     IDLE              -           -
+    PARKED       error       IDLE (*)     -              -                 -           INFLIGHT
+    STARVED      error       IDLE (*)     -              -                 -           INFLIGHT
+    (*) after a completion of -ECANCELED, posted by the channel itself
+
+`pause` takes every request back from the kernel, so that between two runs nothing is in flight:
+the loop may go on in another thread (a ring belongs to one thread), a fork inherits no request,
+and close has nothing to wait for. What completed meanwhile stays queued in order.
+
+An exception raised by an owner leaves `dispatch` at once; what was not dispatched stays queued.
+"""
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+from libc.stdlib cimport free, realloc
+
+from zcloop._native.kernel.errors cimport ECANCELED
+from zcloop._native.kernel.uring cimport CQE_F_BUFFER, CQE_F_MORE, CQE_BUFFER_SHIFT
+from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
+
+# 2^24 requests in flight, 16 bytes each: far above any fd limit.
+cdef uint32_t CAPACITY_MAX = 1 << 24
+cdef uint32_t NONE = <uint32_t> -1
+# Set in the token of an operation that is completed inside the reap.
+cdef uint64_t EAGER = 1 << 31
+cdef uint64_t SLOT_MASK = EAGER - 1
+
+
+class InvariantError(RuntimeError):
+    """zcloop found its own books wrong. Nothing was lost, but please report it."""
+
+
+cdef void *_resized(void *block, size_t size) except NULL:
+    cdef void *got = realloc(block, size)
+    if got == NULL:
+        raise MemoryError("channel")
+    return got
+
+
+cdef class Channel:
+    def __cinit__(self, *args, **kwargs):
+        self.free_head = NONE
+        self.starved = []
+        self.grow()
+        self.completion_capacity = 256
+        self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
+
+    def __dealloc__(self):
+        free(self.operations)
+        free(self.generations)
+        free(self.next_free)
+        free(self.completions)
+        free(self.parked)
+
+    # ---- what a channel promises -------------------------------------------------------------
+
+    cdef int submit(self, Operation operation) except -1:
+        """Hand an IDLE operation in. The kernel sees it at the next `wait`, if not before."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int cancel(self, Operation operation) except -1:
+        """Ask for the end; the terminal completion still comes. No error if it is over already."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int wait(self, int64_t timeout_ns) except -1:
+        """Submit, and bring in what completed; sleep for at most `timeout_ns` (-1: no limit)."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int start(self) except -1:
+        """Bind to the calling thread and submit again what `pause` took back."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int pause(self) except -1:
+        """Take back everything in flight."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef bint is_pending(self) noexcept:
+        """Whether there is something to submit, bring in or dispatch without sleeping."""
+        return self.completion_head != self.completion_tail
+
+    cdef BufferRing receive_buffers(self):
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    # ---- shared ------------------------------------------------------------------------------
+
+    cdef int check_usable(self) except -1:
+        if self.is_forked:
+            raise RuntimeError(
+                "this event loop belongs to the parent process: after fork() a child must make "
+                "its own (zcloop.new_event_loop()) and may only close() this one")
+        if self.is_closed:
+            raise RuntimeError("Event loop is closed")
+        return 0
+
+    cdef int starve(self, Operation operation) except -1:
+        """Submit an IDLE receive again once slots have come back: after this dispatch."""
+        operation.state = STARVED
+        self.starved.append(operation)
+        return 0
+
+    cdef int retire(self, Operation operation) except -1:
+        """The operation ended without a completion, as it asked for on success."""
+        if operation.state != IDLE:
+            operation.state = IDLE
+            self.inflight -= 1
+            self.release(operation.slot)
+        return 0
+
+    cdef uint64_t acquire(self, Operation operation) except 0:
+        """A slot for an IDLE operation; returns its token."""
+        if operation.state != IDLE:
+            raise InvariantError("operation submitted twice")
+        if self.free_head == NONE:
+            self.grow()
+        cdef uint32_t slot = self.free_head
+        self.free_head = self.next_free[slot]
+        Py_INCREF(operation)
+        self.operations[slot] = <PyObject *> operation
+        operation.slot = slot
+        operation.state = INFLIGHT
+        self.inflight += 1
+        return (<uint64_t> self.generations[slot] << 32) | slot | (EAGER if operation.is_eager
+                                                                   else 0)
+
+    cdef void release(self, uint32_t slot) noexcept:
+        cdef PyObject *operation = self.operations[slot]
+        self.operations[slot] = NULL
+        self.generations[slot] += 1
+        if self.generations[slot] == 0:
+            self.generations[slot] = 1
+        self.next_free[slot] = self.free_head
+        self.free_head = slot
+        Py_DECREF(<object> operation)
+
+    cdef int grow(self) except -1:
+        cdef uint32_t capacity = self.capacity * 2 if self.capacity else 64
+        cdef uint32_t slot
+        if capacity > CAPACITY_MAX:
+            raise OSError("more than 16 million requests in flight on one channel")
+        self.operations = <PyObject **> _resized(self.operations, capacity * sizeof(PyObject *))
+        self.generations = <uint32_t *> _resized(self.generations, capacity * sizeof(uint32_t))
+        self.next_free = <uint32_t *> _resized(self.next_free, capacity * sizeof(uint32_t))
+        self.parked = <uint32_t *> _resized(self.parked, capacity * sizeof(uint32_t))
+        slot = capacity
+        while slot > self.capacity:
+            slot -= 1
+            self.operations[slot] = NULL
+            self.generations[slot] = 1
+            self.next_free[slot] = self.free_head
+            self.free_head = slot
+        self.capacity = capacity
+        return 0
+
+    cdef int record(self, uint64_t token, int result, uint32_t flags) except -1:
+        """One completion out of the kernel: queue it for `dispatch`, or complete it now if eager."""
+        cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
+        cdef PyObject *found
+        cdef Operation operation
+        if slot >= self.capacity or self.generations[slot] != <uint32_t> (token >> 32):
+            raise InvariantError(f"completion for token {token:#x}, which is not in flight")
+        found = self.operations[slot]
+        if not flags & CQE_F_MORE:
+            self.inflight -= 1
+        if flags & CQE_F_BUFFER:
+            self.buffers.take(flags >> CQE_BUFFER_SHIFT)
+        if token & EAGER:
+            operation = <Operation> found
+            operation.state = IDLE
+            self.release(slot)
+            if operation.owner is not None:
+                operation.owner.completed(operation, result, flags)
+            return 0
+        return self.queue(token, result, flags)
+
+    cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1:
+        cdef Completion *completion
+        if self.completion_tail == self.completion_capacity:
+            self.completion_capacity *= 2
+            self.completions = <Completion *> _resized(
+                self.completions, self.completion_capacity * sizeof(Completion))
+        completion = &self.completions[self.completion_tail]
+        completion.token = token
+        completion.result = result
+        completion.flags = flags
+        self.completion_tail += 1
+        return 0
+
+    cdef int post_cancelled(self, Operation operation) except -1:
+        """End an operation that the kernel does not hold, as if it had cancelled it."""
+        operation.state = CANCELLING
+        return self.queue((<uint64_t> self.generations[operation.slot] << 32) | operation.slot,
+                          -ECANCELED, 0)
+
+    cdef int dispatch(self) except -1:
+        """Hand every queued completion to its operation's owner, in order. Returns how many."""
+        cdef Completion completion
+        cdef Operation operation
+        cdef uint32_t slot
+        cdef int count = 0
+        while self.completion_head != self.completion_tail:
+            completion = self.completions[self.completion_head]
+            self.completion_head += 1
+            if self.completion_head == self.completion_tail:
+                self.completion_head = self.completion_tail = 0
+            count += 1
+            slot = <uint32_t> (completion.token & SLOT_MASK)
+            operation = <Operation> self.operations[slot]
+            if not completion.flags & CQE_F_MORE:
+                operation.state = IDLE
+                self.release(slot)
+            if operation.owner is None:
+                operation.discard(completion.result, completion.flags)
+                if completion.flags & CQE_F_BUFFER:
+                    self.buffers.give(completion.flags >> CQE_BUFFER_SHIFT)
+            else:
+                operation.owner.completed(operation, completion.result, completion.flags)
+        if self.starved:
+            self.feed()
+        return count
+
+    cdef int feed(self) except -1:
+        """Submit again the receives that found no free slot."""
+        cdef Operation operation
+        starved, self.starved = self.starved, []
+        for item in starved:
+            operation = <Operation> item
+            if operation.state == STARVED:
+                operation.state = IDLE
+                if operation.owner is not None:
+                    self.submit(operation)
+        return 0
+
+    cdef int discard_all(self) except -1:
+        """At close, with nothing in flight: what completed goes back to where it came from."""
+        cdef Operation operation
+        cdef uint32_t slot
+        while self.completion_head != self.completion_tail:
+            completion = self.completions[self.completion_head]
+            self.completion_head += 1
+            slot = <uint32_t> (completion.token & SLOT_MASK)
+            operation = <Operation> self.operations[slot]
+            operation.discard(completion.result, completion.flags)
+            if completion.flags & CQE_F_BUFFER:
+                self.buffers.give(completion.flags >> CQE_BUFFER_SHIFT)
+            if not completion.flags & CQE_F_MORE:
+                operation.state = IDLE
+                self.release(slot)
+        self.completion_head = self.completion_tail = 0
+        self.parked_count = 0
+        self.starved = []
+        for slot in range(self.capacity):
+            if self.operations[slot] != NULL:
+                operation = <Operation> self.operations[slot]
+                operation.state = IDLE
+                self.release(slot)
+        return 0
+
+    @property
+    def held(self):
+        """Operations in the table: in flight, parked, or completed and not yet dispatched."""
+        cdef uint32_t slot
+        cdef int count = 0
+        for slot in range(self.capacity):
+            if self.operations[slot] != NULL:
+                count += 1
+        return count

@@ -1,0 +1,17 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from zcloop._native.channel.channel cimport Channel
+from zcloop._native.operation.operation cimport Operation
+from zcloop._native.ring.ring cimport Ring
+
+
+cdef class UringChannel(Channel):
+    cdef readonly Ring ring
+    cdef unsigned entries
+    cdef unsigned completion_entries
+    cdef bint is_pausing            # cancelled requests are parked, not completed
+
+    cdef int make_room(self) except -1
+    cdef int reap(self) except -1
+    cdef int take_back(self) except -1
+    cdef bint park(self, uint64_t token) noexcept

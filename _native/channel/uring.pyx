@@ -1,0 +1,254 @@
+"""The channel over one io_uring."""
+
+from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR
+from posix.unistd cimport close
+
+from zcloop._native.channel.channel cimport Completion
+from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
+from zcloop._native.kernel.uring cimport (
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, CQE_F_MORE, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
+    io_uring_cqe, io_uring_sqe, kernel_timespec,
+)
+from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
+from zcloop._native.ring.ring cimport load_relaxed, store_release
+
+from libc.stdint cimport int64_t, uint64_t
+
+from zcloop._native.channel.channel import InvariantError
+
+# The pool for small receives: 128 slots of 16 KiB are 2 MiB of address space, of which only what
+# messages fill is touched, so that it stays in L2 (FACTS: a big pool is cold memory). An enter
+# runs at most 20 completions' work, so 128 slots are never all out with prompt consumers.
+cdef unsigned POOL_SLOTS = 128
+cdef size_t POOL_SLOT_SIZE = 16384
+cdef unsigned POOL_GROUP = 1
+
+cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
+cdef uint64_t SLOT_MASK = (1 << 31) - 1
+
+
+cdef class UringChannel(Channel):
+    """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
+
+    def __cinit__(self, unsigned entries=256, unsigned completion_entries=2048):
+        self.entries = entries
+        self.completion_entries = completion_entries
+        self.ring = Ring(entries, completion_entries)
+
+    def __dealloc__(self):
+        # Only reached with requests in flight when a loop was never closed: their memory is
+        # ours, so the kernel must be done with it before it goes.
+        if self.inflight and not self.is_closed and not self.is_forked:
+            try:
+                self.take_back()
+            except Exception:
+                pass
+
+    # ---- in ----------------------------------------------------------------------------------
+
+    cdef int make_room(self) except -1:
+        """The submission queue is full: let the kernel take what is there."""
+        cdef int got = self.ring.enter(0, NULL)
+        if got < 0 and got != -EINTR and got != -EBUSY and got != -EAGAIN:
+            raise_os_error(-got, "io_uring_enter")
+        if got == -EBUSY:
+            self.reap()
+        return 0
+
+    cdef int submit(self, Operation operation) except -1:
+        cdef io_uring_sqe *sqe
+        cdef uint64_t token
+        self.check_usable()
+        sqe = self.ring.take_sqe()
+        while sqe == NULL:
+            self.make_room()
+            sqe = self.ring.take_sqe()
+        try:
+            token = self.acquire(operation)
+        except BaseException:
+            sqe.user_data = IGNORED     # a NOP, already taken
+            raise
+        operation.prepare(sqe)
+        sqe.user_data = token
+        return 0
+
+    cdef int cancel(self, Operation operation) except -1:
+        cdef io_uring_sqe *sqe
+        if operation.state == INFLIGHT:
+            self.check_usable()
+            sqe = self.ring.take_sqe()
+            while sqe == NULL:
+                self.make_room()
+                sqe = self.ring.take_sqe()
+            sqe.opcode = OP_ASYNC_CANCEL
+            sqe.flags = SQE_CQE_SKIP_SUCCESS
+            sqe.fd = -1
+            sqe.addr = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
+            sqe.user_data = IGNORED
+            operation.state = CANCELLING
+        elif operation.state == PARKED:
+            self.post_cancelled(operation)
+        elif operation.state == STARVED:
+            operation.state = IDLE
+            self.acquire(operation)
+            self.inflight -= 1
+            self.post_cancelled(operation)
+        return 0
+
+    # ---- out ---------------------------------------------------------------------------------
+
+    cdef bint is_pending(self) noexcept:
+        return (self.completion_head != self.completion_tail or self.ring.unsubmitted() != 0
+                or self.ring.visible() != 0 or self.ring.wants_enter())
+
+    cdef int reap(self) except -1:
+        """Read every visible completion; the ring is free again before anyone is told."""
+        cdef unsigned head = load_relaxed(self.ring.uring.cq.khead)
+        cdef unsigned count = self.ring.visible()
+        cdef unsigned mask = self.ring.uring.cq.ring_mask
+        cdef io_uring_cqe *cqe
+        cdef unsigned index
+        for index in range(count):
+            cqe = &self.ring.uring.cq.cqes[(head + index) & mask]
+            if cqe.user_data == IGNORED:
+                continue
+            if self.is_pausing and cqe.res == -ECANCELED and self.park(cqe.user_data):
+                continue
+            self.record(cqe.user_data, cqe.res, cqe.flags)
+        if count:
+            store_release(self.ring.uring.cq.khead, head + count)
+            self.completed += count
+        return 0
+
+    cdef bint park(self, uint64_t token) noexcept:
+        """During a pause: keep the slot of a request that nobody but us has cancelled."""
+        cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
+        cdef Operation operation
+        if self.generations[slot] != <uint32_t> (token >> 32):
+            return False
+        operation = <Operation> self.operations[slot]
+        if operation.state != INFLIGHT:
+            return False
+        operation.state = PARKED
+        self.inflight -= 1
+        self.parked[self.parked_count] = slot
+        self.parked_count += 1
+        return True
+
+    cdef int wait(self, int64_t timeout_ns) except -1:
+        cdef kernel_timespec timeout
+        cdef Ring ring = self.ring
+        cdef int got
+        if timeout_ns == 0 or self.completion_head != self.completion_tail or ring.visible():
+            if ring.unsubmitted() == 0 and not ring.wants_enter():
+                return self.reap()
+            got = ring.enter(0, NULL)
+        elif timeout_ns < 0:
+            with nogil:
+                got = ring.enter(1, NULL)
+        else:
+            timeout.tv_sec = timeout_ns // 1000000000
+            timeout.tv_nsec = timeout_ns % 1000000000
+            with nogil:
+                got = ring.enter(1, &timeout)
+        if got < 0 and got != -ETIME and got != -EINTR and got != -EBUSY and got != -EAGAIN:
+            raise_os_error(-got, "io_uring_enter")
+        return self.reap()
+
+    # ---- whose thread ------------------------------------------------------------------------
+
+    cdef int start(self) except -1:
+        cdef uint32_t index, count, slot
+        cdef Operation operation
+        cdef io_uring_sqe *sqe
+        self.check_usable()
+        if self.ring.attach() == -EEXIST:
+            # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
+            ring = Ring(self.entries, self.completion_entries)
+            if self.buffers is not None:
+                self.buffers.unregister()
+                self.buffers.register_with(ring)
+            self.ring.close()
+            self.ring = ring
+            self.ring.attach()
+        count, self.parked_count = self.parked_count, 0
+        for index in range(count):
+            slot = self.parked[index]
+            if self.operations[slot] == NULL:
+                continue
+            operation = <Operation> self.operations[slot]
+            if operation.state != PARKED:
+                continue
+            sqe = self.ring.take_sqe()
+            while sqe == NULL:
+                self.make_room()
+                sqe = self.ring.take_sqe()
+            operation.prepare(sqe)
+            operation.state = INFLIGHT
+            sqe.user_data = (<uint64_t> self.generations[slot] << 32) | slot
+            self.inflight += 1
+        return 0
+
+    cdef int pause(self) except -1:
+        self.take_back()
+        self.ring.detach()
+        return 0
+
+    cdef int take_back(self) except -1:
+        cdef io_uring_sqe *sqe
+        cdef int got
+        if self.ring.unsubmitted():
+            self.make_room()
+            self.reap()
+        self.is_pausing = True
+        try:
+            while self.inflight:
+                sqe = self.ring.take_sqe()
+                if sqe != NULL:
+                    sqe.opcode = OP_ASYNC_CANCEL
+                    sqe.fd = -1
+                    sqe.cancel_flags = ASYNC_CANCEL_ALL | ASYNC_CANCEL_ANY
+                    sqe.user_data = IGNORED
+                # The cancel's own completion ends the wait; each enter runs a bounded share of
+                # the work, so go on until the books say that nothing is left.
+                got = self.ring.enter(1, NULL)
+                if got < 0 and got != -EINTR and got != -EBUSY and got != -EAGAIN:
+                    raise_os_error(-got, "io_uring_enter while taking requests back")
+                self.reap()
+        finally:
+            self.is_pausing = False
+        return 0
+
+    cdef BufferRing receive_buffers(self):
+        if self.buffers is None:
+            self.check_usable()
+            buffers = BufferRing(POOL_GROUP, POOL_SLOTS, POOL_SLOT_SIZE)
+            buffers.register_with(self.ring)
+            self.buffers = buffers
+        return self.buffers
+
+    def close(self):
+        """End every request, then the ring. Idempotent; in a forked child it only lets go."""
+        if self.is_closed:
+            return
+        if not self.is_forked:
+            attached = self.ring.attach()
+            if attached != -EEXIST:
+                self.take_back()
+                self.ring.detach()
+            elif self.inflight:
+                raise InvariantError("requests in flight in another thread's ring")
+        self.is_closed = True
+        self.discard_all()
+        self.ring.close()
+        self.buffers = None
+
+    def abandon(self):
+        """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
+        if not self.is_closed and not self.is_forked:
+            self.is_forked = True
+            close(self.ring.uring.ring_fd)
+            self.ring.abandon()
+            if self.buffers is not None:
+                self.buffers.abandon()

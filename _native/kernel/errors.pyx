@@ -1,0 +1,14 @@
+"""errno to exception: the one place where a kernel's number becomes a Python error."""
+
+import os
+
+
+cdef object os_error(int errno, str what):
+    """The OSError (of the subclass Python has for it) of a positive errno."""
+    if what is None:
+        return OSError(errno, os.strerror(errno))
+    return OSError(errno, f"{os.strerror(errno)}: {what}")
+
+
+cdef int raise_os_error(int errno, str what) except -1:
+    raise os_error(errno, what)

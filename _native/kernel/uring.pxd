@@ -1,0 +1,143 @@
+# What <linux/io_uring.h> says, and what is newer than Debian 12's header (6.1), each with its kernel.
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from * nogil:
+    """
+    #include <linux/io_uring.h>
+    #include <linux/time_types.h>
+    enum {
+        ZC_SETUP_NO_SQARRAY = 1u << 16,     /* since 6.6 */
+        ZC_OP_READ_MULTISHOT = 49,          /* since 6.7 */
+        ZC_OP_WAITID = 50,                  /* since 6.7 */
+    };
+    """
+    enum:
+        SETUP_NO_SQARRAY "ZC_SETUP_NO_SQARRAY"
+        OP_READ_MULTISHOT "ZC_OP_READ_MULTISHOT"
+        OP_WAITID "ZC_OP_WAITID"
+
+    enum:
+        OP_NOP "IORING_OP_NOP"
+        OP_READ "IORING_OP_READ"
+        OP_WRITE "IORING_OP_WRITE"
+        OP_POLL_ADD "IORING_OP_POLL_ADD"
+        OP_ASYNC_CANCEL "IORING_OP_ASYNC_CANCEL"
+        OP_ACCEPT "IORING_OP_ACCEPT"
+        OP_RECV "IORING_OP_RECV"
+        OP_SEND "IORING_OP_SEND"
+        OP_RECVMSG "IORING_OP_RECVMSG"
+        OP_SENDMSG "IORING_OP_SENDMSG"
+        OP_LAST "IORING_OP_LAST"
+
+    enum:
+        SETUP_CQSIZE "IORING_SETUP_CQSIZE"
+        SETUP_CLAMP "IORING_SETUP_CLAMP"
+        SETUP_SUBMIT_ALL "IORING_SETUP_SUBMIT_ALL"              # since 5.18
+        SETUP_COOP_TASKRUN "IORING_SETUP_COOP_TASKRUN"          # since 5.19
+        SETUP_TASKRUN_FLAG "IORING_SETUP_TASKRUN_FLAG"          # since 5.19
+        SETUP_SINGLE_ISSUER "IORING_SETUP_SINGLE_ISSUER"        # since 6.0
+        SETUP_DEFER_TASKRUN "IORING_SETUP_DEFER_TASKRUN"        # since 6.1
+
+    enum:
+        SQE_BUFFER_SELECT "IOSQE_BUFFER_SELECT"
+        SQE_CQE_SKIP_SUCCESS "IOSQE_CQE_SKIP_SUCCESS"           # since 5.17
+        RECV_MULTISHOT "IORING_RECV_MULTISHOT"                  # since 6.0
+        ACCEPT_MULTISHOT "IORING_ACCEPT_MULTISHOT"              # since 5.19
+        ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
+        ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19
+
+    enum:
+        CQE_F_BUFFER "IORING_CQE_F_BUFFER"
+        CQE_F_MORE "IORING_CQE_F_MORE"
+        CQE_BUFFER_SHIFT "IORING_CQE_BUFFER_SHIFT"
+
+    enum:
+        SQ_CQ_OVERFLOW "IORING_SQ_CQ_OVERFLOW"
+        SQ_TASKRUN "IORING_SQ_TASKRUN"
+        ENTER_GETEVENTS "IORING_ENTER_GETEVENTS"
+        ENTER_EXT_ARG "IORING_ENTER_EXT_ARG"
+        ENTER_REGISTERED_RING "IORING_ENTER_REGISTERED_RING"    # since 5.18
+        FEAT_EXT_ARG "IORING_FEAT_EXT_ARG"
+        FEAT_NODROP "IORING_FEAT_NODROP"
+        FEAT_CQE_SKIP "IORING_FEAT_CQE_SKIP"
+
+    enum:
+        REGISTER_PROBE "IORING_REGISTER_PROBE"
+        REGISTER_RING_FDS "IORING_REGISTER_RING_FDS"
+        UNREGISTER_RING_FDS "IORING_UNREGISTER_RING_FDS"
+        REGISTER_PBUF_RING "IORING_REGISTER_PBUF_RING"          # since 5.19
+        UNREGISTER_PBUF_RING "IORING_UNREGISTER_PBUF_RING"
+        IO_URING_OP_SUPPORTED
+
+    # The anonymous unions of the kernel's struct are flat here, as C sees them.
+    struct io_uring_sqe:
+        uint8_t opcode
+        uint8_t flags
+        uint16_t ioprio
+        int32_t fd
+        uint64_t off
+        uint64_t addr2
+        uint64_t addr
+        uint32_t len
+        uint32_t poll32_events
+        uint32_t msg_flags
+        uint32_t accept_flags
+        uint32_t cancel_flags
+        uint64_t user_data
+        uint16_t buf_index
+        uint16_t buf_group
+        int32_t splice_fd_in
+        uint16_t addr_len
+
+    struct io_uring_cqe:
+        uint64_t user_data
+        int32_t res
+        uint32_t flags
+
+    struct io_uring_params:
+        uint32_t sq_entries
+        uint32_t cq_entries
+        uint32_t flags
+        uint32_t features
+
+    struct io_uring_getevents_arg:
+        uint64_t sigmask
+        uint32_t sigmask_sz
+        uint64_t ts
+
+    struct kernel_timespec "__kernel_timespec":
+        long long tv_sec
+        long long tv_nsec
+
+    struct io_uring_buf:
+        uint64_t addr
+        uint32_t len
+        uint16_t bid
+
+    struct io_uring_buf_ring:
+        uint16_t tail
+
+    struct io_uring_buf_reg:
+        uint64_t ring_addr
+        uint32_t ring_entries
+        uint16_t bgid
+
+    struct io_uring_rsrc_update:
+        uint32_t offset
+        uint64_t data
+
+    struct io_uring_recvmsg_out:
+        uint32_t namelen
+        uint32_t controllen
+        uint32_t payloadlen
+        uint32_t flags
+
+    struct io_uring_probe_op:
+        uint8_t op
+        uint16_t flags
+
+    struct io_uring_probe:
+        uint8_t last_op
+        uint8_t ops_len
+        io_uring_probe_op *ops

@@ -1,0 +1,56 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from cpython.object cimport PyObject
+
+from zcloop._native.channel.uring cimport UringChannel
+from zcloop._native.loop.client cimport Client
+from zcloop._native.loop.handle cimport Handle
+from zcloop._native.loop.ready cimport ReadyQueue
+from zcloop._native.loop.timers cimport TimerHeap
+from zcloop._native.operation.operation cimport Owner
+from zcloop._native.operation.read cimport Read
+
+
+cdef class Core(Owner):
+    cdef readonly UringChannel channel
+    cdef ReadyQueue ready
+    cdef TimerHeap timers
+    cdef dict watches               # fd -> Watch
+    cdef list unarmed               # watches to arm before the next submission
+    # asyncio.BaseEventLoop's own names: its cold paths read and write them.
+    cdef public bint _stopping
+    cdef public bint _closed
+    cdef public bint _debug
+    cdef public object _thread_id
+    cdef public double _clock_resolution    # seconds
+    cdef bint is_sleeping           # a wake-up from outside needs the eventfd; under the GIL
+    cdef int event_fd
+    cdef uint64_t event_count       # where the kernel writes what it read from the eventfd
+    cdef Read event_read
+    cdef int signal_fd              # read end of the pipe that signal.set_wakeup_fd writes to
+    cdef char[256] signal_buffer
+    cdef Read signal_read
+    # Clients with output collected in this turn, in order of their first write (owned).
+    cdef PyObject **flushing
+    cdef size_t flushing_count
+    cdef size_t flushing_capacity
+    cdef uint64_t turns
+    cdef uint64_t sleeps
+    cdef object __weakref__
+
+    cdef int want_flush(self, Client client) except -1
+    cdef int flush(self, bint is_last) except -1
+    cdef int flushed(self, size_t count) except -1
+    cdef int turn(self) except -1
+    cdef int run_ready(self) except -1
+    cdef int run_timed(self, Handle handle) except -1
+    cdef int expire_timers(self) except -1
+    cdef int wake(self) except -1
+    cdef int listen_outside(self) except -1
+    cdef Handle call(self, object callback, tuple args, object context)
+    cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
+    cdef int arm_watches(self) except -1
+    cdef int drop_flushing(self) except -1
+    cdef Handle checked_call(self, object callback, tuple args, object context, str name,
+                             bint is_threadsafe)
+    cdef object schedule(self, double when, object callback, tuple args, object context, str name)
+    cdef int add_watch(self, int fd, bint is_reader, Handle handle) except -1

@@ -1,0 +1,481 @@
+"""The native half of zcloop.Loop: the turn, the ready queue, timers, watches and the wake-up.
+
+One turn, as asyncio orders it (poll, timers, ready callbacks) and so that everything a turn
+produced leaves in one submission:
+
+    1. flush      every client with small output prepares one send; watches are armed
+    2. wait       one io_uring_enter: submit all of it, and sleep if nothing is ready
+    3. dispatch   completions to their owners, then timers that are due join the ready queue
+    4. run        what was ready when this step began, first in first out
+
+`_run_once` runs turns until `_stopping`, so the interpreter's own run_forever drives it
+unchanged. Around it the channel is bound to the running thread and taken back from the kernel.
+
+Nothing is armed for wake-ups while the loop is awake: `is_sleeping`, under the GIL, tells another
+thread whether its append to the ready queue needs the eventfd, and only then is it written.
+"""
+
+import os
+import sys
+import warnings
+import weakref
+
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EBADF, errno
+from libc.stdlib cimport free, realloc
+from posix.unistd cimport close, write
+
+from asyncio import base_events, constants, format_helpers
+from asyncio.log import logger
+
+from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.loop.handle cimport make_handle
+from zcloop._native.loop.timers cimport TimerHandle
+from zcloop._native.loop.watch cimport Watch
+from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.read cimport make_read
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    enum:
+        CLOCK_MONOTONIC
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned initial, int flags)
+    enum:
+        EFD_CLOEXEC
+
+cdef extern from * nogil:
+    """
+    #include <sys/stat.h>
+    /* 0: can be polled; else the errno that epoll_ctl would give. */
+    static int zc_pollable(int fd)
+    {
+        struct stat st;
+        if (fstat(fd, &st) < 0)
+            return errno;
+        return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EPERM : 0;
+    }
+    """
+    int zc_pollable(int fd)
+
+# Up to so many clients with output a turn, a send at once is cheaper than an SQE each.
+cdef size_t DIRECT_FLUSH_MAX = 4
+
+# An asyncio timer is due up to one clock tick early; the kernel sleeps no shorter than this.
+cdef double TIMEOUT_MAX_S = 24 * 3600.0
+
+_cores = weakref.WeakSet()
+
+
+def _after_fork_in_child():
+    for core in list(_cores):
+        (<Core> core).abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+cdef double monotonic() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+cdef int to_fd(object fileobj) except -1:
+    """The number behind an fd or an object with fileno(); ValueError as selectors gives it."""
+    if isinstance(fileobj, int):
+        fd = fileobj
+    else:
+        try:
+            fd = int(fileobj.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {fileobj!r}") from None
+    if fd < 0:
+        raise ValueError(f"Invalid file descriptor: {fd}")
+    return fd
+
+
+cdef class Core(Owner):
+    def __cinit__(self, *args, **kwargs):
+        self.event_fd = self.signal_fd = -1
+        self.ready = ReadyQueue()
+        self.timers = TimerHeap()
+        self.watches = {}
+        self.unarmed = []
+        self.channel = UringChannel()
+        self.event_fd = eventfd(0, EFD_CLOEXEC)
+        if self.event_fd < 0:
+            raise_os_error(errno, "eventfd")
+        self.event_read = make_read(self, self.event_fd, <char *> &self.event_count, 8)
+        _cores.add(self)
+
+    def __dealloc__(self):
+        self.drop_flushing()
+        free(self.flushing)
+        if self.event_fd >= 0:
+            close(self.event_fd)
+
+    # ---- the turn ----------------------------------------------------------------------------
+
+    def _run_once(self):
+        """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
+        self.channel.start()
+        try:
+            while True:
+                self.turn()
+                if self._stopping:
+                    break
+        finally:
+            self.is_sleeping = False
+            if not self.channel.is_forked:
+                self.flush(True)
+                self.channel.pause()
+
+    cdef int turn(self) except -1:
+        cdef double delay
+        cdef int64_t timeout_ns = -1
+        cdef size_t batch
+        self.turns += 1
+        if self.channel.is_forked:
+            self.channel.check_usable()
+        if self.unarmed:
+            self.arm_watches()
+        batch = self.flushing_count
+        if batch:
+            self.flush(False)
+            batch = self.flushing_count
+        if self.ready.count() or self._stopping:
+            timeout_ns = 0
+        elif self.timers.count:
+            delay = self.timers.first() - monotonic()
+            if delay <= 0:
+                timeout_ns = 0
+            else:
+                timeout_ns = <int64_t> ((delay if delay < TIMEOUT_MAX_S else TIMEOUT_MAX_S) * 1e9)
+        if timeout_ns != 0:
+            self.listen_outside()
+            self.sleeps += 1
+            self.is_sleeping = True
+            try:
+                self.channel.wait(timeout_ns)
+            finally:
+                self.is_sleeping = False
+        elif self.channel.is_pending():
+            self.channel.wait(0)
+        if batch:
+            self.flushed(batch)
+        PyErr_CheckSignals()
+        self.channel.dispatch()
+        if self.timers.count:
+            self.expire_timers()
+        return self.run_ready()
+
+    cdef int run_ready(self) except -1:
+        cdef size_t remaining = self.ready.count()
+        cdef Handle handle
+        while remaining:
+            remaining -= 1
+            handle = <Handle> self.ready.pop()
+            Py_DECREF(handle)
+            if self._debug:
+                self.run_timed(handle)
+            else:
+                handle.run()
+            if not handle.is_repeated:
+                handle.clear()
+        return 0
+
+    cdef int run_timed(self, Handle handle) except -1:
+        """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
+        if handle._cancelled:
+            return 0
+        # What describes the handle is gone once it has run.
+        cdef double start
+        description = base_events._format_handle(handle)
+        start = monotonic()
+        handle.run()
+        start = monotonic() - start
+        if start >= self.slow_callback_duration:
+            logger.warning("Executing %s took %.3f seconds", description, start)
+        return 0
+
+    cdef int expire_timers(self) except -1:
+        cdef double end = monotonic() + self._clock_resolution
+        while self.timers.count and self.timers.first() < end:
+            self.ready.push(self.timers.pop())
+        return 0
+
+    cdef int arm_watches(self) except -1:
+        watches = self.unarmed[:]
+        self.unarmed.clear()
+        for watch in watches:
+            (<Watch> watch).arm()
+        return 0
+
+    # ---- output collected during a turn ------------------------------------------------------
+
+    cdef int want_flush(self, Client client) except -1:
+        cdef void *grown
+        if client.is_flush_wanted:
+            return 0
+        if self.flushing_count == self.flushing_capacity:
+            grown = realloc(self.flushing,
+                            (self.flushing_capacity * 2 + 64) * sizeof(PyObject *))
+            if grown == NULL:
+                raise MemoryError("flush list")
+            self.flushing = <PyObject **> grown
+            self.flushing_capacity = self.flushing_capacity * 2 + 64
+        client.is_flush_wanted = True
+        Py_INCREF(client)
+        self.flushing[self.flushing_count] = <PyObject *> client
+        self.flushing_count += 1
+        return 0
+
+    cdef int flush(self, bint is_last) except -1:
+        """Let every client in the list out; those that wait for `flushed` stay in it."""
+        cdef size_t count = self.flushing_count
+        cdef size_t index
+        cdef bint is_batched = count > DIRECT_FLUSH_MAX and not is_last
+        for index in range(count):
+            (<Client> self.flushing[index]).flush(is_batched)
+        if not is_batched:
+            self.flushed(count)
+        return 0
+
+    cdef int flushed(self, size_t count) except -1:
+        """The submission has been made: everything that did not come back has been sent."""
+        cdef Client client
+        cdef size_t index
+        for index in range(count):
+            client = <Client> self.flushing[index]
+            client.is_flush_wanted = False
+            client.flushed()
+        # Clients that wrote meanwhile are behind the first `count`.
+        for index in range(count):
+            Py_DECREF(<object> self.flushing[index])
+        self.flushing_count -= count
+        for index in range(self.flushing_count):
+            self.flushing[index] = self.flushing[index + count]
+        return 0
+
+    cdef int drop_flushing(self) except -1:
+        cdef size_t index
+        for index in range(self.flushing_count):
+            (<Client> self.flushing[index]).is_flush_wanted = False
+            Py_DECREF(<object> self.flushing[index])
+        self.flushing_count = 0
+        return 0
+
+    # ---- wake-ups from outside ---------------------------------------------------------------
+
+    cdef int listen_outside(self) except -1:
+        if self.event_read.state == IDLE:
+            self.channel.submit(self.event_read)
+        if self.signal_read is not None and self.signal_read.state == IDLE:
+            self.channel.submit(self.signal_read)
+        return 0
+
+    cdef int wake(self) except -1:
+        cdef uint64_t one = 1
+        if self.is_sleeping and not self.channel.is_forked:
+            self.is_sleeping = False    # the next one need not
+            if write(self.event_fd, &one, 8) < 0 and errno != EBADF:
+                raise_os_error(errno, "waking the loop")
+        return 0
+
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        if operation is self.signal_read and result > 0:
+            self._process_self_data(self.signal_buffer[:result])
+        return 0
+
+    def _listen_signals(self, int fd):
+        """Read signal numbers from this pipe while asleep; -1 stops. The fd stays the caller's."""
+        if self.signal_read is not None:
+            self.signal_read.owner = None
+            self.channel.cancel(self.signal_read)
+            self.signal_read = None
+        self.signal_fd = fd
+        if fd >= 0:
+            self.signal_read = make_read(self, fd, self.signal_buffer, sizeof(self.signal_buffer))
+
+    def _write_to_self(self):
+        """Wake the loop if it sleeps. Thread-safe; no system call while it is awake."""
+        self.wake()
+
+    # ---- scheduling --------------------------------------------------------------------------
+
+    def time(self):
+        """Seconds on CLOCK_MONOTONIC, with the clock's own resolution."""
+        return monotonic()
+
+    cdef Handle call(self, object callback, tuple args, object context):
+        """call_soon for callers below Python: no checks."""
+        cdef Handle handle = make_handle(callback, args, self, context)
+        self.ready.push(handle)
+        return handle
+
+    cdef Handle checked_call(self, object callback, tuple args, object context, str name,
+                             bint is_threadsafe):
+        cdef Handle handle
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = make_handle(callback, args, self, context)
+        if self._debug:
+            if not is_threadsafe:
+                self._check_thread()
+            self._check_callback(callback, name)
+            handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        self.ready.push(handle)
+        return handle
+
+    def call_soon(self, callback, *args, context=None):
+        """Run `callback(*args)` in the next turn. Not thread-safe; RuntimeError when closed."""
+        return self.checked_call(callback, args, context, "call_soon", False)
+
+    def call_soon_threadsafe(self, callback, *args, context=None):
+        """call_soon from any thread or signal handler: wakes a sleeping loop, once."""
+        handle = self.checked_call(callback, args, context, "call_soon_threadsafe", True)
+        if self.channel.is_forked:
+            self.channel.check_usable()
+        self.wake()
+        return handle
+
+    def call_later(self, delay, callback, *args, context=None):
+        """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.schedule(monotonic() + delay, callback, args, context, "call_later")
+
+    def call_at(self, when, callback, *args, context=None):
+        """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        return self.schedule(when, callback, args, context, "call_at")
+
+    cdef object schedule(self, double when, object callback, tuple args, object context, str name):
+        cdef TimerHandle timer
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, name)
+        timer = self.timers.add(when, callback, args, self, context)
+        if self._debug:
+            timer._source_traceback = format_helpers.extract_stack(sys._getframe())
+        return timer
+
+    def _add_callback(self, handle):
+        """Make a Handle ready, the interpreter's own kind included."""
+        if handle._cancelled:
+            return
+        if isinstance(handle, Handle):
+            self.ready.push(<Handle> handle)
+        else:
+            self.ready.push(make_handle(handle._run, (), self, None))
+
+    def _timer_handle_cancelled(self, handle):
+        """Only asyncio's own timer handles count their dead."""
+
+    # ---- readers and writers -----------------------------------------------------------------
+
+    cdef int add_watch(self, int fd, bint is_reader, Handle handle) except -1:
+        cdef Watch watch
+        cdef int refused
+        found = self.watches.get(fd)
+        if found is None:
+            refused = zc_pollable(fd)
+            if refused:
+                raise_os_error(refused, f"watching fd {fd}")
+            watch = Watch.__new__(Watch)
+            watch.channel = self.channel
+            watch.ready = self.ready
+            watch.unarmed = self.unarmed
+            watch.fd = fd
+            self.watches[fd] = watch
+        else:
+            watch = <Watch> found
+        return watch.set_handle(is_reader, handle)
+
+    cdef bint remove_watch(self, object fileobj, bint is_reader) except -1:
+        cdef Watch watch
+        cdef bint had
+        if self._closed:
+            return False
+        found = self.watches.get(to_fd(fileobj))
+        if found is None:
+            return False
+        watch = <Watch> found
+        had = watch.drop_handle(is_reader)
+        if watch.reader is None and watch.writer is None:
+            del self.watches[watch.fd]
+        return had
+
+    def _add_reader(self, fd, callback, *args):
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = make_handle(callback, args, self, None)
+        self.add_watch(to_fd(fd), True, handle)
+        return handle
+
+    def _remove_reader(self, fd):
+        return self.remove_watch(fd, True)
+
+    def _add_writer(self, fd, callback, *args):
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = make_handle(callback, args, self, None)
+        self.add_watch(to_fd(fd), False, handle)
+        return handle
+
+    def _remove_writer(self, fd):
+        return self.remove_watch(fd, False)
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    def _close_core(self):
+        """End every request, then drop what is ready, timed and watched. Idempotent."""
+        self._listen_signals(-1)
+        self.channel.close()
+        self.drop_flushing()
+        self.timers.clear()
+        self.ready.clear()
+        self.unarmed.clear()
+        for watch in self.watches.values():
+            for handle in ((<Watch> watch).reader, (<Watch> watch).writer):
+                if handle is not None:
+                    (<Handle> handle).clear()
+        self.watches = {}
+        if self.event_fd >= 0:
+            close(self.event_fd)
+            self.event_fd = -1
+
+    def abandon(self):
+        """In a forked child: everything in the kernel is the parent's."""
+        self.channel.abandon()
+        self.is_sleeping = False
+        if self.event_fd >= 0:
+            close(self.event_fd)
+            self.event_fd = -1
+
+    def statistics(self):
+        """Counters since the loop was made, as a new dict; reading them makes no system call."""
+        cdef UringChannel channel = self.channel
+        buffers = channel.buffers
+        return {
+            "turns": self.turns,
+            "sleeps": self.sleeps,
+            "enters": channel.ring.enters,
+            "submissions": channel.ring.submissions,
+            "completions": channel.completed,
+            "inflight": channel.inflight,
+            "operations": channel.held,
+            "ready": self.ready.count(),
+            "timers": self.timers.count,
+            "slots": 0 if buffers is None else buffers.count,
+            "slots_lent": 0 if buffers is None else buffers.lent,
+        }

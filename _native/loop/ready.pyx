@@ -1,0 +1,35 @@
+"""The handles that are ready to run, first in first out."""
+
+from cpython.ref cimport Py_DECREF
+from libc.stdlib cimport free, malloc
+
+
+cdef class ReadyQueue:
+    def __cinit__(self):
+        self.grow()
+
+    def __dealloc__(self):
+        while self.head != self.tail:
+            Py_DECREF(<object> self.pop())
+        free(self.handles)
+
+    cdef int grow(self) except -1:
+        cdef size_t capacity = self.capacity * 2 if self.capacity else 64
+        cdef PyObject **handles = <PyObject **> malloc(capacity * sizeof(PyObject *))
+        cdef size_t index
+        if handles == NULL:
+            raise MemoryError("ready queue")
+        for index in range(self.head, self.tail):
+            handles[index & (capacity - 1)] = self.handles[index & (self.capacity - 1)]
+        free(self.handles)
+        self.handles = handles
+        self.capacity = capacity
+        return 0
+
+    cdef int clear(self) except -1:
+        cdef Handle handle
+        while self.head != self.tail:
+            handle = <Handle> self.pop()
+            handle.clear()
+            Py_DECREF(handle)
+        return 0

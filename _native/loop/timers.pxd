@@ -1,0 +1,34 @@
+from libc.stdint cimport uint64_t
+from cpython.object cimport PyObject
+
+from zcloop._native.loop.handle cimport Handle
+
+cdef struct Entry:
+    double when
+    uint64_t sequence
+    PyObject *handle        # owned
+
+
+cdef class TimerHandle(Handle):
+    cdef double deadline
+    cdef Py_ssize_t index   # its place in the heap, -1 outside
+    cdef TimerHeap heap
+
+
+cdef class TimerHeap:
+    cdef Entry *entries
+    cdef Py_ssize_t count
+    cdef Py_ssize_t capacity
+    cdef uint64_t sequence
+
+    cdef TimerHandle add(self, double when, object callback, tuple args, object loop,
+                         object context)
+    cdef int remove(self, TimerHandle handle) except -1
+    cdef TimerHandle pop(self)
+    cdef int clear(self) except -1
+    cdef void sift_up(self, Py_ssize_t index) noexcept
+    cdef void sift_down(self, Py_ssize_t index) noexcept
+    cdef void place(self, Py_ssize_t index, Entry entry) noexcept
+
+    cdef inline double first(self) noexcept:
+        return self.entries[0].when

@@ -1,0 +1,22 @@
+from zcloop._native.channel.channel cimport Channel
+from zcloop._native.loop.handle cimport Handle
+from zcloop._native.loop.ready cimport ReadyQueue
+from zcloop._native.operation.operation cimport Owner
+from zcloop._native.operation.poll cimport Poll
+
+
+cdef class Watch(Owner):
+    cdef Channel channel
+    cdef ReadyQueue ready
+    cdef list unarmed           # the core's list of watches to arm at the end of the turn
+    cdef int fd
+    cdef Handle reader
+    cdef Handle writer
+    cdef Poll read_poll         # in flight, or None
+    cdef Poll write_poll
+    cdef bint is_listed         # in `unarmed`
+
+    cdef int set_handle(self, bint is_reader, Handle handle) except -1
+    cdef bint drop_handle(self, bint is_reader) except -1
+    cdef int arm(self) except -1
+    cdef int want_arm(self) except -1

@@ -1,0 +1,85 @@
+"""One fd that the program watches by add_reader or add_writer.
+
+asyncio promises level triggering. A one-shot poll is armed at the end of a turn, after the
+callbacks of that turn have run, so that it fires again at once while there is something left.
+Nothing is armed for a reader that is added and removed within one turn, and arming is batched
+with everything else that the turn submits: neither add_reader nor remove_reader makes a system
+call to arm. A request in flight keeps the file open; remove_reader cancels it, so the fd must be
+removed before it is closed, as asyncio demands as well.
+"""
+
+from libc.stdint cimport uint32_t
+
+from zcloop._native.operation.operation cimport Operation
+from zcloop._native.operation.poll cimport make_poll
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+        POLLOUT
+        POLLRDHUP "0x2000"
+
+
+cdef class Watch(Owner):
+    cdef int want_arm(self) except -1:
+        if not self.is_listed:
+            self.is_listed = True
+            self.unarmed.append(self)
+        return 0
+
+    cdef int set_handle(self, bint is_reader, Handle handle) except -1:
+        handle.is_repeated = True
+        if is_reader:
+            if self.reader is not None:
+                self.reader.cancel()
+            self.reader = handle
+        else:
+            if self.writer is not None:
+                self.writer.cancel()
+            self.writer = handle
+        return self.want_arm()
+
+    cdef bint drop_handle(self, bint is_reader) except -1:
+        """Whether there was one."""
+        cdef Handle handle = self.reader if is_reader else self.writer
+        cdef Poll poll = self.read_poll if is_reader else self.write_poll
+        if is_reader:
+            self.reader = None
+            self.read_poll = None
+        else:
+            self.writer = None
+            self.write_poll = None
+        if poll is not None:
+            poll.owner = None
+            self.channel.cancel(poll)
+        if handle is None:
+            return False
+        handle.cancel()
+        return True
+
+    cdef int arm(self) except -1:
+        self.is_listed = False
+        if self.reader is not None and self.read_poll is None:
+            self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
+            self.channel.submit(self.read_poll)
+        if self.writer is not None and self.write_poll is None:
+            self.write_poll = make_poll(self, self.fd, POLLOUT)
+            self.channel.submit(self.write_poll)
+        return 0
+
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        cdef Handle handle
+        if operation is self.read_poll:
+            handle = self.reader
+            self.read_poll = None
+        elif operation is self.write_poll:
+            handle = self.writer
+            self.write_poll = None
+        else:
+            return 0
+        operation.owner = None
+        # An fd that was closed without remove_reader is no longer watched, as with epoll.
+        if result >= 0 and handle is not None:
+            self.ready.push(handle)
+            return self.want_arm()
+        return 0

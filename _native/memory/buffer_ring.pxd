@@ -1,0 +1,50 @@
+from libc.stdint cimport uint8_t, uint16_t
+
+from zcloop._native.kernel.uring cimport io_uring_buf, io_uring_buf_ring
+from zcloop._native.memory.region cimport Region
+from zcloop._native.ring.ring cimport Ring, store_release
+
+cdef extern from * nogil:
+    """
+    #define zc_publish_tail(ring, value) \
+        __atomic_store_n(&((struct io_uring_buf_ring *)(ring))->tail, (value), __ATOMIC_RELEASE)
+    """
+    void publish_tail "zc_publish_tail"(io_uring_buf_ring *ring, uint16_t tail)
+
+
+cdef class BufferRing:
+    cdef Region slots               # count * slot_size bytes, lent to the kernel slot by slot
+    cdef Region table               # the io_uring_buf entries that the kernel reads
+    cdef Ring ring
+    cdef uint8_t *is_lent           # per slot: out of the kernel's hands, held by a completion
+    cdef uint16_t tail
+    cdef unsigned mask
+    cdef readonly unsigned count
+    cdef readonly unsigned lent
+    cdef readonly size_t slot_size
+    cdef readonly unsigned group
+
+    cdef int register_with(self, Ring ring) except -1
+    cdef int unregister(self) noexcept
+
+    cdef inline char *slot(self, unsigned index) noexcept nogil:
+        return self.slots.address + index * self.slot_size
+
+    cdef inline void take(self, unsigned index) noexcept nogil:
+        """A completion brought this slot: it is ours until `give`."""
+        self.is_lent[index] = 1
+        self.lent += 1
+
+    cdef inline void give(self, unsigned index) noexcept nogil:
+        """Back to the kernel; the slot's bytes may change from here on."""
+        self.is_lent[index] = 0
+        self.lent -= 1
+        self.provide(index)
+
+    cdef inline void provide(self, unsigned index) noexcept nogil:
+        cdef io_uring_buf *entry = (<io_uring_buf *> self.table.address) + (self.tail & self.mask)
+        entry.addr = <size_t> self.slot(index)
+        entry.len = <unsigned> self.slot_size
+        entry.bid = index
+        self.tail += 1
+        publish_tail(<io_uring_buf_ring *> self.table.address, self.tail)

@@ -1,0 +1,70 @@
+"""The provided buffers of a ring: slots of one region from which the kernel takes the next free one.
+
+Only the ring's own thread touches the tail. A slot is either the kernel's (provided) or lent (a
+completion carries it and `give` has not been called); `count == provided + lent` always. When the
+loop moves to another thread it makes another ring: `register_with` then provides every slot that
+is not lent at that moment, and the lent ones come back one by one as ever.
+"""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.uring cimport (
+    REGISTER_PBUF_RING, UNREGISTER_PBUF_RING, io_uring_buf_reg,
+)
+
+
+cdef class BufferRing:
+    """`count` slots (a power of two, at most 32768) of `slot_size` bytes each, as group `group`."""
+
+    def __cinit__(self, unsigned group, unsigned count, size_t slot_size):
+        if count == 0 or count & (count - 1) or count > 32768:
+            raise ValueError("a buffer ring holds a power of two of slots, at most 32768")
+        self.group = group
+        self.count = count
+        self.mask = count - 1
+        self.slot_size = slot_size
+        self.is_lent = <uint8_t *> calloc(count, 1)
+        if self.is_lent == NULL:
+            raise MemoryError("buffer ring")
+        self.slots = Region(count * slot_size)
+        self.table = Region(count * sizeof(io_uring_buf))
+
+    def __dealloc__(self):
+        free(self.is_lent)
+
+    cdef int register_with(self, Ring ring) except -1:
+        cdef io_uring_buf_reg registration
+        cdef unsigned index
+        memset(&registration, 0, sizeof(registration))
+        registration.ring_addr = <size_t> self.table.address
+        registration.ring_entries = self.count
+        registration.bgid = self.group
+        # The kernel starts at head 0 whatever the table held for the ring before.
+        publish_tail(<io_uring_buf_ring *> self.table.address, 0)
+        cdef int got = ring.register_(REGISTER_PBUF_RING, &registration, 1)
+        if got < 0:
+            raise_os_error(-got, "IORING_REGISTER_PBUF_RING (Linux 5.19)")
+        self.ring = ring
+        self.tail = 0
+        for index in range(self.count):
+            if not self.is_lent[index]:
+                self.provide(index)
+        return 0
+
+    cdef int unregister(self) noexcept:
+        cdef io_uring_buf_reg registration
+        if self.ring is None:
+            return 0
+        memset(&registration, 0, sizeof(registration))
+        registration.bgid = self.group
+        self.ring.register_(UNREGISTER_PBUF_RING, &registration, 1)
+        self.ring = None
+        return 0
+
+    def abandon(self):
+        """In a forked child: forget the memory, which was not inherited."""
+        self.ring = None
+        self.slots.abandon()
+        self.table.abandon()

@@ -1,0 +1,31 @@
+# One request from birth to completion, and who is told of it.
+
+from libc.stdint cimport uint32_t, uint8_t
+
+from zcloop._native.kernel.uring cimport io_uring_sqe
+
+cdef enum State:
+    IDLE            # not with the kernel; may be submitted
+    INFLIGHT        # submitted; a terminal completion will come
+    CANCELLING      # a cancel was asked for; the terminal completion still comes
+    PARKED          # taken back while the loop does not run; submitted again when it does
+    STARVED         # waits for a free slot of the buffer ring; submitted again when there is one
+
+
+cdef class Owner:
+    # Told once per completion, on the loop's thread. `flags & CQE_F_MORE` says that more follow;
+    # without it the operation is IDLE again and may be submitted anew from within.
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1
+
+
+cdef class Operation:
+    cdef Owner owner            # None: nobody wants the result any more; it is discarded
+    cdef int fd
+    cdef uint32_t slot          # its place in the channel's table while not IDLE
+    cdef uint8_t state
+    cdef bint is_eager          # completed inside the reap; its owner runs no user code then
+
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept
+    cdef int attempt(self) noexcept
+    cdef uint32_t readiness(self) noexcept
+    cdef void discard(self, int result, uint32_t flags) noexcept

@@ -1,0 +1,28 @@
+"""What every request has: a token while it is in flight, a ring form, and a readiness form.
+
+`prepare` writes the SQE. `attempt` does the same work as one non-blocking system call and returns
+its result or -errno; on -EAGAIN `readiness` is the poll mask to wait for. A channel over epoll
+needs nothing else, so nothing above the channel knows which one runs.
+
+The user_data of a request is its slot and the slot's generation, never a pointer: a completion
+that comes late fails a comparison instead of touching freed memory.
+"""
+
+
+cdef class Owner:
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        return 0
+
+
+cdef class Operation:
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept:
+        sqe.opcode = 0
+
+    cdef int attempt(self) noexcept:
+        return 0
+
+    cdef uint32_t readiness(self) noexcept:
+        return 0
+
+    cdef void discard(self, int result, uint32_t flags) noexcept:
+        """The completion came, and nobody wants it: close or give back what it carries."""

@@ -1,0 +1,9 @@
+from libc.stdint cimport uint32_t
+
+from zcloop._native.operation.operation cimport Operation, Owner
+
+
+cdef class Poll(Operation):
+    cdef uint32_t mask
+
+cdef Poll make_poll(Owner owner, int fd, uint32_t mask)

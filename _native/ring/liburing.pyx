@@ -1,0 +1,219 @@
+"""Binds C liburing out of the python-liburing wheel, or makes the same system calls directly.
+
+The wheel's shared object is opened by path, without importing the Python package (23 ms), and
+RTLD_LOCAL, so that another liburing in the process is not disturbed. Five functions are taken;
+everything on the hot path is inline in ring.pxd, on the kernel's ABI. Linking was rejected: the
+wheel's SONAME does not match its file name.
+
+Where no wheel exists (aarch64, musl) `direct` below fills the same struct by mmap and three
+system calls, so that nothing above knows the difference. `provider` says which it is.
+"""
+
+import importlib.util
+import os
+
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+from posix.mman cimport MAP_FAILED, MAP_POPULATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.unistd cimport close
+
+cdef extern from "<dlfcn.h>" nogil:
+    void *dlopen(const char *path, int flags)
+    void *dlsym(void *handle, const char *name)
+    char *dlerror()
+    enum:
+        RTLD_NOW
+        RTLD_LOCAL
+
+cdef extern from * nogil:
+    """
+    #include <errno.h>
+    #include <unistd.h>
+    #include <sys/syscall.h>
+    #include <sys/mman.h>
+    static int zc_sys_setup(unsigned entries, struct io_uring_params *p)
+    {
+        long got = syscall(__NR_io_uring_setup, entries, p);
+        return got < 0 ? -errno : (int)got;
+    }
+    static int zc_sys_enter(unsigned fd, unsigned submit, unsigned wait, unsigned flags,
+                            void *arg, size_t size)
+    {
+        long got = syscall(__NR_io_uring_enter, fd, submit, wait, flags, arg, size);
+        return got < 0 ? -errno : (int)got;
+    }
+    static int zc_sys_register(unsigned fd, unsigned opcode, const void *arg, unsigned count)
+    {
+        long got = syscall(__NR_io_uring_register, fd, opcode, arg, count);
+        return got < 0 ? -errno : (int)got;
+    }
+    struct zc_offsets { unsigned head, tail, mask, entries, flags, dropped, array, cqes; };
+    static struct zc_offsets zc_sq_offsets(const struct io_uring_params *p)
+    {
+        struct zc_offsets o = {p->sq_off.head, p->sq_off.tail, p->sq_off.ring_mask,
+            p->sq_off.ring_entries, p->sq_off.flags, p->sq_off.dropped, p->sq_off.array, 0};
+        return o;
+    }
+    static struct zc_offsets zc_cq_offsets(const struct io_uring_params *p)
+    {
+        struct zc_offsets o = {p->cq_off.head, p->cq_off.tail, p->cq_off.ring_mask,
+            p->cq_off.ring_entries, p->cq_off.flags, p->cq_off.overflow, 0, p->cq_off.cqes};
+        return o;
+    }
+    """
+    struct zc_offsets:
+        unsigned head
+        unsigned tail
+        unsigned mask
+        unsigned entries
+        unsigned flags
+        unsigned dropped
+        unsigned array
+        unsigned cqes
+    int zc_sys_setup(unsigned entries, io_uring_params *p)
+    int zc_sys_enter(unsigned fd, unsigned submit, unsigned wait, unsigned flags,
+                     void *arg, size_t size)
+    int zc_sys_register(unsigned fd, unsigned opcode, const void *arg, unsigned count)
+    zc_offsets zc_sq_offsets(const io_uring_params *p)
+    zc_offsets zc_cq_offsets(const io_uring_params *p)
+    int madvise(void *address, size_t size, int advice)
+    enum:
+        MADV_DONTFORK
+        IORING_OFF_SQ_RING
+        IORING_OFF_SQES
+        IORING_SETUP_NO_SQARRAY "(1u << 16)"
+
+provider = "direct"
+
+
+cdef inline unsigned *_at(char *base, unsigned offset) noexcept nogil:
+    return <unsigned *> (base + offset)
+
+
+cdef int direct_init(unsigned entries, zc_uring *ring, io_uring_params *p) noexcept nogil:
+    cdef int fd = zc_sys_setup(entries, p)
+    if fd < 0:
+        return fd
+    memset(ring, 0, sizeof(zc_uring))
+    cdef zc_offsets so = zc_sq_offsets(p)
+    cdef zc_offsets co = zc_cq_offsets(p)
+    cdef size_t sq_size = so.array + p.sq_entries * sizeof(unsigned)
+    cdef size_t size = co.cqes + p.cq_entries * sizeof(io_uring_cqe)
+    if p.flags & IORING_SETUP_NO_SQARRAY:
+        sq_size = so.tail + sizeof(unsigned)
+    if sq_size > size:
+        size = sq_size
+    # IORING_FEAT_SINGLE_MMAP, since 5.4: one mapping holds both rings.
+    cdef char *base = <char *> mmap(NULL, size, PROT_READ | PROT_WRITE,
+                                    MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING)
+    if base == MAP_FAILED:
+        size = errno
+        close(fd)
+        return -(<int> size)
+    cdef void *sqes = mmap(NULL, p.sq_entries * sizeof(io_uring_sqe), PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQES)
+    cdef int failed
+    if sqes == MAP_FAILED:
+        failed = errno
+        munmap(base, size)
+        close(fd)
+        return -failed
+    cdef zc_submission *sq = &ring.sq
+    cdef zc_completion *cq = &ring.cq
+    sq.khead = _at(base, so.head)
+    sq.ktail = _at(base, so.tail)
+    sq.kflags = _at(base, so.flags)
+    sq.kdropped = _at(base, so.dropped)
+    sq.sqes = <io_uring_sqe *> sqes
+    sq.ring_ptr = base
+    sq.ring_sz = size
+    sq.ring_entries = p.sq_entries
+    sq.ring_mask = p.sq_entries - 1
+    cdef unsigned index
+    if not p.flags & IORING_SETUP_NO_SQARRAY:
+        sq.array = _at(base, so.array)
+        for index in range(p.sq_entries):
+            sq.array[index] = index
+    cq.khead = _at(base, co.head)
+    cq.ktail = _at(base, co.tail)
+    cq.kflags = _at(base, co.flags)
+    cq.koverflow = _at(base, co.dropped)
+    cq.cqes = <io_uring_cqe *> (base + co.cqes)
+    cq.ring_ptr = base
+    cq.ring_sz = size
+    cq.ring_entries = p.cq_entries
+    cq.ring_mask = p.cq_entries - 1
+    ring.flags = p.flags
+    ring.features = p.features
+    ring.ring_fd = fd
+    ring.enter_ring_fd = fd
+    return 0
+
+
+cdef void direct_exit(zc_uring *ring) noexcept nogil:
+    munmap(ring.sq.sqes, ring.sq.ring_entries * sizeof(io_uring_sqe))
+    munmap(ring.sq.ring_ptr, ring.sq.ring_sz)
+    close(ring.ring_fd)
+
+
+cdef int direct_dontfork(zc_uring *ring) noexcept nogil:
+    cdef int got = madvise(ring.sq.sqes, ring.sq.ring_entries * sizeof(io_uring_sqe),
+                           MADV_DONTFORK)
+    return got | madvise(ring.sq.ring_ptr, ring.sq.ring_sz, MADV_DONTFORK)
+
+
+cdef int _bind_direct() except -1:
+    liburing.queue_init_params = direct_init
+    liburing.queue_exit = direct_exit
+    liburing.enter2 = zc_sys_enter
+    liburing.register_ = zc_sys_register
+    liburing.dontfork = direct_dontfork
+    return 0
+
+
+cdef void *_symbol(void *library, bytes name) except NULL:
+    cdef void *address = dlsym(library, name)
+    if address == NULL:
+        raise ImportError(f"this build of liburing has no {name.decode()}; "
+                          "pip install --upgrade 'liburing>=2026.3.30'")
+    return address
+
+
+cdef int _bind_wheel(str path) except -1:
+    cdef void *library = dlopen(os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
+    if library == NULL:
+        raise ImportError(f"cannot load {path}: {dlerror().decode(errors='replace')}; "
+                          "pip install --force-reinstall liburing")
+    liburing.queue_init_params = (
+        <int (*)(unsigned, zc_uring *, io_uring_params *) noexcept nogil>
+        _symbol(library, b"io_uring_queue_init_params"))
+    liburing.queue_exit = (
+        <void (*)(zc_uring *) noexcept nogil> _symbol(library, b"io_uring_queue_exit"))
+    liburing.enter2 = (
+        <int (*)(unsigned, unsigned, unsigned, unsigned, void *, size_t) noexcept nogil>
+        _symbol(library, b"io_uring_enter2"))
+    liburing.register_ = (
+        <int (*)(unsigned, unsigned, const void *, unsigned) noexcept nogil>
+        _symbol(library, b"io_uring_register"))
+    liburing.dontfork = (
+        <int (*)(zc_uring *) noexcept nogil> _symbol(library, b"io_uring_ring_dontfork"))
+    return 0
+
+
+def _bind():
+    global provider
+    found = importlib.util.find_spec("liburing")
+    if found is None or os.environ.get("ZCLOOP_LIBURING") == "direct":
+        _bind_direct()
+        return
+    for folder in found.submodule_search_locations or ():
+        path = os.path.join(folder, "liburing.so")
+        if os.path.exists(path):
+            _bind_wheel(path)
+            provider = path
+            return
+    _bind_direct()
+
+
+_bind()

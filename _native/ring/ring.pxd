@@ -1,0 +1,61 @@
+# One io_uring: set up, take an SQE, submit, reap. It knows user_data only as a number.
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memset
+
+from zcloop._native.kernel.uring cimport (
+    SQ_CQ_OVERFLOW, SQ_TASKRUN, io_uring_cqe, io_uring_sqe, kernel_timespec,
+)
+from zcloop._native.ring.liburing cimport zc_uring
+
+cdef extern from * nogil:
+    """
+    #define zc_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define zc_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+    #define zc_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+    """
+    unsigned load_acquire "zc_load_acquire"(unsigned *address)
+    unsigned load_relaxed "zc_load_relaxed"(unsigned *address)
+    void store_release "zc_store_release"(unsigned *address, unsigned value)
+
+
+cdef class Ring:
+    cdef zc_uring uring
+    cdef unsigned sqe_tail              # SQEs handed out; those from `sqe_head` are not submitted
+    cdef unsigned sqe_head
+    cdef unsigned enter_fd              # the registered index, or the fd itself
+    cdef unsigned enter_flags
+    cdef bint is_open
+    cdef bint is_registered
+    cdef readonly unsigned entries
+    cdef readonly unsigned cq_entries
+    cdef readonly unsigned setup_flags
+    cdef readonly unsigned features
+    cdef readonly uint64_t enters       # calls of io_uring_enter
+    cdef readonly uint64_t submissions  # SQEs the kernel took
+
+    cdef int attach(self) noexcept nogil
+    cdef void detach(self) noexcept nogil
+    cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
+    cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil
+
+    cdef inline io_uring_sqe *take_sqe(self) noexcept nogil:
+        """The next SQE, zeroed; NULL when the submission queue is full."""
+        cdef io_uring_sqe *sqe
+        if self.sqe_tail - load_acquire(self.uring.sq.khead) >= self.uring.sq.ring_entries:
+            return NULL
+        sqe = &self.uring.sq.sqes[self.sqe_tail & self.uring.sq.ring_mask]
+        memset(sqe, 0, sizeof(io_uring_sqe))
+        self.sqe_tail += 1
+        return sqe
+
+    cdef inline unsigned unsubmitted(self) noexcept nogil:
+        return self.sqe_tail - self.sqe_head
+
+    cdef inline unsigned visible(self) noexcept nogil:
+        """Completions that can be read without a system call."""
+        return load_acquire(self.uring.cq.ktail) - load_relaxed(self.uring.cq.khead)
+
+    cdef inline bint wants_enter(self) noexcept nogil:
+        """Whether the kernel holds completions that only an enter makes visible."""
+        return load_relaxed(self.uring.sq.kflags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW) != 0

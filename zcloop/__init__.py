@@ -1,0 +1,15 @@
+"""zcloop: an asyncio event loop for Linux whose selector is one io_uring channel.
+
+Swap it in with one line: `zcloop.run(main())`, or `loop_factory=zcloop.new_event_loop`.
+"""
+
+import sys as _sys
+
+if _sys.platform != "linux":
+    raise ImportError("zcloop is built on io_uring and runs on Linux only")
+
+from zcloop.loop import Loop, new_event_loop
+from zcloop.policy import EventLoopPolicy, install, run
+
+__all__ = ["EventLoopPolicy", "Loop", "install", "new_event_loop", "run"]
+__version__ = "0.1.0"
