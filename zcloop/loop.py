@@ -12,21 +12,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
-import weakref
-from asyncio import base_events, selector_events, unix_events
-from collections.abc import Callable
+from asyncio import base_events, constants, selector_events, sslproto, unix_events
+from asyncio.log import logger
 from typing import Any
 
 from zcloop._native.loop.core import Core
+from zcloop._native.transport.stream import Stream
+from zcloop.server import Accepting
 from zcloop.subprocess import SubprocessTransport, watch_child
+from zcloop.transports import StreamTransport
 
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
 _FROM_SELECTOR_LOOP = (
-    "_ensure_fd_no_transport",
     "add_reader",
     "remove_reader",
     "add_writer",
@@ -50,7 +52,6 @@ _FROM_SELECTOR_LOOP = (
     "_sock_write_done",
     "sock_accept",
     "_sock_accept",
-    "_sendfile_native",
 )
 _FROM_UNIX_LOOP = (
     "add_signal_handler",
@@ -64,6 +65,9 @@ _FROM_UNIX_LOOP = (
     "_sock_sendfile_update_filepos",
     "_sock_add_cancellation_callback",
 )
+
+
+_set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 
 
 class _WakeupFd:
@@ -87,7 +91,7 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._signal_pipe: tuple[int, int] | None = None
-        self._transports: Any = weakref.WeakValueDictionary()
+        self._accepting: dict[int, Accepting] = {}
         self._unix_server_sockets: dict[Any, int] = {}
 
     def _run_once(self) -> None:
@@ -145,6 +149,135 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         return removed
 
     # ---- transports --------------------------------------------------------------------------
+
+    def _ensure_fd_no_transport(self, fd: Any) -> None:
+        """RuntimeError when the fd is a transport's: its data must not be taken behind its back."""
+        number = fd
+        if not isinstance(number, int):
+            try:
+                number = int(number.fileno())
+            except (AttributeError, TypeError, ValueError):
+                raise ValueError(f"Invalid file object: {fd!r}") from None
+        stream = self.streams.get(number)
+        if stream is not None and not stream.is_closing():
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {stream.face!r}")
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        waiter: Any = None,
+        *,
+        extra: Any = None,
+        server: Any = None,
+    ) -> StreamTransport:
+        base_events._set_nodelay(sock)  # type: ignore[attr-defined]
+        stream = Stream(self, sock.fileno())
+        transport = StreamTransport(self, stream, protocol, sock.family, extra, server, sock)
+        self.call_soon(protocol.connection_made, transport)
+        self.call_soon(stream.start)
+        if waiter is not None:
+            self.call_soon(_set_result_unless_cancelled, waiter, None)
+        return transport
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+    ) -> Any:
+        tls = sslproto.SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )  # fmt: skip
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
+
+    def _tls_over(
+        self,
+        stream: Stream,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any,
+        family: int,
+        *,
+        server_side: bool,
+        server: Any,
+        **timeouts: Any,
+    ) -> Any:
+        """TLS on an accepted stream; the handshake begins at once."""
+        tls = sslproto.SSLProtocol(
+            self, protocol, sslcontext, waiter, server_side, None, **timeouts
+        )
+        StreamTransport(self, stream, tls, family, None, server)
+        stream.connect()
+        return tls._app_transport
+
+    def _start_serving(
+        self,
+        protocol_factory: Any,
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+    ) -> None:
+        self._accepting[sock.fileno()] = Accepting(
+            self, protocol_factory, sock, sslcontext, server,
+            {
+                "ssl_handshake_timeout": ssl_handshake_timeout,
+                "ssl_shutdown_timeout": ssl_shutdown_timeout,
+            },
+        )  # fmt: skip
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        accepting = self._accepting.pop(sock.fileno(), None)
+        if accepting is not None:
+            accepting.stop()
+        path = inode = None
+        if sock in self._unix_server_sockets:
+            # Filled by create_unix_server of Python 3.13 and later.
+            path, inode = sock.getsockname(), self._unix_server_sockets.pop(sock)
+        sock.close()
+        if path is not None:
+            try:
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                logger.error(
+                    "Unable to clean up listening UNIX socket %r: %r", path, error
+                )
+
+    async def _sendfile_native(
+        self, transp: StreamTransport, file: Any, offset: int, count: int | None
+    ) -> int:
+        resume_reading = transp.is_reading()
+        transp.pause_reading()
+        await transp._make_empty_waiter()
+        stream = self.streams.pop(transp._sock_fd)
+        try:
+            sent: int = await self.sock_sendfile(
+                transp._sock, file, offset, count, fallback=False
+            )
+            return sent
+        finally:
+            transp._reset_empty_waiter()
+            if resume_reading:
+                transp.resume_reading()
+            if stream.fd >= 0:
+                self.streams[stream.fd] = stream
 
     def _make_read_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None

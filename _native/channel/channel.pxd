@@ -29,6 +29,8 @@ cdef class Channel:
     cdef uint32_t completion_tail
     cdef uint32_t *parked               # slots taken back while nobody runs the channel
     cdef uint32_t parked_count
+    cdef uint32_t parked_capacity
+    cdef readonly bint is_started       # between `start` and `pause`
     cdef list starved
     cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
     cdef readonly bint is_closed
@@ -37,6 +39,7 @@ cdef class Channel:
 
     cdef int submit(self, Operation operation) except -1
     cdef int cancel(self, Operation operation) except -1
+    cdef int cancel_now(self, Operation operation) except -1
     cdef int starve(self, Operation operation) except -1
     cdef int retire(self, Operation operation) except -1
     cdef int start(self) except -1
@@ -53,5 +56,6 @@ cdef class Channel:
     cdef int grow(self) except -1
     cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1
     cdef int post_cancelled(self, Operation operation) except -1
+    cdef int park_slot(self, uint32_t slot) except -1
     cdef int feed(self) except -1
     cdef int discard_all(self) except -1

@@ -6,6 +6,7 @@ owners; user code runs in `dispatch` only, never while the ring is being read.
 
     state        submit      cancel       completion     last completion   pause       start
     IDLE         INFLIGHT    -            -              -                 -           -
+    (between pause and start: IDLE to PARKED)
     INFLIGHT     error       CANCELLING   INFLIGHT       IDLE              PARKED      -
     CANCELLING   error       -            CANCELLING     IDLE              -           -
     PARKED       error       IDLE (*)     -              -                 -           INFLIGHT
@@ -69,6 +70,10 @@ cdef class Channel:
 
     cdef int cancel(self, Operation operation) except -1:
         """Ask for the end; the terminal completion still comes. No error if it is over already."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int cancel_now(self, Operation operation) except -1:
+        """`cancel`, and the kernel has let go of the file when it returns."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     cdef int wait(self, int64_t timeout_ns) except -1:
@@ -149,7 +154,6 @@ cdef class Channel:
         self.operations = <PyObject **> _resized(self.operations, capacity * sizeof(PyObject *))
         self.generations = <uint32_t *> _resized(self.generations, capacity * sizeof(uint32_t))
         self.next_free = <uint32_t *> _resized(self.next_free, capacity * sizeof(uint32_t))
-        self.parked = <uint32_t *> _resized(self.parked, capacity * sizeof(uint32_t))
         slot = capacity
         while slot > self.capacity:
             slot -= 1
@@ -226,6 +230,18 @@ cdef class Channel:
         if self.starved:
             self.feed()
         return count
+
+    cdef int park_slot(self, uint32_t slot) except -1:
+        """Leave a request in the table for the next `start`."""
+        if self.parked_count == self.parked_capacity:
+            self.parked_capacity = self.parked_capacity * 2 + 64
+            self.parked = <uint32_t *> _resized(self.parked,
+                                                self.parked_capacity * sizeof(uint32_t))
+        self.parked[self.parked_count] = slot
+        self.parked_count += 1
+        (<Operation> self.operations[slot]).state = PARKED
+        self.inflight -= 1
+        return 0
 
     cdef int feed(self) except -1:
         """Submit again the receives that found no free slot."""

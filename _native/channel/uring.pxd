@@ -14,4 +14,4 @@ cdef class UringChannel(Channel):
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef int take_back(self) except -1
-    cdef bint park(self, uint64_t token) noexcept
+    cdef bint park(self, uint64_t token) except -1

@@ -60,6 +60,10 @@ cdef class UringChannel(Channel):
         cdef io_uring_sqe *sqe
         cdef uint64_t token
         self.check_usable()
+        if not self.is_started:
+            # Between two runs the ring may be another thread's: it goes in at the next start.
+            self.acquire(operation)
+            return self.park_slot(operation.slot)
         sqe = self.ring.take_sqe()
         while sqe == NULL:
             self.make_room()
@@ -96,6 +100,14 @@ cdef class UringChannel(Channel):
             self.post_cancelled(operation)
         return 0
 
+    cdef int cancel_now(self, Operation operation) except -1:
+        cdef bint is_held = operation.state == INFLIGHT or operation.state == CANCELLING
+        self.cancel(operation)
+        if is_held and self.is_started:
+            self.make_room()
+            self.reap()
+        return 0
+
     # ---- out ---------------------------------------------------------------------------------
 
     cdef bint is_pending(self) noexcept:
@@ -121,7 +133,7 @@ cdef class UringChannel(Channel):
             self.completed += count
         return 0
 
-    cdef bint park(self, uint64_t token) noexcept:
+    cdef bint park(self, uint64_t token) except -1:
         """During a pause: keep the slot of a request that nobody but us has cancelled."""
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
         cdef Operation operation
@@ -130,10 +142,7 @@ cdef class UringChannel(Channel):
         operation = <Operation> self.operations[slot]
         if operation.state != INFLIGHT:
             return False
-        operation.state = PARKED
-        self.inflight -= 1
-        self.parked[self.parked_count] = slot
-        self.parked_count += 1
+        self.park_slot(slot)
         return True
 
     cdef int wait(self, int64_t timeout_ns) except -1:
@@ -168,10 +177,11 @@ cdef class UringChannel(Channel):
             ring = Ring(self.entries, self.completion_entries)
             if self.buffers is not None:
                 self.buffers.unregister()
-                self.buffers.register_with(ring)
             self.ring.close()
             self.ring = ring
             self.ring.attach()
+        if self.buffers is not None and self.buffers.ring is None:
+            self.buffers.register_with(self.ring)
         count, self.parked_count = self.parked_count, 0
         for index in range(count):
             slot = self.parked[index]
@@ -188,9 +198,11 @@ cdef class UringChannel(Channel):
             operation.state = INFLIGHT
             sqe.user_data = (<uint64_t> self.generations[slot] << 32) | slot
             self.inflight += 1
+        self.is_started = True
         return 0
 
     cdef int pause(self) except -1:
+        self.is_started = False
         self.take_back()
         self.ring.detach()
         return 0
@@ -224,7 +236,8 @@ cdef class UringChannel(Channel):
         if self.buffers is None:
             self.check_usable()
             buffers = BufferRing(POOL_GROUP, POOL_SLOTS, POOL_SLOT_SIZE)
-            buffers.register_with(self.ring)
+            if self.is_started:
+                buffers.register_with(self.ring)
             self.buffers = buffers
         return self.buffers
 

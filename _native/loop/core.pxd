@@ -33,6 +33,11 @@ cdef class Core(Owner):
     cdef PyObject **flushing
     cdef size_t flushing_count
     cdef size_t flushing_capacity
+    cdef readonly dict streams      # fd -> the transport that has it
+    # Memory that stays as it is until the next submission has returned.
+    cdef char *scratch
+    cdef size_t scratch_used
+    cdef list scratch_spilled       # bytearrays, when one turn needs more than SCRATCH_SIZE
     cdef uint64_t turns
     cdef uint64_t sleeps
     cdef object __weakref__
@@ -40,6 +45,7 @@ cdef class Core(Owner):
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1
     cdef int flushed(self, size_t count) except -1
+    cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
     cdef int run_ready(self) except -1
     cdef int run_timed(self, Handle handle) except -1

@@ -51,7 +51,7 @@ cdef class Watch(Owner):
             self.write_poll = None
         if poll is not None:
             poll.owner = None
-            self.channel.cancel(poll)
+            self.channel.cancel_now(poll)    # the fd may be closed next, and its port reused
         if handle is None:
             return False
         handle.cancel()

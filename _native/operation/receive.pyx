@@ -1,0 +1,41 @@
+"""Receive from a stream socket into the next free slots of a buffer ring, again and again.
+
+Each completion carries a slot (CQE_F_BUFFER) and how many bytes are in it; 0 is the peer's end of
+file. The request ends on that, on an error, on -ENOBUFS and when the completion queue overflows;
+its owner then submits it again if it still wants data.
+"""
+
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uint32_t
+
+from zcloop._native.kernel.uring cimport (
+    OP_RECV, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
+)
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+
+
+cdef Receive make_receive(Owner owner, int fd, unsigned group):
+    cdef Receive operation = Receive.__new__(Receive)
+    operation.owner = owner
+    operation.fd = fd
+    operation.group = group
+    return operation
+
+
+cdef class Receive(Operation):
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept:
+        sqe.opcode = OP_RECV
+        sqe.flags = SQE_BUFFER_SELECT
+        sqe.ioprio = RECV_MULTISHOT
+        sqe.fd = self.fd
+        sqe.buf_group = self.group
+
+    cdef int attempt(self) noexcept:
+        # A slot is chosen by whoever holds the pool: without a ring, wait and receive directly.
+        return -EAGAIN
+
+    cdef uint32_t readiness(self) noexcept:
+        return POLLIN

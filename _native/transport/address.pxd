@@ -1,0 +1,12 @@
+cdef extern from "<sys/socket.h>" nogil:
+    struct sockaddr_storage:
+        unsigned short ss_family
+    ctypedef unsigned socklen_t
+    enum:
+        AF_INET
+        AF_INET6
+        AF_UNIX
+
+cdef object address_of(const sockaddr_storage *storage, socklen_t size)
+cdef bytes peer_address(int fd)
+cdef bytes local_address(int fd)

@@ -1,0 +1,110 @@
+"""From an accepted fd to a protocol: the part of serving that runs once a connection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from asyncio import constants, trsock
+from typing import Any
+
+from zcloop._native.service.listener import Listener
+from zcloop._native.transport.stream import Stream
+from zcloop.transports import StreamTransport
+
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Accepting:
+    """What one listening socket serves: each connection gets a protocol and a transport.
+
+    Out of fds or memory it backs off for a second, as asyncio does, and then goes on.
+    """
+
+    def __init__(
+        self,
+        loop: Any,
+        protocol_factory: Any,
+        sock: socket.socket,
+        sslcontext: Any,
+        server: Any,
+        ssl_timeouts: dict[str, float | None],
+    ) -> None:
+        self._loop = loop
+        self._protocol_factory = protocol_factory
+        self._sock = sock
+        self._sslcontext = sslcontext
+        self._server = server
+        self._ssl_timeouts = ssl_timeouts
+        self._family = sock.family
+        self._retry: Any = None
+        if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
+            # Inherited by what is accepted: no system call a connection.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._listener = Listener(loop, sock.fileno(), self._accepted, self._failed)
+        self._listener.start()
+
+    def stop(self) -> None:
+        """Accept no more; the socket may be closed and its port reused afterwards."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._listener.stop()
+
+    def _failed(self, number: int) -> None:
+        error = OSError(number, os.strerror(number))
+        if number in _OUT_OF_RESOURCES:
+            self._loop.call_exception_handler(
+                {
+                    "message": "socket.accept() out of system resource",
+                    "exception": error,
+                    "socket": trsock.TransportSocket(self._sock),
+                }
+            )
+            self._retry = self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self._listener.start)
+        else:
+            self._loop.call_exception_handler(
+                {
+                    "message": "accepting connections failed, the listener has stopped",
+                    "exception": error,
+                    "socket": trsock.TransportSocket(self._sock),
+                }
+            )
+
+    def _accepted(self, fd: int) -> None:
+        stream = Stream(self._loop, fd)  # from here on the fd is closed with it
+        protocol = transport = None
+        try:
+            protocol = self._protocol_factory()
+            if self._sslcontext is None:
+                transport = StreamTransport(
+                    self._loop, stream, protocol, self._family, None, self._server
+                )
+                stream.connect()
+            else:
+                waiter = self._loop.create_future()
+                waiter.add_done_callback(_handshaken)
+                transport = self._loop._tls_over(
+                    stream, protocol, self._sslcontext, waiter, self._family,
+                    server_side=True, server=self._server, **self._ssl_timeouts,
+                )  # fmt: skip
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if transport is not None:
+                transport.abort()
+            if self._loop.get_debug():
+                context = {
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": error,
+                }
+                if protocol is not None:
+                    context["protocol"] = protocol
+                if transport is not None:
+                    context["transport"] = transport
+                self._loop.call_exception_handler(context)
+
+
+def _handshaken(waiter: Any) -> None:
+    # A failed handshake has closed its connection; SSLProtocol logs it in debug mode.
+    if not waiter.cancelled():
+        waiter.exception()

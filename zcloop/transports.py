@@ -1,0 +1,191 @@
+"""What a protocol holds: real asyncio.Transport objects over the native streams.
+
+A native type cannot derive from asyncio.Transport (both have an instance layout of their own), so
+a transport is two objects: this one, which a program may subclass, patch and ask isinstance of,
+and the native stream. `write`, called per message, is the stream's own bound method in a slot:
+it costs what a direct call costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import warnings
+from asyncio import constants, trsock
+from typing import Any
+
+from zcloop._native.transport.address import decode_address
+from zcloop._native.transport.stream import Stream
+
+_UNKNOWN = object()
+
+
+class StreamTransport(asyncio.Transport):
+    """A connected TCP or Unix stream socket. Not thread-safe, as asyncio's."""
+
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+
+    __slots__ = ("_stream", "_server", "_family", "_loop", "write", "__dict__", "__weakref__")
+
+    def __init__(
+        self,
+        loop: Any,
+        stream: Stream,
+        protocol: Any,
+        family: int,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        sock: socket.socket | None = None,
+    ) -> None:
+        self._extra: Any = extra
+        self._stream = stream
+        self._family = family
+        self._loop = loop
+        self._server = server
+        self.write = stream.write  # type: ignore[method-assign]
+        stream.bind(self, protocol, sock)
+        if server is not None:
+            if sys.version_info >= (3, 13):
+                server._attach(self)
+            else:
+                server._attach()
+
+    def __repr__(self) -> str:
+        stream = self._stream
+        info = [type(self).__name__]
+        if not stream.has_connection:
+            info.append("closed")
+        else:
+            if stream.is_closing():
+                info.append("closing")
+            info.append(f"fd={stream.fd}")
+            info.append(stream.state_text)
+        return f"<{' '.join(info)}>"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        stream = getattr(self, "_stream", None)
+        if stream is not None and stream.has_connection:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            stream.drop()
+            self._lost()
+
+    def _lost(self) -> None:
+        """connection_lost was called: the server, if any, has one connection less."""
+        server, self._server = self._server, None
+        if server is not None:
+            if sys.version_info >= (3, 13):
+                server._detach(self)
+            else:
+                server._detach()
+
+    # ---- what asyncio's own code asks of a socket transport ------------------------------------
+
+    @property
+    def _sock(self) -> socket.socket | None:
+        sock: socket.socket | None = self._stream.python_socket(self._family, socket.SOCK_STREAM)
+        return sock
+
+    @property
+    def _sock_fd(self) -> int:
+        fd: int = self._stream.fd
+        return fd
+
+    @property
+    def _protocol(self) -> Any:
+        return self._stream.protocol
+
+    def _make_empty_waiter(self) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = self._stream.make_empty_waiter()
+        return waiter
+
+    def _reset_empty_waiter(self) -> None:
+        self._stream.reset_empty_waiter()
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        self._stream.force_close_with(exc)
+
+    def _fatal_error(
+        self, exc: BaseException, message: str = "Fatal error on transport"
+    ) -> None:
+        self._stream.fatal_error(exc, message)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """'socket', 'sockname', 'peername', and what TLS and the like add."""
+        extra = self._extra
+        if extra is None:
+            extra = self._extra = {}
+        found = extra.get(name, _UNKNOWN)
+        if found is not _UNKNOWN:
+            return found
+        if name == "peername":
+            raw = self._stream.raw_peer()
+        elif name == "sockname":
+            raw = self._stream.raw_local()
+        elif name == "socket":
+            sock = self._sock
+            if sock is None:
+                return default
+            extra[name] = trsock.TransportSocket(sock)
+            return extra[name]
+        else:
+            return default
+        extra[name] = None if raw is None else decode_address(raw)
+        return extra[name]
+
+    # ---- asyncio.Transport -------------------------------------------------------------------
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """What arrived and was not delivered goes to the new protocol."""
+        self._stream.set_protocol(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        protocol: asyncio.BaseProtocol = self._stream.protocol
+        return protocol
+
+    def is_closing(self) -> bool:
+        closing: bool = self._stream.is_closing()
+        return closing
+
+    def is_reading(self) -> bool:
+        reading: bool = self._stream.is_reading()
+        return reading
+
+    def pause_reading(self) -> None:
+        """No data is delivered from here on until resume_reading(); none is lost."""
+        self._stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._stream.resume_reading()
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._stream.writelines(list_of_data)
+
+    def write_eof(self) -> None:
+        """Half-close after what is queued. OSError where the socket is not connected any more."""
+        self._stream.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes accepted and not yet taken by the kernel."""
+        size: int = self._stream.get_write_buffer_size()
+        return size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        limits: tuple[int, int] = self._stream.get_write_buffer_limits()
+        return limits
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
+        self._stream.set_write_buffer_limits(high, low)
+
+    def close(self) -> None:
+        """Send what is queued, then connection_lost(None). Idempotent."""
+        self._stream.close()
+
+    def abort(self) -> None:
+        """Drop what is queued, then connection_lost(None)."""
+        self._stream.abort()
