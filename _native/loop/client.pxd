@@ -1,8 +1,13 @@
 from zcloop._native.operation.operation cimport Owner
 
+cdef enum Flush:
+    FLUSH_ALONE         # few clients have output: send at once
+    FLUSH_BATCH         # many have: prepare operations for the submission that follows
+    FLUSH_LAST          # no submission follows: send at once
+
 
 cdef class Client(Owner):
     cdef bint is_flush_wanted       # in the core's list for the end of this turn
 
-    cdef int flush(self, bint is_batched) except -1
+    cdef bint flush(self, Flush how) except -1
     cdef int flushed(self) except -1

@@ -44,7 +44,7 @@ cdef class Core(Owner):
 
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1
-    cdef int flushed(self, size_t count) except -1
+    cdef int flushed(self) except -1
     cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
     cdef int run_ready(self) except -1

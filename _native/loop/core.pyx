@@ -31,6 +31,7 @@ from asyncio import base_events, constants, format_helpers
 from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.timers cimport TimerHandle
 from zcloop._native.loop.watch cimport Watch
@@ -165,16 +166,13 @@ cdef class Core(Owner):
     cdef int turn(self) except -1:
         cdef double delay
         cdef int64_t timeout_ns = -1
-        cdef size_t batch
         self.turns += 1
         if self.channel.is_forked:
             self.channel.check_usable()
         if self.unarmed:
             self.arm_watches()
-        batch = self.flushing_count
-        if batch:
+        if self.flushing_count:
             self.flush(False)
-            batch = self.flushing_count
         if self.ready.count() or self._stopping:
             timeout_ns = 0
         elif self.timers.count:
@@ -193,8 +191,8 @@ cdef class Core(Owner):
                 self.is_sleeping = False
         elif self.channel.is_pending():
             self.channel.wait(0)
-        if batch:
-            self.flushed(batch)
+        if self.flushing_count:
+            self.flushed()
         PyErr_CheckSignals()
         self.channel.dispatch()
         if self.timers.count:
@@ -263,33 +261,39 @@ cdef class Core(Owner):
         return 0
 
     cdef int flush(self, bint is_last) except -1:
-        """Let every client in the list out; those that wait for `flushed` stay in it."""
+        """Let every client in the list out; those that prepared operations stay in it."""
         cdef size_t count = self.flushing_count
+        cdef size_t kept = 0
         cdef size_t index
-        cdef bint is_batched = count > DIRECT_FLUSH_MAX and not is_last
+        cdef Client client
+        cdef Flush how = FLUSH_BATCH if count > DIRECT_FLUSH_MAX else FLUSH_ALONE
+        if is_last:
+            how = FLUSH_LAST
         for index in range(count):
-            (<Client> self.flushing[index]).flush(is_batched)
-        if not is_batched:
-            self.flushed(count)
+            client = <Client> self.flushing[index]
+            if client.flush(how):
+                self.flushing[kept] = <PyObject *> client
+                kept += 1
+            else:
+                client.is_flush_wanted = False
+                Py_DECREF(client)
+        self.flushing_count = kept
         return 0
 
-    cdef int flushed(self, size_t count) except -1:
-        """The submission has been made: everything that did not come back has been sent."""
-        cdef Client client
+    cdef int flushed(self) except -1:
+        """The submission has been made: what did not come back has been sent."""
+        cdef size_t count = self.flushing_count
         cdef size_t index
+        cdef Client client
+        self.flushing_count = 0
         for index in range(count):
             client = <Client> self.flushing[index]
             client.is_flush_wanted = False
             client.flushed()
-        # Clients that wrote meanwhile are behind the first `count`.
-        for index in range(count):
-            Py_DECREF(<object> self.flushing[index])
+            Py_DECREF(client)
         self.scratch_used = 0
         if self.scratch_spilled:
             self.scratch_spilled = []
-        self.flushing_count -= count
-        for index in range(self.flushing_count):
-            self.flushing[index] = self.flushing[index + count]
         return 0
 
     cdef void *scratch_take(self, size_t size) except NULL:

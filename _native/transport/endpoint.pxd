@@ -1,0 +1,55 @@
+from libc.stdint cimport uint32_t
+
+from zcloop._native.channel.channel cimport Channel
+from zcloop._native.loop.client cimport Client
+from zcloop._native.loop.core cimport Core
+from zcloop._native.operation.operation cimport Operation
+from zcloop._native.operation.poll cimport Poll
+
+
+cdef class Endpoint(Client):
+    cdef Core core
+    cdef Channel channel
+    cdef readonly object face           # the asyncio transport that the protocol knows
+    cdef readonly object protocol
+    cdef object context
+    cdef readonly int fd                # -1 when it has been closed
+    cdef readonly object socket         # the Python socket of the fd, made when asked for
+    cdef bytes peer                     # raw sockaddr
+    cdef bytes local
+    cdef Poll write_poll                # in flight while the socket's buffer is full
+    cdef object empty_waiter            # sendfile waits for the queue to drain
+    cdef size_t high_water
+    cdef size_t low_water
+    cdef unsigned lost_count            # 0: connected; then 1 + writes ignored since
+    cdef bint is_paused                 # pause_reading() was called
+    cdef bint is_blocked                # the socket's buffer is full; write_poll tells when not
+    cdef readonly bint is_writing_paused
+    cdef readonly bint is_closing_
+    cdef bint is_lost                   # connection_lost was called; the fd goes with the last op
+
+    cdef object protocol_call(self, object name, object argument)
+    cdef object protocol_call_two(self, object name, object one, object two)
+    cdef object report(self, str message, object error)
+    cdef int wait_writable(self) except -1
+    cdef int pause_if_high(self) except -1
+    cdef int resume_if_low(self) except -1
+    cdef int drained(self, bint may_call) except -1
+    cdef int fail(self, int errno_, str message) except -1
+    cdef int fatal(self, object error, str message) except -1
+    cdef int force_close(self, object error) except -1
+    cdef int lose(self, object error) except -1
+    cdef int release_fd(self) except -1
+    cdef int forget(self, Operation operation) except -1
+
+    # What a kind of transport says of itself.
+    cdef size_t queued(self) noexcept           # bytes accepted and not taken by the kernel
+    cdef int clear_queue(self) except -1
+    cdef int stop_reading(self) except -1
+    cdef int send_now(self) except -1           # by system calls, until empty or blocked
+    cdef int emptied(self) except -1            # nothing is queued any more
+    cdef bint is_idle(self) noexcept            # no operation of its own is in flight
+    cdef int forget_operations(self) except -1
+
+cdef inline bint is_resting(Operation operation) noexcept:
+    return operation is None or operation.state == 0

@@ -1,0 +1,353 @@
+"""What every transport has: an fd, a protocol, flow control for writing, and an end.
+
+    accepted == sent + queued()
+    open --close()--> closing --queue empty--> lost_count > 0 --next turn--> is_lost --> fd closed
+    open --abort(), error----------------------^
+
+The fd is closed when connection_lost has been called and no operation is in flight, so that its
+number cannot be reused under one. A Python socket made for the fd, or given by the program, owns
+it until then and is detached at the end, so its fileno() is -1 as after a close.
+"""
+
+from cpython.object cimport PyObject
+from posix.unistd cimport close
+
+import socket as socket_module
+from asyncio.log import logger
+
+from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.operation.operation cimport IDLE
+from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.address cimport local_address, peer_address
+
+cdef extern from "Python.h":
+    object PyContext_CopyCurrent()
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context)
+    PyObject *PyObject_VectorcallMethod(object name, PyObject **args, size_t count, PyObject *names)
+    void Py_DECREF(PyObject *)
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLOUT
+
+cdef size_t HIGH_WATER = 64 * 1024
+
+
+cdef int _reraise() except -1:
+    return -1       # the error indicator is set
+
+
+cdef class Endpoint(Client):
+    def __cinit__(self, Core core, int fd):
+        self.core = core
+        self.channel = core.channel
+        self.fd = fd
+        self.context = PyContext_CopyCurrent()
+        self.high_water = HIGH_WATER
+        self.low_water = HIGH_WATER // 4
+        self.peer = peer_address(fd)
+
+    def __dealloc__(self):
+        # With a Python socket the fd is its; without one it was ours to the end.
+        if self.fd >= 0 and self.socket is None:
+            close(self.fd)
+
+    def bind(self, face, protocol, socket=None):
+        """Who is above: the transport object and its protocol. A given socket keeps the fd."""
+        self.face = face
+        self.socket = socket
+        self.set_protocol(protocol)
+        self.core.streams[self.fd] = self
+
+    def set_protocol(self, protocol):
+        self.protocol = protocol
+
+    def python_socket(self, int family, int kind):
+        """The socket object of the fd, made when first asked for; None once closed."""
+        if self.socket is None and self.fd >= 0 and not self.is_lost:
+            self.socket = socket_module.socket(
+                family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
+        return self.socket
+
+    def raw_peer(self):
+        """The peer's sockaddr as it was when the transport was made, or None."""
+        return self.peer
+
+    def raw_local(self):
+        if self.local is None and self.fd >= 0:
+            self.local = local_address(self.fd)
+        return self.local
+
+    # ---- protocol ----------------------------------------------------------------------------
+
+    cdef object protocol_call(self, object name, object argument):
+        """protocol.name(argument), or name() for None, in the transport's context."""
+        cdef PyObject *result
+        cdef PyObject *arguments[2]
+        cdef object context = self.context
+        cdef object protocol = self.protocol
+        arguments[0] = <PyObject *> protocol
+        arguments[1] = <PyObject *> argument
+        PyContext_Enter(context)
+        result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
+        PyContext_Exit(context)
+        if result == NULL:
+            _reraise()
+        answer = <object> result
+        Py_DECREF(result)
+        return answer
+
+    cdef object protocol_call_two(self, object name, object one, object two):
+        cdef PyObject *result
+        cdef PyObject *arguments[3]
+        cdef object context = self.context
+        cdef object protocol = self.protocol
+        arguments[0] = <PyObject *> protocol
+        arguments[1] = <PyObject *> one
+        arguments[2] = <PyObject *> two
+        PyContext_Enter(context)
+        result = PyObject_VectorcallMethod(name, arguments, 3, NULL)
+        PyContext_Exit(context)
+        if result == NULL:
+            _reraise()
+        answer = <object> result
+        Py_DECREF(result)
+        return answer
+
+    cdef object report(self, str message, object error):
+        self.core.call_exception_handler({
+            "message": message,
+            "exception": error,
+            "transport": self.face,
+            "protocol": self.protocol,
+        })
+
+    # ---- flow control ------------------------------------------------------------------------
+
+    cdef size_t queued(self) noexcept:
+        return 0
+
+    cdef int clear_queue(self) except -1:
+        return 0
+
+    cdef int send_now(self) except -1:
+        return 0
+
+    cdef int emptied(self) except -1:
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_result(None)
+        if self.is_closing_:
+            self.lose(None)
+        return 0
+
+    cdef int wait_writable(self) except -1:
+        """The socket's buffer is full; go on when it is not."""
+        self.is_blocked = True
+        if self.write_poll is None:
+            self.write_poll = make_poll(self, self.fd, POLLOUT)
+        if self.write_poll.state == IDLE:
+            self.channel.submit(self.write_poll)
+        return 0
+
+    cdef int drained(self, bint may_call) except -1:
+        """Less is queued than before: tell who waits for that."""
+        if self.is_writing_paused and self.queued() <= self.low_water:
+            if may_call:
+                self.resume_if_low()
+            else:
+                self.core.call(self._resume_writing, (), None)
+        if self.queued() == 0 and self.lost_count == 0:
+            self.emptied()
+        return 0
+
+    def get_write_buffer_size(self):
+        return self.queued()
+
+    def get_write_buffer_limits(self):
+        return self.low_water, self.high_water
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        if high is None:
+            high = HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self.high_water = high
+        self.low_water = low
+        if self.queued() > self.high_water:
+            if not self.is_blocked:
+                self.send_now()
+            self.pause_if_high()
+
+    cdef int pause_if_high(self) except -1:
+        if self.is_writing_paused or self.lost_count or self.queued() <= self.high_water:
+            return 0
+        self.is_writing_paused = True
+        try:
+            self.protocol.pause_writing()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report("protocol.pause_writing() failed", error)
+        return 0
+
+    cdef int resume_if_low(self) except -1:
+        if not self.is_writing_paused or self.queued() > self.low_water:
+            return 0
+        self.is_writing_paused = False
+        try:
+            self.protocol_call("resume_writing", None)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report("protocol.resume_writing() failed", error)
+        return 0
+
+    def _resume_writing(self):
+        if self.protocol is not None:
+            self.resume_if_low()
+
+    def make_empty_waiter(self):
+        """A future that is done when nothing is queued; writing is an error until the reset."""
+        if self.empty_waiter is not None:
+            raise RuntimeError("Empty waiter is already set")
+        if self.queued() and not self.is_blocked:
+            self.send_now()
+        self.empty_waiter = self.core.create_future()
+        if self.queued() == 0:
+            self.empty_waiter.set_result(None)
+        return self.empty_waiter
+
+    def reset_empty_waiter(self):
+        self.empty_waiter = None
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    cdef int stop_reading(self) except -1:
+        return 0
+
+    def is_reading(self):
+        return not self.is_closing_ and not self.is_paused
+
+    # ---- ending ------------------------------------------------------------------------------
+
+    def is_closing(self):
+        return self.is_closing_
+
+    def close(self):
+        """No more reading; what is queued is sent, then connection_lost(None). Idempotent."""
+        if self.is_closing_:
+            return
+        self.is_closing_ = True
+        self.stop_reading()
+        if self.queued() and not self.is_blocked:
+            self.send_now()
+        if self.queued() == 0 and self.lost_count == 0:
+            self.lose(None)
+
+    def abort(self):
+        """As close(), and what is queued is dropped."""
+        self.force_close(None)
+
+    cdef int fail(self, int errno_, str message) except -1:
+        return self.fatal(os_error(errno_, None), message)
+
+    cdef int fatal(self, object error, str message) except -1:
+        if isinstance(error, OSError):
+            if self.core._debug:
+                logger.debug("%r: %s", self.face, message, exc_info=error)
+        else:
+            self.report(message, error)
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_exception(error)
+        return self.force_close(error)
+
+    cdef int force_close(self, object error) except -1:
+        if self.lost_count:
+            return 0
+        self.clear_queue()
+        if not self.is_closing_:
+            self.is_closing_ = True
+            self.stop_reading()
+        return self.lose(error)
+
+    def force_close_with(self, error):
+        """abort() with the exception that connection_lost is to get."""
+        self.force_close(error)
+
+    def fatal_error(self, error, message):
+        """Report an exception as asyncio's transports do, and force the connection closed."""
+        self.fatal(error, message)
+
+    cdef int lose(self, object error) except -1:
+        self.lost_count += 1
+        if not is_resting(self.write_poll):
+            self.channel.cancel(self.write_poll)
+        self.core.call(self._call_connection_lost, (error,), None)
+        return 0
+
+    def _call_connection_lost(self, error):
+        if self.is_lost:
+            return
+        self.is_lost = True
+        face = self.face
+        try:
+            if self.protocol is not None:
+                self.protocol.connection_lost(error)
+        finally:
+            if self.empty_waiter is not None and not self.empty_waiter.done():
+                self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
+            self.raw_local()
+            if self.socket is not None:
+                self.socket.detach()
+            self.release_fd()
+            self.protocol = self.face = self.context = None
+            face._lost()
+
+    cdef bint is_idle(self) noexcept:
+        return True
+
+    cdef int forget_operations(self) except -1:
+        return 0
+
+    cdef int forget(self, Operation operation) except -1:
+        """Break the cycle of owner and operation."""
+        if operation is not None:
+            operation.owner = None
+        return 0
+
+    cdef int release_fd(self) except -1:
+        """Close the fd if nobody, the kernel included, has it any more."""
+        if self.fd < 0 or not is_resting(self.write_poll) or not self.is_idle():
+            return 0
+        self.core.streams.pop(self.fd, None)
+        close(self.fd)
+        self.fd = -1
+        self.forget(self.write_poll)
+        return self.forget_operations()
+
+    def drop(self):
+        """The transport was collected without a close: let the fd go, tell nobody."""
+        if self.fd >= 0:
+            self.core.streams.pop(self.fd, None)
+            if self.socket is not None:
+                self.socket.close()
+            else:
+                close(self.fd)
+            self.fd = -1
+        self.is_closing_ = True
+        self.is_lost = True
+
+    @property
+    def has_connection(self):
+        """False once connection_lost has been called."""
+        return not self.is_lost
+
+    @property
+    def state_text(self):
+        """For repr: how it stands with reading and writing."""
+        reading = "polling" if self.is_reading() else "idle"
+        writing = "polling" if self.is_blocked else "idle"
+        return f"read={reading} write=<{writing}, bufsize={self.queued()}>"
