@@ -19,10 +19,11 @@ from asyncio.log import logger
 from typing import Any
 
 from zcloop._native.loop.core import Core
+from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 from zcloop.server import Accepting
 from zcloop.subprocess import SubprocessTransport, watch_child
-from zcloop.transports import StreamTransport
+from zcloop.transports import DatagramTransport, StreamTransport
 
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
@@ -221,6 +222,22 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         StreamTransport(self, stream, tls, family, None, server)
         stream.connect()
         return tls._app_transport
+
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        address: Any = None,
+        waiter: Any = None,
+        extra: Any = None,
+    ) -> DatagramTransport:
+        datagram = Datagram(self, sock.fileno())
+        transport = DatagramTransport(self, datagram, protocol, sock.family, address, extra, sock)
+        self.call_soon(protocol.connection_made, transport)
+        self.call_soon(datagram.start)
+        if waiter is not None:
+            self.call_soon(_set_result_unless_cancelled, waiter, None)
+        return transport
 
     def _start_serving(
         self,

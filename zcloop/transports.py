@@ -16,41 +16,22 @@ from asyncio import constants, trsock
 from typing import Any
 
 from zcloop._native.transport.address import decode_address
+from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 
 _UNKNOWN = object()
 
 
-class StreamTransport(asyncio.Transport):
-    """A connected TCP or Unix stream socket. Not thread-safe, as asyncio's."""
+class _Face:
+    """What asyncio's own code, and programs, ask of any socket transport."""
 
-    _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+    __slots__ = ()
 
-    __slots__ = ("_stream", "_server", "_family", "_loop", "write", "__dict__", "__weakref__")
-
-    def __init__(
-        self,
-        loop: Any,
-        stream: Stream,
-        protocol: Any,
-        family: int,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-        sock: socket.socket | None = None,
-    ) -> None:
-        self._extra: Any = extra
-        self._stream = stream
-        self._family = family
-        self._loop = loop
-        self._server = server
-        self.write = stream.write  # type: ignore[method-assign]
-        stream.bind(self, protocol, sock)
-        if server is not None:
-            if sys.version_info >= (3, 13):
-                server._attach(self)
-            else:
-                server._attach()
+    _stream: Any
+    _family: int
+    _kind: int
+    _loop: Any
+    _extra: Any
 
     def __repr__(self) -> str:
         stream = self._stream
@@ -72,19 +53,11 @@ class StreamTransport(asyncio.Transport):
             self._lost()
 
     def _lost(self) -> None:
-        """connection_lost was called: the server, if any, has one connection less."""
-        server, self._server = self._server, None
-        if server is not None:
-            if sys.version_info >= (3, 13):
-                server._detach(self)
-            else:
-                server._detach()
-
-    # ---- what asyncio's own code asks of a socket transport ------------------------------------
+        """connection_lost was called."""
 
     @property
     def _sock(self) -> socket.socket | None:
-        sock: socket.socket | None = self._stream.python_socket(self._family, socket.SOCK_STREAM)
+        sock: socket.socket | None = self._stream.python_socket(self._family, self._kind)
         return sock
 
     @property
@@ -96,19 +69,10 @@ class StreamTransport(asyncio.Transport):
     def _protocol(self) -> Any:
         return self._stream.protocol
 
-    def _make_empty_waiter(self) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = self._stream.make_empty_waiter()
-        return waiter
-
-    def _reset_empty_waiter(self) -> None:
-        self._stream.reset_empty_waiter()
-
     def _force_close(self, exc: BaseException | None) -> None:
         self._stream.force_close_with(exc)
 
-    def _fatal_error(
-        self, exc: BaseException, message: str = "Fatal error on transport"
-    ) -> None:
+    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
         self._stream.fatal_error(exc, message)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -134,8 +98,6 @@ class StreamTransport(asyncio.Transport):
         extra[name] = None if raw is None else decode_address(raw)
         return extra[name]
 
-    # ---- asyncio.Transport -------------------------------------------------------------------
-
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """What arrived and was not delivered goes to the new protocol."""
         self._stream.set_protocol(protocol)
@@ -159,16 +121,6 @@ class StreamTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         self._stream.resume_reading()
 
-    def writelines(self, list_of_data: Any) -> None:
-        self._stream.writelines(list_of_data)
-
-    def write_eof(self) -> None:
-        """Half-close after what is queued. OSError where the socket is not connected any more."""
-        self._stream.write_eof()
-
-    def can_write_eof(self) -> bool:
-        return True
-
     def get_write_buffer_size(self) -> int:
         """Bytes accepted and not yet taken by the kernel."""
         size: int = self._stream.get_write_buffer_size()
@@ -189,3 +141,87 @@ class StreamTransport(asyncio.Transport):
     def abort(self) -> None:
         """Drop what is queued, then connection_lost(None)."""
         self._stream.abort()
+
+
+class StreamTransport(_Face, asyncio.Transport):
+    """A connected TCP or Unix stream socket. Not thread-safe, as asyncio's."""
+
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+    _kind = socket.SOCK_STREAM
+
+    __slots__ = ("_stream", "_server", "_family", "_loop", "write", "__dict__", "__weakref__")
+
+    def __init__(
+        self,
+        loop: Any,
+        stream: Stream,
+        protocol: Any,
+        family: int,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        sock: socket.socket | None = None,
+    ) -> None:
+        self._extra: Any = extra
+        self._stream = stream
+        self._family = family
+        self._loop = loop
+        self._server = server
+        self.write = stream.write
+        stream.bind(self, protocol, sock)
+        if server is not None:
+            if sys.version_info >= (3, 13):
+                server._attach(self)
+            else:
+                server._attach()
+
+    def _lost(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            if sys.version_info >= (3, 13):
+                server._detach(self)
+            else:
+                server._detach()
+
+    def _make_empty_waiter(self) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = self._stream.make_empty_waiter()
+        return waiter
+
+    def _reset_empty_waiter(self) -> None:
+        self._stream.reset_empty_waiter()
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._stream.writelines(list_of_data)
+
+    def write_eof(self) -> None:
+        """Half-close after what is queued. OSError where the socket is not connected any more."""
+        self._stream.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+
+class DatagramTransport(_Face, asyncio.DatagramTransport):
+    """A UDP or Unix datagram socket. Not thread-safe, as asyncio's."""
+
+    _kind = socket.SOCK_DGRAM
+
+    __slots__ = ("_stream", "_family", "_loop", "sendto", "__dict__", "__weakref__")
+
+    def __init__(
+        self,
+        loop: Any,
+        datagram: Datagram,
+        protocol: Any,
+        family: int,
+        address: Any = None,
+        extra: dict[str, Any] | None = None,
+        sock: socket.socket | None = None,
+    ) -> None:
+        self._extra: Any = extra
+        self._stream = datagram
+        self._family = family
+        self._loop = loop
+        self.sendto = datagram.sendto
+        datagram.open(family, address)
+        datagram.bind(self, protocol, sock)

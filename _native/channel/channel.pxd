@@ -33,6 +33,7 @@ cdef class Channel:
     cdef readonly bint is_started       # between `start` and `pause`
     cdef list starved
     cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
+    cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
     cdef readonly bint is_closed
     cdef readonly bint is_forked
     cdef readonly uint64_t completed    # completions reaped
@@ -48,6 +49,7 @@ cdef class Channel:
     cdef bint is_pending(self) noexcept
     cdef int dispatch(self) except -1
     cdef BufferRing receive_buffers(self)
+    cdef BufferRing datagram_buffers(self)
     cdef int check_usable(self) except -1
 
     cdef uint64_t acquire(self, Operation operation) except 0

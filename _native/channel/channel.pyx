@@ -93,6 +93,11 @@ cdef class Channel:
         return self.completion_head != self.completion_tail
 
     cdef BufferRing receive_buffers(self):
+        """The pool for small pieces of streams, made when first asked for."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef BufferRing datagram_buffers(self):
+        """The pool whose slots hold the largest datagram, made when first asked for."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     # ---- shared ------------------------------------------------------------------------------
@@ -175,7 +180,7 @@ cdef class Channel:
         if not flags & CQE_F_MORE:
             self.inflight -= 1
         if flags & CQE_F_BUFFER:
-            self.buffers.take(flags >> CQE_BUFFER_SHIFT)
+            (<Operation> found).pool.take(flags >> CQE_BUFFER_SHIFT)
         if token & EAGER:
             operation = <Operation> found
             operation.state = IDLE
@@ -224,7 +229,7 @@ cdef class Channel:
             if operation.owner is None:
                 operation.discard(completion.result, completion.flags)
                 if completion.flags & CQE_F_BUFFER:
-                    self.buffers.give(completion.flags >> CQE_BUFFER_SHIFT)
+                    operation.pool.give(completion.flags >> CQE_BUFFER_SHIFT)
             else:
                 operation.owner.completed(operation, completion.result, completion.flags)
         if self.starved:
@@ -266,7 +271,7 @@ cdef class Channel:
             operation = <Operation> self.operations[slot]
             operation.discard(completion.result, completion.flags)
             if completion.flags & CQE_F_BUFFER:
-                self.buffers.give(completion.flags >> CQE_BUFFER_SHIFT)
+                operation.pool.give(completion.flags >> CQE_BUFFER_SHIFT)
             if not completion.flags & CQE_F_MORE:
                 operation.state = IDLE
                 self.release(slot)

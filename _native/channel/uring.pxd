@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
+from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.ring.ring cimport Ring
 
@@ -14,4 +15,5 @@ cdef class UringChannel(Channel):
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef int take_back(self) except -1
+    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size)
     cdef bint park(self, uint64_t token) except -1

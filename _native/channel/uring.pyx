@@ -22,7 +22,10 @@ from zcloop._native.channel.channel import InvariantError
 # runs at most 20 completions' work, so 128 slots are never all out with prompt consumers.
 cdef unsigned POOL_SLOTS = 128
 cdef size_t POOL_SLOT_SIZE = 16384
-cdef unsigned POOL_GROUP = 1
+# The largest datagram and its header, to a page; 64 of them are 4.5 MiB of address space, of
+# which a slot's pages are touched only as far as a datagram reaches.
+cdef unsigned DATAGRAM_SLOTS = 64
+cdef size_t DATAGRAM_SLOT_SIZE = 69632
 
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
 cdef uint64_t SLOT_MASK = (1 << 31) - 1
@@ -175,13 +178,15 @@ cdef class UringChannel(Channel):
         if self.ring.attach() == -EEXIST:
             # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
             ring = Ring(self.entries, self.completion_entries)
-            if self.buffers is not None:
-                self.buffers.unregister()
+            for pool in (self.buffers, self.datagrams):
+                if pool is not None:
+                    (<BufferRing> pool).unregister()
             self.ring.close()
             self.ring = ring
             self.ring.attach()
-        if self.buffers is not None and self.buffers.ring is None:
-            self.buffers.register_with(self.ring)
+        for pool in (self.buffers, self.datagrams):
+            if pool is not None and (<BufferRing> pool).ring is None:
+                (<BufferRing> pool).register_with(self.ring)
         count, self.parked_count = self.parked_count, 0
         for index in range(count):
             slot = self.parked[index]
@@ -232,14 +237,22 @@ cdef class UringChannel(Channel):
             self.is_pausing = False
         return 0
 
+    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size):
+        self.check_usable()
+        pool = BufferRing(group, slots, slot_size)
+        if self.is_started:
+            pool.register_with(self.ring)
+        return pool
+
     cdef BufferRing receive_buffers(self):
         if self.buffers is None:
-            self.check_usable()
-            buffers = BufferRing(POOL_GROUP, POOL_SLOTS, POOL_SLOT_SIZE)
-            if self.is_started:
-                buffers.register_with(self.ring)
-            self.buffers = buffers
+            self.buffers = self.make_pool(1, POOL_SLOTS, POOL_SLOT_SIZE)
         return self.buffers
+
+    cdef BufferRing datagram_buffers(self):
+        if self.datagrams is None:
+            self.datagrams = self.make_pool(2, DATAGRAM_SLOTS, DATAGRAM_SLOT_SIZE)
+        return self.datagrams
 
     def close(self):
         """End every request, then the ring. Idempotent; in a forked child it only lets go."""
@@ -255,7 +268,7 @@ cdef class UringChannel(Channel):
         self.is_closed = True
         self.discard_all()
         self.ring.close()
-        self.buffers = None
+        self.buffers = self.datagrams = None
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
@@ -263,5 +276,6 @@ cdef class UringChannel(Channel):
             self.is_forked = True
             close(self.ring.uring.ring_fd)
             self.ring.abandon()
-            if self.buffers is not None:
-                self.buffers.abandon()
+            for pool in (self.buffers, self.datagrams):
+                if pool is not None:
+                    pool.abandon()

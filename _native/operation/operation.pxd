@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t, uint8_t
 
 from zcloop._native.kernel.uring cimport io_uring_sqe
+from zcloop._native.memory.buffer_ring cimport BufferRing
 
 cdef enum State:
     IDLE            # not with the kernel; may be submitted
@@ -20,6 +21,7 @@ cdef class Owner:
 
 cdef class Operation:
     cdef Owner owner            # None: nobody wants the result any more; it is discarded
+    cdef BufferRing pool        # where the kernel takes slots for it; None: the owner's memory
     cdef int fd
     cdef uint32_t slot          # its place in the channel's table while not IDLE
     cdef uint8_t state

@@ -1,7 +1,8 @@
+from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.operation cimport Operation, Owner
 
 
 cdef class Receive(Operation):
-    cdef unsigned group         # the buffer ring to receive into
+    pass
 
-cdef Receive make_receive(Owner owner, int fd, unsigned group)
+cdef Receive make_receive(Owner owner, int fd, BufferRing pool)

@@ -17,11 +17,11 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
 
 
-cdef Receive make_receive(Owner owner, int fd, unsigned group):
+cdef Receive make_receive(Owner owner, int fd, BufferRing pool):
     cdef Receive operation = Receive.__new__(Receive)
     operation.owner = owner
     operation.fd = fd
-    operation.group = group
+    operation.pool = pool
     return operation
 
 
@@ -31,7 +31,7 @@ cdef class Receive(Operation):
         sqe.flags = SQE_BUFFER_SELECT
         sqe.ioprio = RECV_MULTISHOT
         sqe.fd = self.fd
-        sqe.buf_group = self.group
+        sqe.buf_group = self.pool.group
 
     cdef int attempt(self) noexcept:
         # A slot is chosen by whoever holds the pool: without a ring, wait and receive directly.

@@ -128,7 +128,7 @@ cdef class Stream(Endpoint):
         if self.read_poll is not None and self.read_poll.state != IDLE:
             return self.channel.cancel(self.read_poll)
         if self.receive is None:
-            self.receive = make_receive(self, self.fd, self.channel.receive_buffers().group)
+            self.receive = make_receive(self, self.fd, self.channel.receive_buffers())
         if self.receive.state == IDLE:
             return self.channel.submit(self.receive)
         return 0
@@ -184,26 +184,26 @@ cdef class Stream(Endpoint):
     cdef int received_slot(self, int result, uint32_t flags) except -1:
         """A message in a slot of the pool: deliver or hold it, and give the slot back."""
         cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
-        cdef const char *data = self.channel.buffers.slot(slot)
+        cdef const char *data = self.receive.pool.slot(slot)
         cdef bytes copy
         if self.is_closing_ or result <= 0:
-            self.channel.buffers.give(slot)
+            self.receive.pool.give(slot)
             return 0
         if self.is_buffered and self.held is None and not self.is_paused:
             try:
                 self.deliver_into(data, result)
             finally:
-                self.channel.buffers.give(slot)
+                self.receive.pool.give(slot)
         else:
             copy = PyBytes_FromStringAndSize(data, result)
-            self.channel.buffers.give(slot)
+            self.receive.pool.give(slot)
             if self.held is not None:
                 self.held.append(copy)
             elif self.is_paused:
                 self.held = [copy]
             else:
                 self.deliver(copy)
-        if result != <int> self.channel.buffers.slot_size:
+        if result != <int> self.receive.pool.slot_size:
             self.full_slots = 0
             return 0
         self.full_slots += 1

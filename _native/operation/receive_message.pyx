@@ -1,0 +1,45 @@
+"""Receive datagrams with their senders into the slots of a buffer ring, again and again.
+
+A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address, then the payload. The request
+ends on an error (an ICMP refusal among them), on -ENOBUFS and on completion queue overflow.
+"""
+
+from libc.errno cimport EAGAIN
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from zcloop._native.kernel.uring cimport (
+    OP_RECVMSG, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
+)
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+
+
+cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool):
+    cdef ReceiveMessage operation = ReceiveMessage.__new__(ReceiveMessage)
+    operation.owner = owner
+    operation.fd = fd
+    operation.pool = pool
+    memset(&operation.message, 0, sizeof(msghdr))
+    operation.message.msg_namelen = NAME_SIZE
+    return operation
+
+
+cdef class ReceiveMessage(Operation):
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept:
+        sqe.opcode = OP_RECVMSG
+        sqe.flags = SQE_BUFFER_SELECT
+        sqe.ioprio = RECV_MULTISHOT
+        sqe.fd = self.fd
+        sqe.addr = <size_t> &self.message
+        sqe.len = 1
+        sqe.buf_group = self.pool.group
+
+    cdef int attempt(self) noexcept:
+        # A slot is chosen by whoever holds the pool: without a ring, wait and receive directly.
+        return -EAGAIN
+
+    cdef uint32_t readiness(self) noexcept:
+        return POLLIN

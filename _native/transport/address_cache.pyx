@@ -1,0 +1,125 @@
+"""Addresses of a datagram socket's peers, in both forms, so that few are converted twice.
+
+Direct-mapped by port. A reply to the address object that datagram_received brought is found by
+identity; anything else is parsed. Numeric IPv4 and IPv6 only: names need a resolver, and families
+without a port are converted each time.
+"""
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_GET_SIZE
+from libc.stdint cimport uint16_t, uint32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
+
+from zcloop._native.transport.address cimport (
+    AF_INET, AF_INET6, address_of, sockaddr_storage,
+)
+
+cdef extern from * nogil:
+    """
+    #include <sys/socket.h>
+    #include <netinet/in.h>
+    #include <arpa/inet.h>
+    """
+    struct in_addr:
+        pass
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        unsigned short sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        uint16_t sin6_port
+        uint32_t sin6_flowinfo
+        in6_addr sin6_addr
+        uint32_t sin6_scope_id
+    uint16_t htons(uint16_t value)
+    uint32_t htonl(uint32_t value)
+    int inet_pton(int family, const char *text, void *address)
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8(object text) except NULL
+
+cdef enum:
+    ENTRIES = 64
+
+
+cdef class AddressCache:
+    def __cinit__(self):
+        self.entries = <CachedAddress *> calloc(ENTRIES, sizeof(CachedAddress))
+        if self.entries == NULL:
+            raise MemoryError("address cache")
+
+    def __dealloc__(self):
+        cdef unsigned index
+        for index in range(ENTRIES):
+            if self.entries[index].address != NULL:
+                Py_DECREF(<object> self.entries[index].address)
+        free(self.entries)
+
+    cdef object decode(self, const void *raw, unsigned size):
+        """The Python address of a raw sockaddr; None for no address."""
+        cdef CachedAddress *entry
+        cdef uint16_t port
+        if size > CACHED_SIZE or size < 8:
+            return address_of(<const sockaddr_storage *> raw, size)
+        port = (<const uint16_t *> raw)[1]
+        entry = &self.entries[(port ^ (port >> 8)) % ENTRIES]
+        if entry.size == size and memcmp(entry.raw, raw, size) == 0:
+            return <object> entry.address
+        address = address_of(<const sockaddr_storage *> raw, size)
+        if address is None:
+            return None
+        if entry.address != NULL:
+            Py_DECREF(<object> entry.address)
+        memcpy(entry.raw, raw, size)
+        entry.size = size
+        entry.address = <PyObject *> address
+        Py_INCREF(address)
+        return address
+
+    cdef int encode(self, object address, int family, char *raw) except -1:
+        """Write the sockaddr of a numeric address (at most CACHED_SIZE bytes) and return its size;
+        0 when it takes a resolver or another family to convert it."""
+        cdef CachedAddress *entry
+        cdef uint16_t port
+        cdef int number
+        cdef Py_ssize_t parts
+        cdef sockaddr_in *four
+        cdef sockaddr_in6 *six
+        if type(address) is not tuple:
+            return 0
+        parts = PyTuple_GET_SIZE(address)
+        if parts < 2 or type((<tuple> address)[0]) is not str or type((<tuple> address)[1]) is not int:
+            return 0
+        number = (<tuple> address)[1]
+        if number < 0 or number > 65535:
+            return 0
+        port = htons(number)
+        entry = &self.entries[(port ^ (port >> 8)) % ENTRIES]
+        if entry.address == <PyObject *> address:
+            memcpy(raw, entry.raw, entry.size)
+            return entry.size
+        if family == AF_INET and parts == 2:
+            four = <sockaddr_in *> <void *> raw
+            memset(raw, 0, sizeof(sockaddr_in))
+            four.sin_family = AF_INET
+            four.sin_port = port
+            if inet_pton(AF_INET, PyUnicode_AsUTF8((<tuple> address)[0]), &four.sin_addr) != 1:
+                return 0
+            return sizeof(sockaddr_in)
+        if family == AF_INET6 and parts <= 4:
+            six = <sockaddr_in6 *> <void *> raw
+            memset(raw, 0, sizeof(sockaddr_in6))
+            six.sin6_family = AF_INET6
+            six.sin6_port = port
+            if parts > 2:
+                six.sin6_flowinfo = htonl((<tuple> address)[2])
+            if parts > 3:
+                six.sin6_scope_id = (<tuple> address)[3]
+            if inet_pton(AF_INET6, PyUnicode_AsUTF8((<tuple> address)[0]), &six.sin6_addr) != 1:
+                return 0
+            return sizeof(sockaddr_in6)
+        return 0

@@ -1,0 +1,40 @@
+from cpython.object cimport PyObject
+
+from zcloop._native.operation.receive_message cimport ReceiveMessage
+from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
+from zcloop._native.transport.endpoint cimport Endpoint
+
+cdef struct Outgoing:
+    PyObject *data                  # owned bytes
+    char[CACHED_SIZE] name
+    unsigned name_size
+    PyObject *address               # owned, when it takes Python's socket to convert it; or NULL
+                                    # neither: to the connected peer
+
+
+cdef class Datagram(Endpoint):
+    cdef ReceiveMessage receive     # None until first used
+    cdef AddressCache addresses
+    cdef list held                  # (data, address) or an errno, arrived while paused
+    cdef list operations            # TrySendTo, reused from batch to batch
+    cdef Outgoing *queue            # datagrams not yet sent, oldest first
+    cdef unsigned queue_capacity
+    cdef unsigned queue_count
+    cdef unsigned object_count      # of them, with an `address`
+    cdef unsigned batch_count       # of them, prepared and not yet flushed
+    cdef size_t queue_size          # payload bytes, and a header's worth each
+    cdef object remote              # the address given to create_datagram_endpoint, or None
+    cdef int family
+    cdef bint is_connected
+    cdef bint is_started
+
+    cdef int update_reading(self) except -1
+    cdef int received(self, const char *slot, int result) except -1
+    cdef int refused(self, int errno_) except -1
+    cdef int deliver(self, bytes data, object address) except -1
+    cdef int deliver_error(self, object error) except -1
+    cdef int append(self, bytes data, const char *name, unsigned name_size,
+                    object address) except -1
+    cdef ssize_t send_one(self, Outgoing *item) except? -1
+    cdef int release(self, Outgoing *item) except -1
+    cdef int drop_first(self, unsigned count) except -1

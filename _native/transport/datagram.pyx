@@ -1,0 +1,391 @@
+"""A datagram socket, UDP or Unix, connected or not.
+
+Datagrams arrive by one multishot receive into slots of 64 KiB and more (the pages of a slot that
+small datagrams do not reach are never touched). What is sent in a turn is kept and leaves as one
+batch of SQEs, or by a system call each when there are few, or when order matters (Unix).
+
+A datagram that the socket's buffer has no room for stays in the queue, in order, until a poll says
+that there is room; other errors of a send or a receive are the protocol's: error_received(exc).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove
+
+from asyncio import constants
+from asyncio.log import logger
+
+from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
+from zcloop._native.kernel.uring cimport (
+    CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, io_uring_recvmsg_out,
+)
+from zcloop._native.loop.client cimport FLUSH_LAST, Flush
+from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
+from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
+from zcloop._native.transport.address cimport AF_UNIX
+from zcloop._native.transport.endpoint cimport is_resting
+
+cdef extern from * nogil:
+    """
+    #include <sys/socket.h>
+    static ssize_t zc_send_to(int fd, const void *data, size_t size, const void *name, unsigned n)
+    {
+        return sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, n ? name : NULL, n);
+    }
+    """
+    ssize_t zc_send_to(int fd, const void *data, size_t size, const void *name, unsigned n)
+
+# From so many datagrams on, SQEs cost less than a sendto() each.
+cdef unsigned BATCH_MIN = 3
+# So many operations are kept for batches; the rest of a larger turn goes with the next one.
+cdef unsigned BATCH_MAX = 64
+# What a queued datagram counts beside its payload, so that empty ones are bounded too.
+cdef size_t HEADER_SIZE = 8
+
+
+cdef class Datagram(Endpoint):
+    def __dealloc__(self):
+        self.drop_first(self.queue_count)
+        free(self.queue)
+
+    def open(self, int family, remote):
+        """Before `bind`: the address family, and the remote address that sendto defaults to."""
+        self.family = family
+        self.remote = remote
+        self.is_connected = self.peer is not None
+        self.addresses = AddressCache.__new__(AddressCache)
+        self.operations = []
+
+    def start(self):
+        """Receive from now on: connection_made has been called."""
+        self.is_started = True
+        self.update_reading()
+
+    # ---- receiving ---------------------------------------------------------------------------
+
+    cdef int update_reading(self) except -1:
+        if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None):
+            return self.stop_reading()
+        if self.receive is None:
+            self.receive = make_receive_message(
+                self, self.fd, self.channel.datagram_buffers())
+        if self.receive.state == IDLE:
+            return self.channel.submit(self.receive)
+        return 0
+
+    cdef int stop_reading(self) except -1:
+        if self.is_closing_:
+            self.held = None
+        if not is_resting(self.receive):
+            self.channel.cancel(self.receive)
+        return 0
+
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
+        if operation is self.receive:
+            if flags & CQE_F_BUFFER:
+                try:
+                    if not self.is_closing_ and result >= 0:
+                        self.received(self.receive.pool.slot(slot), result)
+                finally:
+                    self.receive.pool.give(slot)
+            if flags & CQE_F_MORE:
+                return 0
+            if self.is_lost:
+                return self.release_fd()
+            if result == -ENOBUFS:
+                if not self.is_paused and not self.is_closing_ and self.held is None:
+                    return self.channel.starve(self.receive)
+            elif result < 0 and not self.is_closing_:
+                self.refused(-result)
+            return self.update_reading()
+        if operation is self.write_poll:
+            self.is_blocked = False
+            if self.is_lost:
+                return self.release_fd()
+            if self.lost_count == 0:
+                self.send_now()
+                if not self.is_blocked:
+                    self.drained(True)
+        # A batched send: its result is read in `flushed`.
+        elif isinstance(operation, TrySendTo):
+            (<TrySendTo> operation).size = <size_t> <ssize_t> result
+        return 0
+
+    cdef int received(self, const char *slot, int result) except -1:
+        cdef const io_uring_recvmsg_out *header = <const io_uring_recvmsg_out *> slot
+        cdef const char *name = slot + sizeof(io_uring_recvmsg_out)
+        cdef const char *payload = name + NAME_SIZE
+        cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
+        cdef bytes data
+        if size < 0:
+            return 0
+        data = PyBytes_FromStringAndSize(payload, size)
+        address = self.addresses.decode(name, header.namelen) if header.namelen else None
+        if self.held is not None:
+            self.held.append((data, address))
+            return 0
+        if self.is_paused:
+            self.held = [(data, address)]
+            return 0
+        return self.deliver(data, address)
+
+    cdef int refused(self, int errno_) except -1:
+        if errno_ in (ECANCELED, EINTR, EAGAIN):
+            return 0
+        if self.held is not None:
+            self.held.append(errno_)
+        elif self.is_paused:
+            self.held = [errno_]
+        else:
+            self.deliver_error(os_error(errno_, None))
+        return 0
+
+    cdef int deliver(self, bytes data, object address) except -1:
+        try:
+            self.protocol_call_two("datagram_received", data, address)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            # As for any callback: logged, and the endpoint goes on.
+            self.report("Exception in protocol.datagram_received()", error)
+        return 0
+
+    cdef int deliver_error(self, object error) except -1:
+        try:
+            self.protocol_call("error_received", error)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as failure:
+            self.report("Exception in protocol.error_received()", failure)
+        return 0
+
+    def _error_received(self, error):
+        if self.protocol is not None:
+            self.deliver_error(error)
+
+    def pause_reading(self):
+        if self.is_closing_ or self.is_paused:
+            return
+        self.is_paused = True
+        self.stop_reading()
+
+    def resume_reading(self):
+        if self.is_closing_ or not self.is_paused:
+            return
+        self.is_paused = False
+        if self.held is not None:
+            self.core.call(self._deliver_held, (), None)
+        else:
+            self.update_reading()
+
+    def _deliver_held(self):
+        """Hand over what arrived during a pause, oldest first, until paused again."""
+        while self.held and not self.is_paused and not self.is_closing_:
+            item = self.held[0]
+            del self.held[0]
+            if isinstance(item, tuple):
+                self.deliver(item[0], item[1])
+            else:
+                self.deliver_error(os_error(item, None))
+        if self.is_closing_ or not self.held:
+            self.held = None
+        if not self.is_paused and not self.is_closing_:
+            self.update_reading()
+
+    # ---- sending -----------------------------------------------------------------------------
+
+    def sendto(self, data, addr=None):
+        """Accept one datagram for sending; never blocks, but to resolve a host name.
+
+        Raises TypeError for what is not bytes-like, ValueError for an address other than the
+        connected one. Copies unless `data` is bytes.
+        """
+        cdef char[CACHED_SIZE] name
+        cdef int name_size = 0
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError("data argument must be a bytes-like object, "
+                            f"not {type(data).__name__!r}")
+        if self.remote is not None:
+            if addr is not None and addr != self.remote:
+                raise ValueError(f"Invalid address: must be None or {self.remote}")
+            addr = self.remote
+        if self.lost_count:
+            if self.remote is not None:
+                if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+                    logger.warning("socket.send() raised exception.")
+                self.lost_count += 1
+            return
+        if type(data) is not bytes:
+            data = bytes(data)
+        if not self.is_connected:
+            name_size = self.addresses.encode(addr, self.family, name)
+        self.append(<bytes> data, name, name_size,
+                    None if name_size or self.is_connected else (addr,))
+        if self.is_blocked:
+            self.pause_if_high()
+        elif self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water:
+            self.send_now()
+            self.pause_if_high()
+        else:
+            self.core.want_flush(self)
+
+    cdef int append(self, bytes data, const char *name, unsigned name_size,
+                    object address) except -1:
+        cdef void *grown
+        cdef Outgoing *item
+        if self.queue_count == self.queue_capacity:
+            grown = realloc(self.queue, (self.queue_capacity * 2 + 16) * sizeof(Outgoing))
+            if grown == NULL:
+                raise MemoryError("datagram queue")
+            self.queue = <Outgoing *> grown
+            self.queue_capacity = self.queue_capacity * 2 + 16
+        item = &self.queue[self.queue_count]
+        Py_INCREF(data)
+        item.data = <PyObject *> data
+        item.name_size = name_size
+        memcpy(item.name, name, name_size)
+        item.address = NULL
+        if address is not None:
+            Py_INCREF(address)
+            item.address = <PyObject *> address
+            self.object_count += 1
+        self.queue_count += 1
+        self.queue_size += PyBytes_GET_SIZE(data) + HEADER_SIZE
+        return 0
+
+    cdef int release(self, Outgoing *item) except -1:
+        self.queue_size -= PyBytes_GET_SIZE(<object> item.data) + HEADER_SIZE
+        Py_DECREF(<object> item.data)
+        if item.address != NULL:
+            self.object_count -= 1
+            Py_DECREF(<object> item.address)
+        return 0
+
+    cdef int drop_first(self, unsigned count) except -1:
+        """The oldest `count` are sent or given up."""
+        cdef unsigned index
+        for index in range(count):
+            self.release(&self.queue[index])
+        self.queue_count -= count
+        if count and self.queue_count:
+            memmove(self.queue, self.queue + count, self.queue_count * sizeof(Outgoing))
+        return 0
+
+    cdef bint flush(self, Flush how) except -1:
+        cdef unsigned index, count
+        cdef TrySendTo operation
+        cdef Outgoing *item
+        if self.is_blocked or self.lost_count or self.queue_count == 0:
+            return False
+        if (how == FLUSH_LAST or self.queue_count < BATCH_MIN or self.object_count
+                or self.family == AF_UNIX):
+            self.send_now()
+            if self.lost_count == 0 and not self.is_blocked:
+                self.drained(False)
+            return False
+        count = min(self.queue_count, BATCH_MAX)
+        while <unsigned> len(self.operations) < count:
+            self.operations.append(make_try_send_to(self, self.fd))
+        # The queue does not move before `flushed`: no user code runs in between.
+        for index in range(count):
+            operation = <TrySendTo> self.operations[index]
+            item = &self.queue[index]
+            operation.data = PyBytes_AS_STRING(<object> item.data)
+            operation.size = PyBytes_GET_SIZE(<object> item.data)
+            operation.name_size = item.name_size
+            operation.name = item.name if item.name_size else NULL
+            self.channel.submit(operation)
+        self.batch_count = count
+        return True
+
+    cdef int flushed(self) except -1:
+        cdef unsigned index
+        cdef unsigned kept = 0
+        cdef unsigned count = self.batch_count
+        cdef TrySendTo operation
+        cdef ssize_t result
+        cdef Outgoing item
+        self.batch_count = 0
+        for index in range(count):
+            operation = <TrySendTo> self.operations[index]
+            item = self.queue[index]
+            if operation.state != IDLE:
+                self.channel.retire(operation)
+            else:
+                result = <ssize_t> operation.size
+                if result == -EAGAIN or result == -EINTR:
+                    self.queue[kept] = item
+                    kept += 1
+                    continue
+                if result < 0:
+                    self.core.call(self._error_received, (os_error(-result, None),), None)
+            self.release(&item)
+        if kept != count:
+            memmove(self.queue + kept, self.queue + count,
+                    (self.queue_count - count) * sizeof(Outgoing))
+            self.queue_count -= count - kept
+        if kept:
+            self.wait_writable()
+        elif self.queue_count:
+            self.send_now()
+        if self.lost_count == 0 and not self.is_blocked:
+            self.drained(False)
+        return 0
+
+    cdef int send_now(self) except -1:
+        cdef ssize_t sent
+        cdef unsigned done = 0
+        try:
+            while done < self.queue_count:
+                sent = self.send_one(&self.queue[done])
+                if sent == -EINTR:
+                    continue
+                if sent == -EAGAIN:
+                    self.wait_writable()
+                    break
+                done += 1
+                if sent < 0:
+                    self.core.call(self._error_received, (os_error(-sent, None),), None)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self.fatal(error, "Fatal write error on datagram transport")
+        return self.drop_first(done)
+
+    cdef ssize_t send_one(self, Outgoing *item) except? -1:
+        """Bytes sent, or -errno."""
+        cdef ssize_t sent
+        if item.address == NULL:
+            sent = zc_send_to(self.fd, PyBytes_AS_STRING(<object> item.data),
+                              PyBytes_GET_SIZE(<object> item.data), item.name, item.name_size)
+            return sent if sent >= 0 else -errno
+        try:
+            return self.face._sock.sendto(<object> item.data, (<tuple> item.address)[0])
+        except (BlockingIOError, InterruptedError):
+            return -EAGAIN
+        except OSError as error:
+            # Name resolution fails with numbers of its own: hand the exception on as it is.
+            self.core.call(self._error_received, (error,), None)
+            return 0
+
+    cdef size_t queued(self) noexcept:
+        return self.queue_size
+
+    cdef int clear_queue(self) except -1:
+        return self.drop_first(self.queue_count)
+
+    # ---- ending ------------------------------------------------------------------------------
+
+    cdef bint is_idle(self) noexcept:
+        return is_resting(self.receive)
+
+    cdef int forget_operations(self) except -1:
+        for operation in self.operations:
+            self.forget(operation)
+        self.operations = []
+        return self.forget(self.receive)

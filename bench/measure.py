@@ -1,0 +1,157 @@
+"""One measurement of one loop in one scenario."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import artefacts, protocols
+from bench.loops import Contestant
+from bench.processes import (
+    Cores,
+    MeasurementError,
+    Server,
+    cpu_seconds,
+    module_command,
+    run_pinned,
+    running_server,
+)
+from bench.scenarios import Scenario
+
+WARM_UP_SECONDS = 0.5
+CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
+GRACE_SECONDS = 30.0
+WRK_SCRIPT = Path(__file__).parent / "wrk.lua"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all measurements of a run."""
+
+    cores: Cores
+    seconds: float = 2.0
+    fresh: bool = False
+    use_wrk: bool = True
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one measurement found in its window."""
+
+    ops: int
+    seconds: float
+    cpu_seconds: float
+    bytes: int = 0
+    lost: int = 0
+    p50_us: float | None = None
+    p99_us: float | None = None
+    noise: float = 0.0  # cores that other programs kept busy meanwhile
+
+    @property
+    def cpu_us_per_op(self) -> float:
+        """CPU time of the server, user and system, for one operation."""
+        return self.cpu_seconds / self.ops * 1e6
+
+    @property
+    def ops_per_second(self) -> float:
+        """Operations a second of elapsed time."""
+        return self.ops / self.seconds
+
+
+def _parse_sample(output: subprocess.CompletedProcess[str], **more: Any) -> Sample:
+    lines = output.stdout.strip().splitlines()
+    if not lines:
+        reason = output.stderr.strip().splitlines() or [f"it ended with {output.returncode}"]
+        raise MeasurementError(reason[-1])
+    report = {**json.loads(lines[-1]), **more}
+    if report.pop("errors", 0):
+        raise MeasurementError(str(report.get("error", "wrong answers")))
+    if not report["ops"]:
+        raise MeasurementError("not one operation was completed")
+    return Sample(**report)
+
+
+@contextlib.contextmanager
+def _server(scenario: Scenario, contestant: Contestant, settings: Settings) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="zcloop-bench-") as directory:
+        arguments = [scenario.server, "--loop", contestant.factory]
+        if settings.fresh:
+            arguments.append("--fresh")
+        if scenario.transport == "unix":
+            arguments += ["--unix", f"{directory}/socket"]
+        if scenario.transport == "tls":
+            arguments += ["--certificate", artefacts.certificate()]
+        command = module_command(contestant.python, "bench.servers", *arguments)
+        with running_server(command, settings.cores.server) as server:
+            yield server
+
+
+def drive_client(
+    scenario: Scenario, server: Server, core: int, seconds: float, warm_up: float, body: bytes
+) -> Sample:
+    """Drive a server with the C client, which checks every byte of every answer."""
+    command = [artefacts.client(), scenario.client, *server.client_arguments]
+    command += ["--connections", str(scenario.connections), "--size", str(scenario.size)]
+    command += ["--depth", str(scenario.depth), "--pid", str(server.pid)]
+    command += ["--seconds", str(seconds), "--warmup", str(warm_up)]
+    if scenario.client == "http":
+        command += ["--body", artefacts.body_file(body)]
+    if scenario.transport == "tls":
+        command.append("--tls")
+    return _parse_sample(run_pinned(command, core, seconds + warm_up + GRACE_SECONDS))
+
+
+def drive_wrk(connections: int, server: Server, core: int, seconds: float) -> Sample:
+    """Drive an HTTP server with wrk; the CPU time includes that of its connections' start."""
+    duration = max(1, math.ceil(seconds))
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "-s", str(WRK_SCRIPT)]
+    before = cpu_seconds(server.pid)
+    output = run_pinned([*command, f"http://{server.place}/"], core, duration + GRACE_SECONDS)
+    return _parse_sample(output, cpu_seconds=cpu_seconds(server.pid) - before)
+
+
+def measure(scenario: Scenario, contestant: Contestant, settings: Settings) -> Sample:
+    """Measure once, in a process of its own; raises MeasurementError when an answer is wrong."""
+    seconds, cores = settings.seconds, settings.cores
+    if not scenario.server:
+        arguments = [scenario.name, "--loop", contestant.factory, "--seconds", str(seconds)]
+        if settings.fresh:
+            arguments.append("--fresh")
+        command = module_command(contestant.python, "bench.callbacks", *arguments)
+        return _parse_sample(run_pinned(command, cores.server, seconds + GRACE_SECONDS))
+    with _server(scenario, contestant, settings) as server:
+        body = protocols.HTTP_BODY
+        if scenario.wrk and settings.use_wrk and shutil.which("wrk"):
+            drive_client(scenario, server, cores.client, CHECK_SECONDS, 0, body)
+            return drive_wrk(scenario.connections, server, cores.client, seconds)
+        return drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
+
+
+def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:
+    """System calls of the server for one operation, in a run of its own, counted by perf."""
+    if not scenario.server or not shutil.which("perf"):
+        return math.nan
+    with _server(scenario, contestant, settings) as server:
+        command = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", str(server.pid)]
+        counter = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.3)  # perf says nothing when it has attached
+        try:
+            sample = drive_client(
+                scenario, server, settings.cores.client, settings.seconds, 0, protocols.HTTP_BODY
+            )
+        finally:
+            counter.send_signal(signal.SIGINT)
+            _, text = counter.communicate()
+        counted = re.search(r"^(\d+),,raw_syscalls:sys_enter", text, re.MULTILINE)
+        return int(counted[1]) / sample.ops if counted else math.nan
