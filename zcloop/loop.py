@@ -27,6 +27,9 @@ from zcloop.transports import DatagramTransport, StreamTransport
 
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
+_ReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
+_WritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
+_SSLProtocol: Any = sslproto.SSLProtocol
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
 _FROM_SELECTOR_LOOP = (
@@ -81,7 +84,7 @@ class _WakeupFd:
         return self._fd
 
 
-class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
+class Loop(Core, base_events.BaseEventLoop):
     """An asyncio event loop on one io_uring channel.
 
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
@@ -195,7 +198,7 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
     ) -> Any:
-        tls = sslproto.SSLProtocol(
+        tls = _SSLProtocol(
             self, protocol, sslcontext, waiter, server_side, server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
@@ -216,9 +219,7 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         **timeouts: Any,
     ) -> Any:
         """TLS on an accepted stream; the handshake begins at once."""
-        tls = sslproto.SSLProtocol(
-            self, protocol, sslcontext, waiter, server_side, None, **timeouts
-        )
+        tls = _SSLProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
         StreamTransport(self, stream, tls, family, None, server)
         stream.connect()
         return tls._app_transport
@@ -273,9 +274,7 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
             except FileNotFoundError:
                 pass
             except OSError as error:
-                logger.error(
-                    "Unable to clean up listening UNIX socket %r: %r", path, error
-                )
+                logger.error("Unable to clean up listening UNIX socket %r: %r", path, error)
 
     async def _sendfile_native(
         self, transp: StreamTransport, file: Any, offset: int, count: int | None
@@ -283,12 +282,12 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
         resume_reading = transp.is_reading()
         transp.pause_reading()
         await transp._make_empty_waiter()
+        sock = transp._sock
+        if sock is None or sock.fileno() < 0:
+            raise ConnectionError("Connection is closed by peer")  # just after the queue was empty
         stream = self.streams.pop(transp._sock_fd)
         try:
-            sent: int = await self.sock_sendfile(
-                transp._sock, file, offset, count, fallback=False
-            )
-            return sent
+            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
         finally:
             transp._reset_empty_waiter()
             if resume_reading:
@@ -299,12 +298,12 @@ class Loop(Core, base_events.BaseEventLoop):  # type: ignore[misc]
     def _make_read_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return unix_events._UnixReadPipeTransport(self, pipe, protocol, waiter, extra)
+        return _ReadPipeTransport(self, pipe, protocol, waiter, extra)
 
     def _make_write_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return unix_events._UnixWritePipeTransport(self, pipe, protocol, waiter, extra)
+        return _WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     async def _make_subprocess_transport(
         self,

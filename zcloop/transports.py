@@ -12,7 +12,7 @@ import asyncio
 import socket
 import sys
 import warnings
-from asyncio import constants, trsock
+from asyncio import constants, transports, trsock
 from typing import Any
 
 from zcloop._native.transport.address import decode_address
@@ -27,7 +27,7 @@ class _Face:
 
     __slots__ = ()
 
-    _stream: Any
+    _stream: Stream | Datagram
     _family: int
     _kind: int
     _loop: Any
@@ -57,13 +57,11 @@ class _Face:
 
     @property
     def _sock(self) -> socket.socket | None:
-        sock: socket.socket | None = self._stream.python_socket(self._family, self._kind)
-        return sock
+        return self._stream.python_socket(self._family, self._kind)
 
     @property
     def _sock_fd(self) -> int:
-        fd: int = self._stream.fd
-        return fd
+        return self._stream.fd
 
     @property
     def _protocol(self) -> Any:
@@ -103,16 +101,13 @@ class _Face:
         self._stream.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        protocol: asyncio.BaseProtocol = self._stream.protocol
-        return protocol
+        return self._stream.protocol
 
     def is_closing(self) -> bool:
-        closing: bool = self._stream.is_closing()
-        return closing
+        return self._stream.is_closing()
 
     def is_reading(self) -> bool:
-        reading: bool = self._stream.is_reading()
-        return reading
+        return self._stream.is_reading()
 
     def pause_reading(self) -> None:
         """No data is delivered from here on until resume_reading(); none is lost."""
@@ -123,12 +118,10 @@ class _Face:
 
     def get_write_buffer_size(self) -> int:
         """Bytes accepted and not yet taken by the kernel."""
-        size: int = self._stream.get_write_buffer_size()
-        return size
+        return self._stream.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        limits: tuple[int, int] = self._stream.get_write_buffer_limits()
-        return limits
+        return self._stream.get_write_buffer_limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
@@ -143,14 +136,16 @@ class _Face:
         self._stream.abort()
 
 
-class StreamTransport(_Face, asyncio.Transport):
+class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
     """A connected TCP or Unix stream socket. Not thread-safe, as asyncio's."""
 
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
     _kind = socket.SOCK_STREAM
 
-    __slots__ = ("_stream", "_server", "_family", "_loop", "write", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_family", "_loop", "_server", "_stream", "write")
+
+    _stream: Stream
 
     def __init__(
         self,
@@ -167,7 +162,7 @@ class StreamTransport(_Face, asyncio.Transport):
         self._family = family
         self._loop = loop
         self._server = server
-        self.write = stream.write
+        self.write = stream.write  # type: ignore[method-assign]  # see above: no call more
         stream.bind(self, protocol, sock)
         if server is not None:
             if sys.version_info >= (3, 13):
@@ -183,9 +178,13 @@ class StreamTransport(_Face, asyncio.Transport):
             else:
                 server._detach()
 
+    @property
+    def _protocol_paused(self) -> bool:
+        paused: bool = self._stream.is_writing_paused
+        return paused
+
     def _make_empty_waiter(self) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = self._stream.make_empty_waiter()
-        return waiter
+        return self._stream.make_empty_waiter()
 
     def _reset_empty_waiter(self) -> None:
         self._stream.reset_empty_waiter()
@@ -201,12 +200,14 @@ class StreamTransport(_Face, asyncio.Transport):
         return True
 
 
-class DatagramTransport(_Face, asyncio.DatagramTransport):
+class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
     """A UDP or Unix datagram socket. Not thread-safe, as asyncio's."""
 
     _kind = socket.SOCK_DGRAM
 
-    __slots__ = ("_stream", "_family", "_loop", "sendto", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_family", "_loop", "_stream", "sendto")
+
+    _stream: Datagram
 
     def __init__(
         self,
@@ -222,6 +223,6 @@ class DatagramTransport(_Face, asyncio.DatagramTransport):
         self._stream = datagram
         self._family = family
         self._loop = loop
-        self.sendto = datagram.sendto
+        self.sendto = datagram.sendto  # type: ignore[method-assign]
         datagram.open(family, address)
         datagram.bind(self, protocol, sock)

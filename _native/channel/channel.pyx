@@ -26,7 +26,9 @@ from libc.stdlib cimport free, realloc
 
 from zcloop._native.kernel.errors cimport ECANCELED
 from zcloop._native.kernel.uring cimport CQE_F_BUFFER, CQE_F_MORE, CQE_BUFFER_SHIFT
-from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
+from zcloop._native.operation.operation cimport (
+    CANCELLING, IDLE, INFLIGHT, PARKED, STARVED, Owner,
+)
 
 # 2^24 requests in flight, 16 bytes each: far above any fd limit.
 cdef uint32_t CAPACITY_MAX = 1 << 24
@@ -174,6 +176,7 @@ cdef class Channel:
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
         cdef PyObject *found
         cdef Operation operation
+        cdef Owner owner
         if slot >= self.capacity or self.generations[slot] != <uint32_t> (token >> 32):
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
         found = self.operations[slot]
@@ -185,8 +188,9 @@ cdef class Channel:
             operation = <Operation> found
             operation.state = IDLE
             self.release(slot)
-            if operation.owner is not None:
-                operation.owner.completed(operation, result, flags)
+            owner = operation.owner     # held: it may let go of the operation, and of itself
+            if owner is not None:
+                owner.completed(operation, result, flags)
             return 0
         return self.queue(token, result, flags)
 
@@ -213,6 +217,7 @@ cdef class Channel:
         """Hand every queued completion to its operation's owner, in order. Returns how many."""
         cdef Completion completion
         cdef Operation operation
+        cdef Owner owner
         cdef uint32_t slot
         cdef int count = 0
         while self.completion_head != self.completion_tail:
@@ -226,12 +231,13 @@ cdef class Channel:
             if not completion.flags & CQE_F_MORE:
                 operation.state = IDLE
                 self.release(slot)
-            if operation.owner is None:
+            owner = operation.owner     # held, as above
+            if owner is None:
                 operation.discard(completion.result, completion.flags)
                 if completion.flags & CQE_F_BUFFER:
                     operation.pool.give(completion.flags >> CQE_BUFFER_SHIFT)
             else:
-                operation.owner.completed(operation, completion.result, completion.flags)
+                owner.completed(operation, completion.result, completion.flags)
         if self.starved:
             self.feed()
         return count

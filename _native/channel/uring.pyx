@@ -1,5 +1,7 @@
 """The channel over one io_uring."""
 
+cimport cython
+
 from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR
 from posix.unistd cimport close
 
@@ -31,6 +33,7 @@ cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has th
 cdef uint64_t SLOT_MASK = (1 << 31) - 1
 
 
+@cython.no_gc_clear     # __dealloc__ needs the ring
 cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
 

@@ -5,8 +5,13 @@ produced leaves in one submission:
 
     1. flush      every client with small output prepares one send; watches are armed
     2. wait       one io_uring_enter: submit all of it, and sleep if nothing is ready
-    3. dispatch   completions to their owners, then timers that are due join the ready queue
-    4. run        what was ready when this step began, first in first out
+    3. run        what was ready before, and the timers that are due, first in first out
+    4. dispatch   completions to their owners: protocols are called from here
+    5. run        what the steps 3 and 4 made ready
+
+Step 3 comes before 4 as in asyncio, where the callbacks of I/O queue up behind those that were
+ready when the selector was asked. Step 5 saves the turn in between: a task that a completion woke
+writes its answer before the flush that follows.
 
 `_run_once` runs turns until `_stopping`, so the interpreter's own run_forever drives it
 unchanged. Around it the channel is bound to the running thread and taken back from the kernel.
@@ -28,7 +33,6 @@ from libc.stdlib cimport free, malloc, realloc
 from posix.unistd cimport close, write
 
 from asyncio import base_events, constants, format_helpers
-from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
@@ -194,10 +198,18 @@ cdef class Core(Owner):
         if self.flushing_count:
             self.flushed()
         PyErr_CheckSignals()
-        self.channel.dispatch()
-        if self.timers.count:
+        if self._stopping:
+            # stop() came before this turn: poll once, run what came of it, and that is all.
+            self.channel.dispatch()
             self.expire_timers()
-        return self.run_ready()
+            return self.run_ready()
+        self.expire_timers()
+        if self.ready.count():
+            self.run_ready()
+        self.channel.dispatch()
+        if self.ready.count() and not self._stopping:
+            self.run_ready()
+        return 0
 
     cdef int run_ready(self) except -1:
         cdef size_t remaining = self.ready.count()
@@ -225,7 +237,7 @@ cdef class Core(Owner):
         handle.run()
         start = monotonic() - start
         if start >= self.slow_callback_duration:
-            logger.warning("Executing %s took %.3f seconds", description, start)
+            base_events.logger.warning("Executing %s took %.3f seconds", description, start)
         return 0
 
     cdef int expire_timers(self) except -1:
@@ -277,6 +289,10 @@ cdef class Core(Owner):
             else:
                 client.is_flush_wanted = False
                 Py_DECREF(client)
+        # An exception handler that ran meanwhile may have written something.
+        for index in range(count, self.flushing_count):
+            self.flushing[kept] = self.flushing[index]
+            kept += 1
         self.flushing_count = kept
         return 0
 

@@ -14,6 +14,7 @@ cdef class Endpoint(Client):
     cdef readonly object protocol
     cdef object context
     cdef readonly int fd                # -1 when it has been closed
+    cdef bint owns_fd                   # no Python socket does
     cdef readonly object socket         # the Python socket of the fd, made when asked for
     cdef bytes peer                     # raw sockaddr
     cdef bytes local

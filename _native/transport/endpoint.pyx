@@ -43,6 +43,7 @@ cdef class Endpoint(Client):
         self.core = core
         self.channel = core.channel
         self.fd = fd
+        self.owns_fd = True
         self.context = PyContext_CopyCurrent()
         self.high_water = HIGH_WATER
         self.low_water = HIGH_WATER // 4
@@ -50,13 +51,14 @@ cdef class Endpoint(Client):
 
     def __dealloc__(self):
         # With a Python socket the fd is its; without one it was ours to the end.
-        if self.fd >= 0 and self.socket is None:
+        if self.fd >= 0 and self.owns_fd:
             close(self.fd)
 
     def bind(self, face, protocol, socket=None):
         """Who is above: the transport object and its protocol. A given socket keeps the fd."""
         self.face = face
         self.socket = socket
+        self.owns_fd = socket is None
         self.set_protocol(protocol)
         self.core.streams[self.fd] = self
 
@@ -68,6 +70,7 @@ cdef class Endpoint(Client):
         if self.socket is None and self.fd >= 0 and not self.is_lost:
             self.socket = socket_module.socket(
                 family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
+            self.owns_fd = False
         return self.socket
 
     def raw_peer(self):
@@ -300,8 +303,11 @@ cdef class Endpoint(Client):
             if self.empty_waiter is not None and not self.empty_waiter.done():
                 self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
             self.raw_local()
-            if self.socket is not None:
-                self.socket.detach()
+            if self.socket is not None and self.socket.detach() != self.fd:
+                # Closed or replaced behind our back: that number is not ours to close.
+                self.core.streams.pop(self.fd, None)
+                self.fd = -1
+            self.owns_fd = True
             self.release_fd()
             self.protocol = self.face = self.context = None
             face._lost()

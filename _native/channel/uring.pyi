@@ -1,0 +1,14 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from zcloop._native.channel.channel import Channel
+from zcloop._native.ring.ring import Ring
+
+@disjoint_base
+class UringChannel(Channel):
+    def __new__(cls, entries: int = 256, completion_entries: int = 2048) -> Self: ...
+    @property
+    def ring(self) -> Ring: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...

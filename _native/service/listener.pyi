@@ -1,0 +1,23 @@
+from collections.abc import Callable
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from zcloop._native.loop.core import Core
+from zcloop._native.operation.operation import Owner
+
+@disjoint_base
+class Listener(Owner):
+    def __new__(
+        cls,
+        core: Core,
+        fd: int,
+        accepted: Callable[[int], object],
+        failed: Callable[[int], object],
+    ) -> Self: ...
+    @property
+    def fd(self) -> int: ...
+    @property
+    def is_listening(self) -> bool: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...

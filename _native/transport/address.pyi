@@ -1,0 +1,3 @@
+from typing import Any
+
+def decode_address(raw: bytes) -> Any: ...
