@@ -10,12 +10,14 @@ sendfile) is taken from there by name: these functions only ask for `_add_reader
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import threading
 from asyncio import base_events, constants, selector_events, sslproto, unix_events
 from asyncio.log import logger
+from collections.abc import Iterator
 from typing import Any
 
 from zcloop._native.loop.core import Core
@@ -95,6 +97,7 @@ class Loop(Core, base_events.BaseEventLoop):
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._signal_pipe: tuple[int, int] | None = None
+        self._lent_fds: set[int] = set()
         self._accepting: dict[int, Accepting] = {}
         self._unix_server_sockets: dict[Any, int] = {}
 
@@ -162,8 +165,8 @@ class Loop(Core, base_events.BaseEventLoop):
                 number = int(number.fileno())
             except (AttributeError, TypeError, ValueError):
                 raise ValueError(f"Invalid file object: {fd!r}") from None
-        stream = self.streams.get(number)
-        if stream is not None and not stream.is_closing():
+        stream = self.transport_of(number)
+        if stream is not None and not stream.is_closing() and number not in self._lent_fds:
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {stream.face!r}")
 
     def _make_socket_transport(
@@ -285,15 +288,25 @@ class Loop(Core, base_events.BaseEventLoop):
         sock = transp._sock
         if sock is None or sock.fileno() < 0:
             raise ConnectionError("Connection is closed by peer")  # just after the queue was empty
-        stream = self.streams.pop(transp._sock_fd)
         try:
-            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+            with self._lend_fd(transp._sock_fd):
+                sent: int = await self.sock_sendfile(
+                    transp._sock, file, offset, count, fallback=False
+                )
+            return sent
         finally:
             transp._reset_empty_waiter()
             if resume_reading:
                 transp.resume_reading()
-            if stream.fd >= 0:
-                self.streams[stream.fd] = stream
+
+    @contextlib.contextmanager
+    def _lend_fd(self, fd: int) -> Iterator[None]:
+        """sock_* calls may use a transport's fd meanwhile."""
+        self._lent_fds.add(fd)
+        try:
+            yield
+        finally:
+            self._lent_fds.discard(fd)
 
     def _make_read_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None

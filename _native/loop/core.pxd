@@ -8,6 +8,7 @@ from zcloop._native.loop.ready cimport ReadyQueue
 from zcloop._native.loop.timers cimport TimerHeap
 from zcloop._native.operation.operation cimport Owner
 from zcloop._native.operation.read cimport Read
+from zcloop._native.operation.send cimport TrySend
 
 
 cdef class Core(Owner):
@@ -33,7 +34,10 @@ cdef class Core(Owner):
     cdef PyObject **flushing
     cdef size_t flushing_count
     cdef size_t flushing_capacity
-    cdef readonly dict streams      # fd -> the transport that has it
+    # fd -> the transport that has it (borrowed: it takes itself out at its end)
+    cdef PyObject **transports
+    cdef int transports_size
+    cdef list spare_sends           # TrySend operations that no stream has at the moment
     # Memory that stays as it is until the next submission has returned.
     cdef char *scratch
     cdef size_t scratch_used
@@ -45,12 +49,17 @@ cdef class Core(Owner):
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1
     cdef int flushed(self) except -1
+    cdef int add_transport(self, int fd, object transport) except -1
+    cdef void remove_transport(self, int fd, object transport) noexcept
+    cdef TrySend take_send(self, Owner owner, int fd)
+    cdef int give_send(self, TrySend operation) except -1
     cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
     cdef int run_ready(self) except -1
     cdef int run_timed(self, Handle handle) except -1
     cdef int expire_timers(self) except -1
     cdef int wake(self) except -1
+    cdef int count_transports(self) noexcept
     cdef int listen_outside(self) except -1
     cdef Handle call(self, object callback, tuple args, object context)
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1

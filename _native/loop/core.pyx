@@ -30,6 +30,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EBADF, errno
 from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memset
 from posix.unistd cimport close, write
 
 from asyncio import base_events, constants, format_helpers
@@ -41,6 +42,7 @@ from zcloop._native.loop.timers cimport TimerHandle
 from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.read cimport make_read
+from zcloop._native.operation.send cimport make_try_send
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -130,7 +132,7 @@ cdef class Core(Owner):
         self.ready = ReadyQueue()
         self.timers = TimerHeap()
         self.watches = {}
-        self.streams = {}
+        self.spare_sends = []
         self.unarmed = []
         self.scratch_spilled = []
         self.scratch = <char *> malloc(SCRATCH_SIZE)
@@ -148,6 +150,7 @@ cdef class Core(Owner):
         self.drop_flushing()
         free(self.flushing)
         free(self.scratch)
+        free(self.transports)
         if self.event_fd >= 0:
             close(self.event_fd)
 
@@ -330,6 +333,48 @@ cdef class Core(Owner):
         self.flushing_count = 0
         return 0
 
+    cdef TrySend take_send(self, Owner owner, int fd):
+        """An operation for one batched send; streams are many, batches are short."""
+        cdef TrySend operation
+        if not self.spare_sends:
+            return make_try_send(owner, fd)
+        operation = <TrySend> self.spare_sends.pop()
+        operation.owner = owner
+        operation.fd = fd
+        return operation
+
+    cdef int give_send(self, TrySend operation) except -1:
+        operation.owner = None
+        self.spare_sends.append(operation)
+        return 0
+
+    # ---- which fd is whose -------------------------------------------------------------------
+
+    cdef int add_transport(self, int fd, object transport) except -1:
+        cdef void *grown
+        cdef int size
+        if fd >= self.transports_size:
+            size = fd * 2 + 64
+            grown = realloc(self.transports, size * sizeof(PyObject *))
+            if grown == NULL:
+                raise MemoryError("transports")
+            self.transports = <PyObject **> grown
+            memset(self.transports + self.transports_size, 0,
+                   (size - self.transports_size) * sizeof(PyObject *))
+            self.transports_size = size
+        self.transports[fd] = <PyObject *> transport
+        return 0
+
+    cdef void remove_transport(self, int fd, object transport) noexcept:
+        if 0 <= fd < self.transports_size and self.transports[fd] == <PyObject *> transport:
+            self.transports[fd] = NULL
+
+    def transport_of(self, int fd):
+        """The native transport that has this fd, or None."""
+        if 0 <= fd < self.transports_size and self.transports[fd] != NULL:
+            return <object> self.transports[fd]
+        return None
+
     # ---- wake-ups from outside ---------------------------------------------------------------
 
     cdef int listen_outside(self) except -1:
@@ -509,7 +554,6 @@ cdef class Core(Owner):
                 if handle is not None:
                     (<Handle> handle).clear()
         self.watches = {}
-        self.streams = {}
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1
@@ -521,6 +565,13 @@ cdef class Core(Owner):
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1
+
+    cdef int count_transports(self) noexcept:
+        cdef int fd
+        cdef int count = 0
+        for fd in range(self.transports_size):
+            count += self.transports[fd] != NULL
+        return count
 
     def statistics(self):
         """Counters since the loop was made, as a new dict; reading them makes no system call."""
@@ -534,6 +585,7 @@ cdef class Core(Owner):
             "completions": channel.completed,
             "inflight": channel.inflight,
             "operations": channel.held,
+            "transports": self.count_transports(),
             "ready": self.ready.count(),
             "timers": self.timers.count,
             "slots": 0 if buffers is None else buffers.count,

@@ -8,6 +8,7 @@ A datagram that the socket's buffer has no room for stays in the queue, in order
 that there is room; other errors of a send or a receive are the protocol's: error_received(exc).
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -47,6 +48,7 @@ cdef unsigned BATCH_MAX = 64
 cdef size_t HEADER_SIZE = 8
 
 
+@cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Datagram(Endpoint):
     def __dealloc__(self):
         self.drop_first(self.queue_count)

@@ -9,6 +9,7 @@ number cannot be reused under one. A Python socket made for the fd, or given by 
 it until then and is detached at the end, so its fileno() is -1 as after a close.
 """
 
+cimport cython
 from cpython.object cimport PyObject
 from posix.unistd cimport close
 
@@ -38,6 +39,7 @@ cdef int _reraise() except -1:
     return -1       # the error indicator is set
 
 
+@cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Endpoint(Client):
     def __cinit__(self, Core core, int fd):
         self.core = core
@@ -50,6 +52,7 @@ cdef class Endpoint(Client):
         self.peer = peer_address(fd)
 
     def __dealloc__(self):
+        self.core.remove_transport(self.fd, self)
         # With a Python socket the fd is its; without one it was ours to the end.
         if self.fd >= 0 and self.owns_fd:
             close(self.fd)
@@ -60,7 +63,7 @@ cdef class Endpoint(Client):
         self.socket = socket
         self.owns_fd = socket is None
         self.set_protocol(protocol)
-        self.core.streams[self.fd] = self
+        self.core.add_transport(self.fd, self)
 
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -305,7 +308,7 @@ cdef class Endpoint(Client):
             self.raw_local()
             if self.socket is not None and self.socket.detach() != self.fd:
                 # Closed or replaced behind our back: that number is not ours to close.
-                self.core.streams.pop(self.fd, None)
+                self.core.remove_transport(self.fd, self)
                 self.fd = -1
             self.owns_fd = True
             self.release_fd()
@@ -328,7 +331,7 @@ cdef class Endpoint(Client):
         """Close the fd if nobody, the kernel included, has it any more."""
         if self.fd < 0 or not is_resting(self.write_poll) or not self.is_idle():
             return 0
-        self.core.streams.pop(self.fd, None)
+        self.core.remove_transport(self.fd, self)
         close(self.fd)
         self.fd = -1
         self.forget(self.write_poll)
@@ -337,7 +340,7 @@ cdef class Endpoint(Client):
     def drop(self):
         """The transport was collected without a close: let the fd go, tell nobody."""
         if self.fd >= 0:
-            self.core.streams.pop(self.fd, None)
+            self.core.remove_transport(self.fd, self)
             if self.socket is not None:
                 self.socket.close()
             else:

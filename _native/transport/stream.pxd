@@ -21,8 +21,8 @@ cdef class Stream(Endpoint):
     cdef bint is_resume_posted
     # sending
     cdef WriteQueue queue               # None until the first write
-    cdef TrySend try_send
-    cdef bint is_sending                # a batched try-send is between flush and flushed
+    cdef TrySend try_send               # lent by the core between flush and flushed
+    cdef bint is_sending                # it is
     cdef int send_result
     cdef size_t send_size               # bytes in the batched try-send
     cdef readonly bint is_eof_written

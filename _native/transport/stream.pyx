@@ -18,6 +18,7 @@ Rejected: a send SQE for large writes (the data is cold when the kernel gets to 
 the CPU); an ordinary send SQE for small ones (its completion wakes the loop for nothing).
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -32,7 +33,7 @@ from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
-from zcloop._native.operation.send cimport iovec, make_try_send, msghdr
+from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.transport.endpoint cimport is_resting
 
 cdef extern from "Python.h":
@@ -86,6 +87,7 @@ cdef size_t fill_message(msghdr *message, iovec *vector, unsigned count) noexcep
     return size
 
 
+@cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -494,8 +496,7 @@ cdef class Stream(Endpoint):
             if self.lost_count == 0 and not self.is_blocked:
                 self.drained(False)
             return False
-        if self.try_send is None:
-            self.try_send = make_try_send(self, self.fd)
+        self.try_send = self.core.take_send(self, self.fd)
         count = self.queue.tail - self.queue.head
         if count == 1:
             self.try_send.message = NULL
@@ -517,11 +518,17 @@ cdef class Stream(Endpoint):
 
     cdef int flushed(self) except -1:
         """The batch was submitted: no completion means that all of it went."""
+        cdef TrySend operation
+        cdef bint is_sent
         if not self.is_sending:
             return 0
         self.is_sending = False
-        if self.try_send.state != IDLE:
-            self.channel.retire(self.try_send)
+        operation, self.try_send = self.try_send, None
+        is_sent = operation.state != IDLE
+        if is_sent:
+            self.channel.retire(operation)
+        self.core.give_send(operation)
+        if is_sent:
             self.queue.consume(self.send_size)
             if self.queue.size:
                 self.send_now()     # more pieces than one call takes
@@ -566,11 +573,11 @@ cdef class Stream(Endpoint):
         return self.queue.size if self.queue is not None else 0
 
     cdef int clear_queue(self) except -1:
-        if self.queue is not None:
-            self.queue.clear()
+        self.queue = None
         return 0
 
     cdef int emptied(self) except -1:
+        self.queue = None
         Endpoint.emptied(self)
         if self.is_eof_written and not self.is_closing_:
             shutdown(self.fd, SHUT_WR)
@@ -594,5 +601,4 @@ cdef class Stream(Endpoint):
 
     cdef int forget_operations(self) except -1:
         self.forget(self.receive)
-        self.forget(self.read_poll)
-        return self.forget(self.try_send)
+        return self.forget(self.read_poll)

@@ -1,9 +1,16 @@
+cimport cython
 from cpython.object cimport PyObject
 
 from zcloop._native.operation.send cimport iovec
 
 
+cdef enum:
+    FEW = 4
+
+
+@cython.final
 cdef class WriteQueue:
+    cdef PyObject *few[FEW]     # where `pieces` points until there are more
     cdef PyObject **pieces      # owned bytes objects, a ring of `capacity` (a power of two)
     cdef unsigned capacity
     cdef unsigned head

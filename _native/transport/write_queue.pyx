@@ -1,17 +1,26 @@
 """What a transport has accepted and not yet sent: immutable pieces, in order.
 
 accepted == sent + size, always; a piece is let go of when its last byte was taken by the kernel.
+A transport has a queue only while something is queued, so that an idle one pays nothing for it.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
 
+@cython.final
+@cython.freelist(64)
 cdef class WriteQueue:
+    def __cinit__(self):
+        self.pieces = self.few
+        self.capacity = FEW
+
     def __dealloc__(self):
         self.clear()
-        free(self.pieces)
+        if self.pieces != self.few:
+            free(self.pieces)
 
     cdef int push(self, bytes piece, size_t offset) except -1:
         """Append a piece of which `offset` bytes are sent already (only when it is the first)."""
@@ -19,13 +28,14 @@ cdef class WriteQueue:
         cdef unsigned index
         cdef PyObject **pieces
         if self.tail - self.head == self.capacity:
-            capacity = self.capacity * 2 if self.capacity else 8
+            capacity = self.capacity * 4
             pieces = <PyObject **> malloc(capacity * sizeof(PyObject *))
             if pieces == NULL:
                 raise MemoryError("write queue")
             for index in range(self.tail - self.head):
                 pieces[index] = self.pieces[(self.head + index) & (self.capacity - 1)]
-            free(self.pieces)
+            if self.pieces != self.few:
+                free(self.pieces)
             self.pieces = pieces
             self.tail -= self.head
             self.head = 0
