@@ -34,6 +34,10 @@ cdef class Channel:
     cdef list starved
     cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
     cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
+    # What the kernel has been found to do; an operation that it refuses clears its own.
+    cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
+    cdef public bint has_multishot_message      # since 6.0
+    cdef public bint has_multishot_accept       # since 5.19
     cdef readonly bint is_closed
     cdef readonly bint is_forked
     cdef readonly uint64_t completed    # completions reaped

@@ -20,6 +20,8 @@ and close has nothing to wait for. What completed meanwhile stays queued in orde
 An exception raised by an owner leaves `dispatch` at once; what was not dispatched stays queued.
 """
 
+import os
+
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from libc.stdlib cimport free, realloc
@@ -37,6 +39,10 @@ cdef uint32_t NONE = <uint32_t> -1
 cdef uint64_t EAGER = 1 << 31
 cdef uint64_t SLOT_MASK = EAGER - 1
 
+# For finding out whether a kernel's multishot forms are to blame, and for tests: a comma-separated
+# list of what to do without.
+_WITHOUT = os.environ.get("ZCLOOP_WITHOUT", "").split(",")
+
 
 class InvariantError(RuntimeError):
     """zcloop found its own books wrong. Nothing was lost, but please report it."""
@@ -53,6 +59,9 @@ cdef class Channel:
     def __cinit__(self, *args, **kwargs):
         self.free_head = NONE
         self.starved = []
+        self.has_multishot_receive = "multishot_receive" not in _WITHOUT
+        self.has_multishot_message = "multishot_message" not in _WITHOUT
+        self.has_multishot_accept = "multishot_accept" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
@@ -95,11 +104,12 @@ cdef class Channel:
         return self.completion_head != self.completion_tail
 
     cdef BufferRing receive_buffers(self):
-        """The pool for small pieces of streams, made when first asked for."""
+        """The pool for small pieces of streams, made when first asked for; None where the kernel
+        has no buffer rings or no memory for one (has_multishot_receive is False then)."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     cdef BufferRing datagram_buffers(self):
-        """The pool whose slots hold the largest datagram, made when first asked for."""
+        """The pool whose slots hold the largest datagram; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     # ---- shared ------------------------------------------------------------------------------

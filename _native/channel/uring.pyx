@@ -248,13 +248,19 @@ cdef class UringChannel(Channel):
         return pool
 
     cdef BufferRing receive_buffers(self):
-        if self.buffers is None:
-            self.buffers = self.make_pool(1, POOL_SLOTS, POOL_SLOT_SIZE)
+        if self.buffers is None and self.has_multishot_receive:
+            try:
+                self.buffers = self.make_pool(1, POOL_SLOTS, POOL_SLOT_SIZE)
+            except (OSError, MemoryError):
+                self.has_multishot_receive = False
         return self.buffers
 
     cdef BufferRing datagram_buffers(self):
-        if self.datagrams is None:
-            self.datagrams = self.make_pool(2, DATAGRAM_SLOTS, DATAGRAM_SLOT_SIZE)
+        if self.datagrams is None and self.has_multishot_message:
+            try:
+                self.datagrams = self.make_pool(2, DATAGRAM_SLOTS, DATAGRAM_SLOT_SIZE)
+            except (OSError, MemoryError):
+                self.has_multishot_message = False
         return self.datagrams
 
     def close(self):

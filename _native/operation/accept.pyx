@@ -1,4 +1,5 @@
-"""Accept connections, again and again: each completion is a new fd, non-blocking and close-on-exec.
+"""Accept connections: each completion is a new fd, non-blocking and close-on-exec. Multishot, the
+request goes on (since 5.19); otherwise its owner submits it again.
 
 The request ends on an error (-EMFILE among them). A connection that nobody wants any more, because
 its listener was closed meanwhile, is closed.
@@ -26,17 +27,19 @@ cdef extern from * nogil:
     int accept4(int fd, sockaddr *address, unsigned *size, int flags)
 
 
-cdef Accept make_accept(Owner owner, int fd):
+cdef Accept make_accept(Owner owner, int fd, bint is_multishot):
     cdef Accept operation = Accept.__new__(Accept)
     operation.owner = owner
     operation.fd = fd
+    operation.is_multishot = is_multishot
     return operation
 
 
 cdef class Accept(Operation):
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         sqe.opcode = OP_ACCEPT
-        sqe.ioprio = ACCEPT_MULTISHOT
+        if self.is_multishot:
+            sqe.ioprio = ACCEPT_MULTISHOT
         sqe.fd = self.fd
         sqe.accept_flags = SOCK_CLOEXEC | SOCK_NONBLOCK
 

@@ -4,7 +4,7 @@ It owns the accept request, not the socket. After `stop` returns the kernel hold
 the socket, so that closing it frees the port at once.
 """
 
-from libc.errno cimport ECONNABORTED, EINTR, EPERM, EPROTO
+from libc.errno cimport ECONNABORTED, EINTR, EINVAL, EPERM, EPROTO
 from libc.stdint cimport uint32_t
 
 from zcloop._native.kernel.errors cimport ECANCELED
@@ -22,7 +22,7 @@ cdef class Listener(Owner):
         self.fd = fd
         self.accepted = accepted
         self.failed = failed
-        self.accept = make_accept(self, fd)
+        self.accept = make_accept(self, fd, core.channel.has_multishot_accept)
 
     def start(self):
         """Accept from now on. Idempotent."""
@@ -47,6 +47,10 @@ cdef class Listener(Owner):
                     self.channel.submit(self.accept)
         elif not flags & CQE_F_MORE and self.is_listening:
             if result in (-ECANCELED, -ECONNABORTED, -EINTR, -EPERM, -EPROTO):
+                self.channel.submit(self.accept)
+            elif result == -EINVAL and self.accept.is_multishot:
+                # A kernel before 5.19, or a socket that does not listen: one at a time will tell.
+                self.accept.is_multishot = self.channel.has_multishot_accept = False
                 self.channel.submit(self.accept)
             else:
                 self.is_listening = False

@@ -1,5 +1,6 @@
 from cpython.object cimport PyObject
 
+from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive_message cimport ReceiveMessage
 from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
 from zcloop._native.transport.endpoint cimport Endpoint
@@ -14,6 +15,7 @@ cdef struct Outgoing:
 
 cdef class Datagram(Endpoint):
     cdef ReceiveMessage receive     # None until first used
+    cdef Poll read_poll             # where the kernel has no multishot receive of messages
     cdef AddressCache addresses
     cdef list held                  # (data, address) or an errno, arrived while paused
     cdef list operations            # TrySendTo, reused from batch to batch
@@ -29,6 +31,7 @@ cdef class Datagram(Endpoint):
     cdef bint is_started
 
     cdef int update_reading(self) except -1
+    cdef int receive_directly(self) except -1
     cdef int received(self, const char *slot, int result) except -1
     cdef int refused(self, int errno_) except -1
     cdef int deliver(self, bytes data, object address) except -1

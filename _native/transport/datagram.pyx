@@ -11,7 +11,7 @@ that there is room; other errors of a send or a receive are the protocol's: erro
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, EINTR, EINVAL, errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
@@ -25,6 +25,7 @@ from zcloop._native.kernel.uring cimport (
 )
 from zcloop._native.loop.client cimport FLUSH_LAST, Flush
 from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
 from zcloop._native.transport.address cimport AF_UNIX
@@ -37,9 +38,25 @@ cdef extern from * nogil:
     {
         return sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, n ? name : NULL, n);
     }
+    static ssize_t zc_receive_from(int fd, void *data, size_t size, void *name, unsigned *n)
+    {
+        return recvfrom(fd, data, size, MSG_DONTWAIT, name, n);
+    }
     """
+    ssize_t zc_receive_from(int fd, void *data, size_t size, void *name, unsigned *n)
     ssize_t zc_send_to(int fd, const void *data, size_t size, const void *name, unsigned n)
 
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
+    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
+    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
+    void PyObject_Release "Py_DECREF"(PyObject *)
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+
+cdef Py_ssize_t DATAGRAM_MAX = 65536
 # From so many datagrams on, SQEs cost less than a sendto() each.
 cdef unsigned BATCH_MIN = 3
 # So many operations are kept for batches; the rest of a larger turn goes with the next one.
@@ -73,8 +90,13 @@ cdef class Datagram(Endpoint):
         if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None):
             return self.stop_reading()
         if self.receive is None:
-            self.receive = make_receive_message(
-                self, self.fd, self.channel.datagram_buffers())
+            pool = self.channel.datagram_buffers()
+            if pool is not None:
+                self.receive = make_receive_message(self, self.fd, pool)
+        if self.receive is None or not self.channel.has_multishot_message:
+            if self.read_poll is None:
+                self.read_poll = make_poll(self, self.fd, POLLIN)
+            return self.channel.submit(self.read_poll) if self.read_poll.state == IDLE else 0
         if self.receive.state == IDLE:
             return self.channel.submit(self.receive)
         return 0
@@ -84,6 +106,32 @@ cdef class Datagram(Endpoint):
             self.held = None
         if not is_resting(self.receive):
             self.channel.cancel(self.receive)
+        if not is_resting(self.read_poll):
+            self.channel.cancel(self.read_poll)
+        return 0
+
+    cdef int receive_directly(self) except -1:
+        """Without a multishot receive: the fd is readable, so take a bounded number of datagrams."""
+        cdef char[NAME_SIZE] name
+        cdef unsigned name_size
+        cdef ssize_t got
+        cdef PyObject *data
+        cdef int count = 0
+        while count < BATCH_MAX and not (self.is_paused or self.is_closing_):
+            count += 1
+            name_size = NAME_SIZE
+            data = PyBytes_New(NULL, DATAGRAM_MAX)
+            got = zc_receive_from(self.fd, PyBytes_Start(data), DATAGRAM_MAX, name, &name_size)
+            if got < 0:
+                got = errno
+                PyObject_Release(data)
+                if got != EAGAIN and got != EINTR:
+                    self.refused(got)
+                return 0
+            _PyBytes_Resize(&data, got)
+            payload = <bytes> data
+            PyObject_Release(data)
+            self.deliver(payload, self.addresses.decode(name, name_size) if name_size else None)
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
@@ -102,8 +150,16 @@ cdef class Datagram(Endpoint):
             if result == -ENOBUFS:
                 if not self.is_paused and not self.is_closing_ and self.held is None:
                     return self.channel.starve(self.receive)
+            elif result == -EINVAL and self.channel.has_multishot_message:
+                self.channel.has_multishot_message = False      # a kernel before 6.0
             elif result < 0 and not self.is_closing_:
                 self.refused(-result)
+            return self.update_reading()
+        if operation is self.read_poll:
+            if self.is_lost:
+                return self.release_fd()
+            if result >= 0 and self.held is None:
+                self.receive_directly()
             return self.update_reading()
         if operation is self.write_poll:
             self.is_blocked = False
@@ -384,10 +440,11 @@ cdef class Datagram(Endpoint):
     # ---- ending ------------------------------------------------------------------------------
 
     cdef bint is_idle(self) noexcept:
-        return is_resting(self.receive)
+        return is_resting(self.receive) and is_resting(self.read_poll)
 
     cdef int forget_operations(self) except -1:
         for operation in self.operations:
             self.forget(operation)
         self.operations = []
+        self.forget(self.read_poll)
         return self.forget(self.receive)

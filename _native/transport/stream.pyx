@@ -21,7 +21,7 @@ the CPU); an ordinary send SQE for small ones (its completion wakes the loop for
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, EINTR, EINVAL, errno
 from libc.string cimport memcpy, memset
 
 from asyncio import constants, protocols
@@ -119,6 +119,12 @@ cdef class Stream(Endpoint):
         """Bring the operations in line with what is wanted; called after every change of either."""
         if not self.is_reading_wanted():
             return self.stop_reading()
+        if self.receive is None and not self.is_bulk:
+            pool = self.channel.receive_buffers()
+            if pool is None:
+                self.is_bulk = True     # and for good: there is no ring to go back to
+            else:
+                self.receive = make_receive(self, self.fd, pool)
         if self.is_bulk:
             if self.receive is not None and self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
@@ -129,8 +135,6 @@ cdef class Stream(Endpoint):
             return 0
         if self.read_poll is not None and self.read_poll.state != IDLE:
             return self.channel.cancel(self.read_poll)
-        if self.receive is None:
-            self.receive = make_receive(self, self.fd, self.channel.receive_buffers())
         if self.receive.state == IDLE:
             return self.channel.submit(self.receive)
         return 0
@@ -176,7 +180,10 @@ cdef class Stream(Endpoint):
             return 0
         if self.is_lost:
             return self.release_fd()
-        if result == -ENOBUFS:
+        if result == -EINVAL and self.channel.has_multishot_receive:
+            self.channel.has_multishot_receive = False      # a kernel before 6.0
+            self.is_bulk = True
+        elif result == -ENOBUFS:
             if self.is_reading_wanted() and not self.is_bulk:
                 return self.channel.starve(self.receive)
         elif result <= 0 and not self.is_closing_:
@@ -253,7 +260,7 @@ cdef class Stream(Endpoint):
             self.small_reads = 0
             return
         self.small_reads += 1
-        if self.small_reads >= SMALL_READS_TO_RING:
+        if self.small_reads >= SMALL_READS_TO_RING and self.channel.has_multishot_receive:
             self.is_bulk = False
             self.full_slots = 0
 
