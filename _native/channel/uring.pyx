@@ -18,6 +18,10 @@ from zcloop._native.ring.ring cimport load_relaxed, store_release
 from libc.stdint cimport int64_t, uint64_t
 
 from zcloop._native.channel.channel import InvariantError
+from zcloop._native.ring.ring import self_test
+
+# The first channel of a process proves that liburing's layout is the one compiled for.
+cdef bint _is_tested = False
 
 # The pool for small receives: 128 slots of 16 KiB are 2 MiB of address space, of which only what
 # messages fill is touched, so that it stays in L2 (FACTS: a big pool is cold memory). An enter
@@ -38,6 +42,10 @@ cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
 
     def __cinit__(self, unsigned entries=256, unsigned completion_entries=2048):
+        global _is_tested
+        if not _is_tested:
+            self_test()
+            _is_tested = True
         self.entries = entries
         self.completion_entries = completion_entries
         self.ring = Ring(entries, completion_entries)
