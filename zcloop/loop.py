@@ -98,7 +98,8 @@ class Loop(Core, base_events.BaseEventLoop):
         self._signal_handlers: dict[int, Any] = {}
         self._signal_pipe: tuple[int, int] | None = None
         self._lent_fds: set[int] = set()
-        self._accepting: dict[int, Accepting] = {}
+        self._pidfds: set[int] = set()
+        self._accepting: dict[socket.socket, Accepting] = {}
         self._unix_server_sockets: dict[Any, int] = {}
 
     def _run_once(self) -> None:
@@ -123,6 +124,8 @@ class Loop(Core, base_events.BaseEventLoop):
             for fd in self._signal_pipe:
                 os.close(fd)
             self._signal_pipe = None
+        while self._pidfds:
+            os.close(self._pidfds.pop())
 
     # ---- signals -----------------------------------------------------------------------------
 
@@ -253,7 +256,7 @@ class Loop(Core, base_events.BaseEventLoop):
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
     ) -> None:
-        self._accepting[sock.fileno()] = Accepting(
+        self._accepting[sock] = Accepting(
             self, protocol_factory, sock, sslcontext, server,
             {
                 "ssl_handshake_timeout": ssl_handshake_timeout,
@@ -262,7 +265,7 @@ class Loop(Core, base_events.BaseEventLoop):
         )  # fmt: skip
 
     def _stop_serving(self, sock: socket.socket) -> None:
-        accepting = self._accepting.pop(sock.fileno(), None)
+        accepting = self._accepting.pop(sock, None)
         if accepting is not None:
             accepting.stop()
         path = inode = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import os
 import socket
@@ -38,6 +39,8 @@ class Accepting:
         self._ssl_timeouts = ssl_timeouts
         self._family = sock.family
         self._retry: Any = None
+        # Every connection's callbacks run in a copy of the context that began to serve.
+        self._context = contextvars.copy_context()
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
             # Inherited by what is accepted: no system call a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,6 +74,9 @@ class Accepting:
             )
 
     def _accepted(self, fd: int) -> None:
+        self._context.run(self._connect, fd)
+
+    def _connect(self, fd: int) -> None:
         stream = Stream(self._loop, fd)  # from here on the fd is closed with it
         protocol = transport = None
         try:

@@ -47,6 +47,7 @@ def watch_child(loop: Any, transport: Any) -> None:
             target=_wait_in_thread, args=(loop, transport, pid), name=f"wait-{pid}", daemon=True
         ).start()
         return
+    loop._pidfds.add(pidfd)  # closed with the loop if the child outlives it
     loop._add_reader(pidfd, _child_ended, loop, transport, pid, pidfd)
 
 
@@ -62,6 +63,7 @@ def _reap(pid: int) -> int:
 
 def _child_ended(loop: Any, transport: Any, pid: int, pidfd: int) -> None:
     loop._remove_reader(pidfd)
+    loop._pidfds.discard(pidfd)
     os.close(pidfd)
     transport._process_exited(_reap(pid))
 

@@ -161,7 +161,7 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         self._stream = stream
         self._family = family
         self._loop = loop
-        self._server = server
+        self._server: Any = None
         self.write = stream.write  # type: ignore[method-assign]  # see above: no call more
         stream.bind(self, protocol, sock)
         if server is not None:
@@ -169,6 +169,7 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
                 server._attach(self)
             else:
                 server._attach()
+            self._server = server
 
     def _lost(self) -> None:
         server, self._server = self._server, None

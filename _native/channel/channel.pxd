@@ -5,9 +5,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.operation cimport Operation
 
-cdef extern from "Python.h":
-    ctypedef struct PyObject
-
 cdef struct Completion:
     uint64_t token
     int result
@@ -15,8 +12,8 @@ cdef struct Completion:
 
 
 cdef class Channel:
-    # In flight: slot -> operation (one owned reference) and generation; free slots are chained.
-    cdef PyObject **operations
+    # In flight: slot -> operation and generation; free slots are chained.
+    cdef list operations                # an Operation or None: the collector must see them
     cdef uint32_t *generations
     cdef uint32_t *next_free
     cdef uint32_t capacity
@@ -50,6 +47,9 @@ cdef class Channel:
     cdef int start(self) except -1
     cdef int pause(self) except -1
     cdef int wait(self, int64_t timeout_ns) except -1
+    cdef int prove(self) except -1
+    cdef int withdraw(self) except -1
+    cdef int unpark(self, Operation operation) except -1
     cdef bint is_pending(self) noexcept
     cdef int dispatch(self) except -1
     cdef BufferRing receive_buffers(self)

@@ -22,7 +22,6 @@ An exception raised by an owner leaves `dispatch` at once; what was not dispatch
 
 import os
 
-from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from libc.stdlib cimport free, realloc
 
@@ -59,6 +58,7 @@ cdef class Channel:
     def __cinit__(self, *args, **kwargs):
         self.free_head = NONE
         self.starved = []
+        self.operations = []
         self.has_multishot_receive = "multishot_receive" not in _WITHOUT
         self.has_multishot_message = "multishot_message" not in _WITHOUT
         self.has_multishot_accept = "multishot_accept" not in _WITHOUT
@@ -67,7 +67,6 @@ cdef class Channel:
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
 
     def __dealloc__(self):
-        free(self.operations)
         free(self.generations)
         free(self.next_free)
         free(self.completions)
@@ -89,6 +88,16 @@ cdef class Channel:
 
     cdef int wait(self, int64_t timeout_ns) except -1:
         """Submit, and bring in what completed; sleep for at most `timeout_ns` (-1: no limit)."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int prove(self) except -1:
+        """After `wait`: make sure that everything was submitted and every eager completion is
+        in, so that silence means success."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int withdraw(self) except -1:
+        """After a `wait` that failed: take back the eager operations that were not submitted,
+        and complete them with -EAGAIN."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     cdef int start(self) except -1:
@@ -137,6 +146,13 @@ cdef class Channel:
             self.release(operation.slot)
         return 0
 
+    cdef int unpark(self, Operation operation) except -1:
+        """After `pause`: an operation whose owner submits it again itself."""
+        if operation.state == PARKED:
+            operation.state = IDLE
+            self.release(operation.slot)
+        return 0
+
     cdef uint64_t acquire(self, Operation operation) except 0:
         """A slot for an IDLE operation; returns its token."""
         if operation.state != IDLE:
@@ -145,8 +161,7 @@ cdef class Channel:
             self.grow()
         cdef uint32_t slot = self.free_head
         self.free_head = self.next_free[slot]
-        Py_INCREF(operation)
-        self.operations[slot] = <PyObject *> operation
+        self.operations[slot] = operation
         operation.slot = slot
         operation.state = INFLIGHT
         self.inflight += 1
@@ -154,27 +169,25 @@ cdef class Channel:
                                                                    else 0)
 
     cdef void release(self, uint32_t slot) noexcept:
-        cdef PyObject *operation = self.operations[slot]
-        self.operations[slot] = NULL
+        operation = self.operations[slot]       # lets go of it last
+        self.operations[slot] = None
         self.generations[slot] += 1
         if self.generations[slot] == 0:
             self.generations[slot] = 1
         self.next_free[slot] = self.free_head
         self.free_head = slot
-        Py_DECREF(<object> operation)
 
     cdef int grow(self) except -1:
         cdef uint32_t capacity = self.capacity * 2 if self.capacity else 64
         cdef uint32_t slot
         if capacity > CAPACITY_MAX:
             raise OSError("more than 16 million requests in flight on one channel")
-        self.operations = <PyObject **> _resized(self.operations, capacity * sizeof(PyObject *))
+        self.operations.extend([None] * (capacity - self.capacity))
         self.generations = <uint32_t *> _resized(self.generations, capacity * sizeof(uint32_t))
         self.next_free = <uint32_t *> _resized(self.next_free, capacity * sizeof(uint32_t))
         slot = capacity
         while slot > self.capacity:
             slot -= 1
-            self.operations[slot] = NULL
             self.generations[slot] = 1
             self.next_free[slot] = self.free_head
             self.free_head = slot
@@ -182,20 +195,18 @@ cdef class Channel:
         return 0
 
     cdef int record(self, uint64_t token, int result, uint32_t flags) except -1:
-        """One completion out of the kernel: queue it for `dispatch`, or complete it now if eager."""
+        """One completion out of the kernel: queue it for `dispatch`; if eager complete it now."""
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
-        cdef PyObject *found
         cdef Operation operation
         cdef Owner owner
         if slot >= self.capacity or self.generations[slot] != <uint32_t> (token >> 32):
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
-        found = self.operations[slot]
+        operation = <Operation> self.operations[slot]
         if not flags & CQE_F_MORE:
             self.inflight -= 1
         if flags & CQE_F_BUFFER:
-            (<Operation> found).pool.take(flags >> CQE_BUFFER_SHIFT)
+            operation.pool.take(flags >> CQE_BUFFER_SHIFT)
         if token & EAGER:
-            operation = <Operation> found
             operation.state = IDLE
             self.release(slot)
             owner = operation.owner     # held: it may let go of the operation, and of itself
@@ -230,7 +241,7 @@ cdef class Channel:
         cdef Owner owner
         cdef uint32_t slot
         cdef int count = 0
-        while self.completion_head != self.completion_tail:
+        while self.completion_head != self.completion_tail and not self.is_forked:
             completion = self.completions[self.completion_head]
             self.completion_head += 1
             if self.completion_head == self.completion_tail:
@@ -295,7 +306,7 @@ cdef class Channel:
         self.parked_count = 0
         self.starved = []
         for slot in range(self.capacity):
-            if self.operations[slot] != NULL:
+            if self.operations[slot] is not None:
                 operation = <Operation> self.operations[slot]
                 operation.state = IDLE
                 self.release(slot)
@@ -307,6 +318,6 @@ cdef class Channel:
         cdef uint32_t slot
         cdef int count = 0
         for slot in range(self.capacity):
-            if self.operations[slot] != NULL:
+            if self.operations[slot] is not None:
                 count += 1
         return count

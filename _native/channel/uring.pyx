@@ -5,10 +5,9 @@ cimport cython
 from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR
 from posix.unistd cimport close
 
-from zcloop._native.channel.channel cimport Completion
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, CQE_F_MORE, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_NOP, SQE_CQE_SKIP_SUCCESS,
     io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
@@ -34,7 +33,10 @@ cdef unsigned DATAGRAM_SLOTS = 64
 cdef size_t DATAGRAM_SLOT_SIZE = 69632
 
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
-cdef uint64_t SLOT_MASK = (1 << 31) - 1
+cdef uint64_t EAGER = 1 << 31
+cdef uint64_t SLOT_MASK = EAGER - 1
+# Each try is an enter; a kernel that is short of memory for so long is not coming back.
+cdef unsigned PROVE_TRIES_MAX = 10000
 
 
 @cython.no_gc_clear     # __dealloc__ needs the ring
@@ -93,6 +95,8 @@ cdef class UringChannel(Channel):
 
     cdef int cancel(self, Operation operation) except -1:
         cdef io_uring_sqe *sqe
+        if self.is_forked:
+            return 0        # the request is the parent's
         if operation.state == INFLIGHT:
             self.check_usable()
             sqe = self.ring.take_sqe()
@@ -118,8 +122,36 @@ cdef class UringChannel(Channel):
         cdef bint is_held = operation.state == INFLIGHT or operation.state == CANCELLING
         self.cancel(operation)
         if is_held and self.is_started:
+            # An enter runs a bounded share of the kernel's work: on until it has none left.
             self.make_room()
             self.reap()
+            while self.ring.wants_enter():
+                self.make_room()
+                self.reap()
+        return 0
+
+    cdef int prove(self) except -1:
+        cdef unsigned tries = 0
+        while self.ring.unsubmitted() or self.ring.has_overflow():
+            self.make_room()
+            self.reap()
+            tries += 1
+            if tries > PROVE_TRIES_MAX:
+                raise_os_error(EAGAIN, "io_uring takes no submissions: out of kernel memory?")
+        return 0
+
+    cdef int withdraw(self) except -1:
+        cdef io_uring_sqe *sqe
+        cdef uint64_t token
+        cdef unsigned index
+        for index in range(self.ring.unsubmitted()):
+            sqe = self.ring.unsubmitted_sqe(index)
+            token = sqe.user_data
+            if token & EAGER and token != IGNORED:
+                sqe.opcode = OP_NOP
+                sqe.flags = 0
+                sqe.user_data = IGNORED
+                self.record(token, -EAGAIN, 0)
         return 0
 
     # ---- out ---------------------------------------------------------------------------------
@@ -133,18 +165,18 @@ cdef class UringChannel(Channel):
         cdef unsigned head = load_relaxed(self.ring.uring.cq.khead)
         cdef unsigned count = self.ring.visible()
         cdef unsigned mask = self.ring.uring.cq.ring_mask
-        cdef io_uring_cqe *cqe
+        cdef io_uring_cqe cqe
         cdef unsigned index
+        self.completed += count
         for index in range(count):
-            cqe = &self.ring.uring.cq.cqes[(head + index) & mask]
+            cqe = self.ring.uring.cq.cqes[(head + index) & mask]
+            # Given back before it is recorded: an error below must not bring it up again.
+            store_release(self.ring.uring.cq.khead, head + index + 1)
             if cqe.user_data == IGNORED:
                 continue
             if self.is_pausing and cqe.res == -ECANCELED and self.park(cqe.user_data):
                 continue
             self.record(cqe.user_data, cqe.res, cqe.flags)
-        if count:
-            store_release(self.ring.uring.cq.khead, head + count)
-            self.completed += count
         return 0
 
     cdef bint park(self, uint64_t token) except -1:
@@ -201,7 +233,7 @@ cdef class UringChannel(Channel):
         count, self.parked_count = self.parked_count, 0
         for index in range(count):
             slot = self.parked[index]
-            if self.operations[slot] == NULL:
+            if self.operations[slot] is None:
                 continue
             operation = <Operation> self.operations[slot]
             if operation.state != PARKED:

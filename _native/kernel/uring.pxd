@@ -1,4 +1,5 @@
-# What <linux/io_uring.h> says, and what is newer than Debian 12's header (6.1), each with its kernel.
+# What <linux/io_uring.h> says, and what is newer than Debian 12's header (6.1), each with its
+# kernel.
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 

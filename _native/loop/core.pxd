@@ -30,10 +30,8 @@ cdef class Core(Owner):
     cdef int signal_fd              # read end of the pipe that signal.set_wakeup_fd writes to
     cdef char[256] signal_buffer
     cdef Read signal_read
-    # Clients with output collected in this turn, in order of their first write (owned).
-    cdef PyObject **flushing
-    cdef size_t flushing_count
-    cdef size_t flushing_capacity
+    cdef list flushing              # clients with output of this turn, in order of first write
+    cdef list batched               # of them, those with operations in the next submission
     # fd -> the transport that has it (borrowed: it takes itself out at its end)
     cdef PyObject **transports
     cdef int transports_size
@@ -56,6 +54,8 @@ cdef class Core(Owner):
     cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
     cdef int run_ready(self) except -1
+    cdef double time_of_debug(self) noexcept
+    cdef int log_if_slow(self, double start, object protocol, object name) except -1
     cdef int run_timed(self, Handle handle) except -1
     cdef int expire_timers(self) except -1
     cdef int wake(self) except -1
@@ -64,7 +64,7 @@ cdef class Core(Owner):
     cdef Handle call(self, object callback, tuple args, object context)
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
     cdef int arm_watches(self) except -1
-    cdef int drop_flushing(self) except -1
+    cdef int settle(self) except -1
     cdef Handle checked_call(self, object callback, tuple args, object context, str name,
                              bint is_threadsafe)
     cdef object schedule(self, double when, object callback, tuple args, object context, str name)

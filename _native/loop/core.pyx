@@ -22,18 +22,17 @@ thread whether its append to the ready queue needs the eventfd, and only then is
 
 import os
 import sys
-import warnings
 import weakref
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF
 from libc.errno cimport EBADF, errno
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 from posix.unistd cimport close, write
 
-from asyncio import base_events, constants, format_helpers
+from asyncio import base_events, format_helpers
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
@@ -128,10 +127,13 @@ cdef int to_fd(object fileobj) except -1:
 
 cdef class Core(Owner):
     def __cinit__(self, *args, **kwargs):
+        self._closed = True         # until BaseEventLoop's __init__ says otherwise
         self.event_fd = self.signal_fd = -1
         self.ready = ReadyQueue()
         self.timers = TimerHeap()
         self.watches = {}
+        self.flushing = []
+        self.batched = []
         self.spare_sends = []
         self.unarmed = []
         self.scratch_spilled = []
@@ -147,8 +149,6 @@ cdef class Core(Owner):
         _cores.add(self)
 
     def __dealloc__(self):
-        self.drop_flushing()
-        free(self.flushing)
         free(self.scratch)
         free(self.transports)
         if self.event_fd >= 0:
@@ -160,15 +160,22 @@ cdef class Core(Owner):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
         self.channel.start()
         try:
+            if self.signal_read is not None and self.signal_read.state == IDLE:
+                self.channel.submit(self.signal_read)
             while True:
                 self.turn()
                 if self._stopping:
                     break
         finally:
-            self.is_sleeping = False
             if not self.channel.is_forked:
-                self.flush(True)
-                self.channel.pause()
+                try:
+                    self.flush(True)
+                finally:
+                    self.channel.pause()
+                    # Back from the table, where they would keep a loop alive that nobody closes.
+                    self.channel.unpark(self.event_read)
+                    if self.signal_read is not None:
+                        self.channel.unpark(self.signal_read)
 
     cdef int turn(self) except -1:
         cdef double delay
@@ -178,7 +185,7 @@ cdef class Core(Owner):
             self.channel.check_usable()
         if self.unarmed:
             self.arm_watches()
-        if self.flushing_count:
+        if self.flushing:
             self.flush(False)
         if self.ready.count() or self._stopping:
             timeout_ns = 0
@@ -188,17 +195,22 @@ cdef class Core(Owner):
                 timeout_ns = 0
             else:
                 timeout_ns = <int64_t> ((delay if delay < TIMEOUT_MAX_S else TIMEOUT_MAX_S) * 1e9)
-        if timeout_ns != 0:
-            self.listen_outside()
-            self.sleeps += 1
-            self.is_sleeping = True
-            try:
+        try:
+            if timeout_ns != 0:
+                self.listen_outside()
+                self.sleeps += 1
+                self.is_sleeping = True
                 self.channel.wait(timeout_ns)
-            finally:
-                self.is_sleeping = False
-        elif self.channel.is_pending():
-            self.channel.wait(0)
-        if self.flushing_count:
+            elif self.channel.is_pending():
+                self.channel.wait(0)
+            if self.batched:
+                self.channel.prove()
+        except BaseException:
+            self.settle()
+            raise
+        finally:
+            self.is_sleeping = False
+        if self.batched:
             self.flushed()
         PyErr_CheckSignals()
         if self._stopping:
@@ -225,7 +237,9 @@ cdef class Core(Owner):
                 self.run_timed(handle)
             else:
                 handle.run()
-            if not handle.is_repeated:
+            if handle.is_repeated:
+                handle.is_queued = False
+            else:
                 handle.clear()
         return 0
 
@@ -243,8 +257,21 @@ cdef class Core(Owner):
             base_events.logger.warning("Executing %s took %.3f seconds", description, start)
         return 0
 
+    cdef double time_of_debug(self) noexcept:
+        """When a protocol is called, in debug mode; else 0."""
+        return monotonic() if self._debug else 0
+
+    cdef int log_if_slow(self, double start, object protocol, object name) except -1:
+        if monotonic() - start >= self.slow_callback_duration:
+            base_events.logger.warning("Executing %s of %r took %.3f seconds", name, protocol,
+                                       monotonic() - start)
+        return 0
+
     cdef int expire_timers(self) except -1:
-        cdef double end = monotonic() + self._clock_resolution
+        cdef double end
+        if self.timers.count == 0:
+            return 0
+        end = monotonic() + self._clock_resolution
         while self.timers.count and self.timers.first() < end:
             self.ready.push(self.timers.pop())
         return 0
@@ -259,61 +286,59 @@ cdef class Core(Owner):
     # ---- output collected during a turn ------------------------------------------------------
 
     cdef int want_flush(self, Client client) except -1:
-        cdef void *grown
-        if client.is_flush_wanted:
-            return 0
-        if self.flushing_count == self.flushing_capacity:
-            grown = realloc(self.flushing,
-                            (self.flushing_capacity * 2 + 64) * sizeof(PyObject *))
-            if grown == NULL:
-                raise MemoryError("flush list")
-            self.flushing = <PyObject **> grown
-            self.flushing_capacity = self.flushing_capacity * 2 + 64
-        client.is_flush_wanted = True
-        Py_INCREF(client)
-        self.flushing[self.flushing_count] = <PyObject *> client
-        self.flushing_count += 1
+        if not client.is_flush_wanted:
+            client.is_flush_wanted = True
+            self.flushing.append(client)
         return 0
 
     cdef int flush(self, bint is_last) except -1:
-        """Let every client in the list out; those that prepared operations stay in it."""
-        cdef size_t count = self.flushing_count
-        cdef size_t kept = 0
-        cdef size_t index
+        """Let every client in the list out; `batched` then holds who prepared operations."""
+        cdef list clients = self.flushing
+        cdef Py_ssize_t count = len(clients)
+        cdef Py_ssize_t done = 0
         cdef Client client
         cdef Flush how = FLUSH_BATCH if count > DIRECT_FLUSH_MAX else FLUSH_ALONE
         if is_last:
             how = FLUSH_LAST
-        for index in range(count):
-            client = <Client> self.flushing[index]
-            if client.flush(how):
-                self.flushing[kept] = <PyObject *> client
-                kept += 1
-            else:
+        self.flushing = []
+        try:
+            while done < count:
+                client = <Client> clients[done]
+                done += 1
                 client.is_flush_wanted = False
-                Py_DECREF(client)
-        # An exception handler that ran meanwhile may have written something.
-        for index in range(count, self.flushing_count):
-            self.flushing[kept] = self.flushing[index]
-            kept += 1
-        self.flushing_count = kept
+                if client.flush(how):
+                    self.batched.append(client)
+        finally:
+            while done < count:     # an exception came through: the others go next time
+                client = <Client> clients[done]
+                done += 1
+                client.is_flush_wanted = False
+                self.want_flush(client)
         return 0
 
     cdef int flushed(self) except -1:
         """The submission has been made: what did not come back has been sent."""
-        cdef size_t count = self.flushing_count
-        cdef size_t index
+        cdef list clients = self.batched
         cdef Client client
-        self.flushing_count = 0
-        for index in range(count):
-            client = <Client> self.flushing[index]
-            client.is_flush_wanted = False
-            client.flushed()
-            Py_DECREF(client)
+        self.batched = []
+        failure = None
+        for item in clients:
+            client = <Client> item
+            try:
+                client.flushed()
+            except BaseException as error:
+                failure = error     # once all of them know how they stand
         self.scratch_used = 0
         if self.scratch_spilled:
             self.scratch_spilled = []
+        if failure is not None:
+            raise failure
         return 0
+
+    cdef int settle(self) except -1:
+        """Submit and wait failed: what the kernel has not got is not sent, and stays queued."""
+        self.channel.withdraw()
+        return self.flushed()
 
     cdef void *scratch_take(self, size_t size) except NULL:
         """`size` bytes, 16-aligned, that nobody else gets before the submission has returned."""
@@ -324,14 +349,6 @@ cdef class Core(Owner):
         block = bytearray(size)
         self.scratch_spilled.append(block)
         return PyByteArray_AS_STRING(block)
-
-    cdef int drop_flushing(self) except -1:
-        cdef size_t index
-        for index in range(self.flushing_count):
-            (<Client> self.flushing[index]).is_flush_wanted = False
-            Py_DECREF(<object> self.flushing[index])
-        self.flushing_count = 0
-        return 0
 
     cdef TrySend take_send(self, Owner owner, int fd):
         """An operation for one batched send; streams are many, batches are short."""
@@ -380,8 +397,6 @@ cdef class Core(Owner):
     cdef int listen_outside(self) except -1:
         if self.event_read.state == IDLE:
             self.channel.submit(self.event_read)
-        if self.signal_read is not None and self.signal_read.state == IDLE:
-            self.channel.submit(self.signal_read)
         return 0
 
     cdef int wake(self) except -1:
@@ -393,8 +408,11 @@ cdef class Core(Owner):
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
-        if operation is self.signal_read and result > 0:
-            self._process_self_data(self.signal_buffer[:result])
+        if operation is self.signal_read:
+            numbers = self.signal_buffer[:result] if result > 0 else b""
+            # Always in flight, so that a loop that never sleeps hears of signals, too.
+            self.channel.submit(self.signal_read)
+            self._process_self_data(numbers)
         return 0
 
     def _listen_signals(self, int fd):
@@ -406,6 +424,8 @@ cdef class Core(Owner):
         self.signal_fd = fd
         if fd >= 0:
             self.signal_read = make_read(self, fd, self.signal_buffer, sizeof(self.signal_buffer))
+            if self.channel.is_started:
+                self.channel.submit(self.signal_read)
 
     def _write_to_self(self):
         """Wake the loop if it sleeps. Thread-safe; no system call while it is awake."""
@@ -418,8 +438,11 @@ cdef class Core(Owner):
         return monotonic()
 
     cdef Handle call(self, object callback, tuple args, object context):
-        """call_soon for callers below Python: no checks."""
-        cdef Handle handle = make_handle(callback, args, self, context)
+        cdef Handle handle
+        """call_soon for callers below Python."""
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = make_handle(callback, args, self, context)
         self.ready.push(handle)
         return handle
 
@@ -463,6 +486,8 @@ cdef class Core(Owner):
 
     cdef object schedule(self, double when, object callback, tuple args, object context, str name):
         cdef TimerHandle timer
+        if when != when:
+            raise ValueError("a deadline that is not a number never comes")
         if self._closed:
             raise RuntimeError("Event loop is closed")
         if self._debug:
@@ -544,8 +569,11 @@ cdef class Core(Owner):
     def _close_core(self):
         """End every request, then drop what is ready, timed and watched. Idempotent."""
         self._listen_signals(-1)
+        if not self.channel.is_forked and not self.channel.is_closed:
+            self.flush(True)        # what was written goes out, as if it had been sent at once
         self.channel.close()
-        self.drop_flushing()
+        self.flushing = []
+        self.batched = []
         self.timers.clear()
         self.ready.clear()
         self.unarmed.clear()

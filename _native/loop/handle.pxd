@@ -7,6 +7,7 @@ cdef class Handle:
     cdef readonly object _loop
     cdef public object _source_traceback
     cdef readonly bint _cancelled
+    cdef bint is_queued         # a repeated one, in the ready queue
     cdef bint is_repeated       # a reader or writer: run again and again, cleared by its owner
     cdef object __weakref__
 

@@ -11,7 +11,7 @@ from asyncio import format_helpers
 
 cdef extern from "Python.h":
     object PyContext_CopyCurrent()
-    int PyContext_Enter(object context) except -1
+    int PyContext_Enter(object context)
     int PyContext_Exit(object context)
     PyObject *PyObject_Vectorcall(object callable, PyObject **args, size_t count, PyObject *names)
     Py_ssize_t PyTuple_GET_SIZE(object args)
@@ -49,7 +49,8 @@ cdef class Handle:
         cdef object context = self._context
         if self._cancelled or callback is None:
             return 0
-        PyContext_Enter(context)
+        if PyContext_Enter(context) < 0:
+            return self.report()    # entered already, or no context at all
         result = PyObject_Vectorcall(callback, zc_tuple_items(args), PyTuple_GET_SIZE(args), NULL)
         PyContext_Exit(context)
         if result == NULL:
@@ -87,8 +88,8 @@ cdef class Handle:
         """Never run it. Idempotent."""
         if not self._cancelled:
             self._cancelled = True
-            self._callback = None
-            self._args = None
+            # The context too: it is often the last link of a cycle that nobody could collect.
+            self.clear()
 
     def cancelled(self):
         return self._cancelled

@@ -40,9 +40,34 @@ cdef class TimerHandle(Handle):
         info.insert(2 if self._cancelled else 1, f"when={self.deadline}")
         return info
 
+    def __hash__(self):
+        return hash(self.deadline)
+
+    def __eq__(self, other):
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return (self.deadline == (<TimerHandle> other).deadline
+                and self._callback == other._callback and self._args == other._args
+                and self._cancelled == (<TimerHandle> other)._cancelled)
+
     def __lt__(self, other):
         if isinstance(other, TimerHandle):
             return self.deadline < (<TimerHandle> other).deadline
+        return NotImplemented
+
+    def __le__(self, other):
+        if isinstance(other, TimerHandle):
+            return self.deadline < (<TimerHandle> other).deadline or self == other
+        return NotImplemented
+
+    def __gt__(self, other):
+        if isinstance(other, TimerHandle):
+            return self.deadline > (<TimerHandle> other).deadline
+        return NotImplemented
+
+    def __ge__(self, other):
+        if isinstance(other, TimerHandle):
+            return self.deadline > (<TimerHandle> other).deadline or self == other
         return NotImplemented
 
 

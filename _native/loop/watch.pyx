@@ -59,6 +59,10 @@ cdef class Watch(Owner):
 
     cdef int arm(self) except -1:
         self.is_listed = False
+        # A callback that has not run yet (the loop was stopped) has not read what there is.
+        if ((self.reader is not None and self.reader.is_queued)
+                or (self.writer is not None and self.writer.is_queued)):
+            return self.want_arm()
         if self.reader is not None and self.read_poll is None:
             self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
             self.channel.submit(self.read_poll)
@@ -80,6 +84,7 @@ cdef class Watch(Owner):
         operation.owner = None
         # An fd that was closed without remove_reader is no longer watched, as with epoll.
         if result >= 0 and handle is not None:
+            handle.is_queued = True
             self.ready.push(handle)
             return self.want_arm()
         return 0

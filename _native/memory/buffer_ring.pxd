@@ -42,6 +42,8 @@ cdef class BufferRing:
         self.provide(index)
 
     cdef inline void provide(self, unsigned index) noexcept nogil:
+        if self.table.address == NULL:
+            return      # a forked child's: the memory was not inherited
         cdef io_uring_buf *entry = (<io_uring_buf *> self.table.address) + (self.tail & self.mask)
         entry.addr = <size_t> self.slot(index)
         entry.len = <unsigned> self.slot_size

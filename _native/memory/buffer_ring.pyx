@@ -1,4 +1,4 @@
-"""The provided buffers of a ring: slots of one region from which the kernel takes the next free one.
+"""The provided buffers of a ring: slots of one region of which the kernel takes the next free one.
 
 Only the ring's own thread touches the tail. A slot is either the kernel's (provided) or lent (a
 completion carries it and `give` has not been called); `count == provided + lent` always. When the

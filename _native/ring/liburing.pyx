@@ -13,7 +13,6 @@ import importlib.util
 import os
 
 from libc.errno cimport errno
-from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from posix.mman cimport MAP_FAILED, MAP_POPULATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close

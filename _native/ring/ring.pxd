@@ -52,6 +52,12 @@ cdef class Ring:
     cdef inline unsigned unsubmitted(self) noexcept nogil:
         return self.sqe_tail - self.sqe_head
 
+    cdef inline io_uring_sqe *unsubmitted_sqe(self, unsigned index) noexcept nogil:
+        return &self.uring.sq.sqes[(self.sqe_head + index) & self.uring.sq.ring_mask]
+
+    cdef inline bint has_overflow(self) noexcept nogil:
+        return load_relaxed(self.uring.sq.kflags) & SQ_CQ_OVERFLOW != 0
+
     cdef inline unsigned visible(self) noexcept nogil:
         """Completions that can be read without a system call."""
         return load_acquire(self.uring.cq.ktail) - load_relaxed(self.uring.cq.khead)

@@ -8,8 +8,6 @@ refuses these flags the next weaker set is tried; `setup_flags` says what was gr
 is how the kernel tells us that a ring belongs to another thread (-EEXIST).
 """
 
-import threading
-
 from libc.errno cimport EEXIST, EINVAL, ENOMEM, ENOSYS, EPERM
 from libc.string cimport memset
 

@@ -92,7 +92,8 @@ cdef class AddressCache:
         if type(address) is not tuple:
             return 0
         parts = PyTuple_GET_SIZE(address)
-        if parts < 2 or type((<tuple> address)[0]) is not str or type((<tuple> address)[1]) is not int:
+        if (parts < 2 or type((<tuple> address)[0]) is not str
+                or type((<tuple> address)[1]) is not int):
             return 0
         number = (<tuple> address)[1]
         if number < 0 or number > 65535:

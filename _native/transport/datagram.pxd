@@ -9,8 +9,9 @@ cdef struct Outgoing:
     PyObject *data                  # owned bytes
     char[CACHED_SIZE] name
     unsigned name_size
-    PyObject *address               # owned, when it takes Python's socket to convert it; or NULL
-                                    # neither: to the connected peer
+    # Owned, when it takes Python's socket to convert it; or NULL. Without either a name or an
+    # address it goes to the connected peer.
+    PyObject *address
 
 
 cdef class Datagram(Endpoint):

@@ -1,7 +1,8 @@
 """A datagram socket, UDP or Unix, connected or not.
 
 Datagrams arrive by one multishot receive into slots of 64 KiB and more (the pages of a slot that
-small datagrams do not reach are never touched). What is sent in a turn is kept and leaves as one
+small datagrams do not reach are never touched). Unix datagrams may be larger than any slot: they are
+received one by one when the socket is readable. What is sent in a turn is kept and leaves as one
 batch of SQEs, or by a system call each when there are few, or when order matters (Unix).
 
 A datagram that the socket's buffer has no room for stays in the queue, in order, until a poll says
@@ -11,7 +12,7 @@ that there is room; other errors of a send or a receive are the protocol's: erro
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport EAGAIN, EINTR, EINVAL, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
@@ -57,6 +58,8 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
 
 cdef Py_ssize_t DATAGRAM_MAX = 65536
+# As asyncio receives; a Unix datagram is as large as its sender's buffer allows.
+cdef Py_ssize_t UNIX_DATAGRAM_MAX = 256 * 1024
 # From so many datagrams on, SQEs cost less than a sendto() each.
 cdef unsigned BATCH_MIN = 3
 # So many operations are kept for batches; the rest of a larger turn goes with the next one.
@@ -89,7 +92,7 @@ cdef class Datagram(Endpoint):
     cdef int update_reading(self) except -1:
         if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None):
             return self.stop_reading()
-        if self.receive is None:
+        if self.receive is None and self.family != AF_UNIX:
             pool = self.channel.datagram_buffers()
             if pool is not None:
                 self.receive = make_receive_message(self, self.fd, pool)
@@ -116,12 +119,13 @@ cdef class Datagram(Endpoint):
         cdef unsigned name_size
         cdef ssize_t got
         cdef PyObject *data
+        cdef Py_ssize_t size = UNIX_DATAGRAM_MAX if self.family == AF_UNIX else DATAGRAM_MAX
         cdef int count = 0
         while count < BATCH_MAX and not (self.is_paused or self.is_closing_):
             count += 1
             name_size = NAME_SIZE
-            data = PyBytes_New(NULL, DATAGRAM_MAX)
-            got = zc_receive_from(self.fd, PyBytes_Start(data), DATAGRAM_MAX, name, &name_size)
+            data = PyBytes_New(NULL, size)
+            got = zc_receive_from(self.fd, PyBytes_Start(data), size, name, &name_size)
             if got < 0:
                 got = errno
                 PyObject_Release(data)
@@ -286,7 +290,8 @@ cdef class Datagram(Endpoint):
                     None if name_size or self.is_connected else (addr,))
         if self.is_blocked:
             self.pause_if_high()
-        elif self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water:
+        elif (self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water
+                or not self.channel.is_started):
             self.send_now()
             self.pause_if_high()
         else:
@@ -398,6 +403,8 @@ cdef class Datagram(Endpoint):
     cdef int send_now(self) except -1:
         cdef ssize_t sent
         cdef unsigned done = 0
+        if not self.is_fd_ours():
+            return self.fail(EBADF, "Fatal write error on datagram transport")
         try:
             while done < self.queue_count:
                 sent = self.send_one(&self.queue[done])

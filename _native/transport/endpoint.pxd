@@ -29,6 +29,7 @@ cdef class Endpoint(Client):
     cdef readonly bint is_closing_
     cdef bint is_lost                   # connection_lost was called; the fd goes with the last op
 
+    cdef bint is_fd_ours(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
     cdef object report(self, str message, object error)

@@ -13,6 +13,7 @@ cimport cython
 from cpython.object cimport PyObject
 from posix.unistd cimport close
 
+import _socket
 import socket as socket_module
 from asyncio.log import logger
 
@@ -32,7 +33,39 @@ cdef extern from "<poll.h>" nogil:
     enum:
         POLLOUT
 
+cdef extern from * nogil:
+    """
+    /* The head of PySocketSockObject, the same from 3.11 to 3.14; _prove_layout checks. */
+    struct zc_socket { PyObject_HEAD int fd; };
+    static int zc_socket_fd(PyObject *socket) { return ((struct zc_socket *)socket)->fd; }
+    """
+    int zc_socket_fd(object socket)
+
 cdef size_t HIGH_WATER = 64 * 1024
+
+
+cdef bint _can_load_fd = False
+
+
+cdef int socket_fd(object socket) noexcept:
+    """socket.fileno() in one load, where the interpreter's layout is the one known."""
+    if _can_load_fd and isinstance(socket, _Socket):
+        return zc_socket_fd(socket)
+    try:
+        return socket.fileno()
+    except Exception:
+        return -1
+
+
+def _prove_layout():
+    global _can_load_fd
+    one, other = socket_module.socketpair()
+    with one, other:
+        _can_load_fd = zc_socket_fd(one) == one.fileno() and zc_socket_fd(other) == other.fileno()
+
+
+_Socket = _socket.socket
+_prove_layout()
 
 
 cdef int _reraise() except -1:
@@ -41,7 +74,7 @@ cdef int _reraise() except -1:
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Endpoint(Client):
-    def __cinit__(self, Core core, int fd):
+    def __cinit__(self, Core core not None, int fd):
         self.core = core
         self.channel = core.channel
         self.fd = fd
@@ -52,7 +85,8 @@ cdef class Endpoint(Client):
         self.peer = peer_address(fd)
 
     def __dealloc__(self):
-        self.core.remove_transport(self.fd, self)
+        if self.core is not None:
+            self.core.remove_transport(self.fd, self)
         # With a Python socket the fd is its; without one it was ours to the end.
         if self.fd >= 0 and self.owns_fd:
             close(self.fd)
@@ -85,6 +119,10 @@ cdef class Endpoint(Client):
             self.local = local_address(self.fd)
         return self.local
 
+    cdef bint is_fd_ours(self) noexcept:
+        """False when the program closed the socket it gave us: the number may be another's now."""
+        return self.socket is None or socket_fd(self.socket) == self.fd
+
     # ---- protocol ----------------------------------------------------------------------------
 
     cdef object protocol_call(self, object name, object argument):
@@ -93,11 +131,14 @@ cdef class Endpoint(Client):
         cdef PyObject *arguments[2]
         cdef object context = self.context
         cdef object protocol = self.protocol
+        cdef double start = self.core.time_of_debug()
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> argument
         PyContext_Enter(context)
         result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
         PyContext_Exit(context)
+        if start:
+            self.core.log_if_slow(start, protocol, name)
         if result == NULL:
             _reraise()
         answer = <object> result

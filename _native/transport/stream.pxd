@@ -30,6 +30,8 @@ cdef class Stream(Endpoint):
     cdef bint is_reading_wanted(self) noexcept
     cdef int update_reading(self) except -1
     cdef int received(self, int result, uint32_t flags) except -1
+    cdef int rested(self) except -1
+    cdef int ended(self, int result) except -1
     cdef int received_slot(self, int result, uint32_t flags) except -1
     cdef int received_last(self, int result) except -1
     cdef int read_directly(self) except -1

@@ -1,4 +1,4 @@
-"""A connected stream socket: what the kernel brings goes up to a protocol, what it writes goes down.
+"""A connected stream socket: what the kernel brings goes up to a protocol, what it writes, down.
 
 Receiving has two ways, and a stream changes between them by what it sees:
 
@@ -21,7 +21,7 @@ the CPU); an ordinary send SQE for small ones (its completion wakes the loop for
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EINTR, EINVAL, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
 from libc.string cimport memcpy, memset
 
 from asyncio import constants, protocols
@@ -73,6 +73,15 @@ cdef object GET_BUFFER = "get_buffer"
 cdef object BUFFER_UPDATED = "buffer_updated"
 cdef object EOF_RECEIVED = "eof_received"
 cdef object _BufferedProtocol = protocols.BufferedProtocol
+
+
+cdef bytes as_bytes(object data):
+    """`data` itself if it is bytes, else a copy of its bytes; TypeError if it is no buffer."""
+    if type(data) is bytes:
+        return <bytes> data
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
 
 
 cdef size_t fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:
@@ -152,14 +161,18 @@ cdef class Stream(Endpoint):
         if operation is self.receive:
             return self.received(result, flags)
         if operation is self.read_poll:
-            if self.is_reading_wanted() and self.is_bulk and result >= 0:
-                if self.is_buffered:
+            try:
+                if not self.is_reading_wanted() or not self.is_bulk or result < 0:
+                    pass
+                elif not self.is_fd_ours():
+                    self.fail(EBADF, "Fatal read error on socket transport")
+                elif self.is_buffered:
                     self.read_directly_into()
                 else:
                     self.read_directly()
-            if self.is_lost:
-                return self.release_fd()
-            return self.update_reading()
+            finally:    # KeyboardInterrupt ends the run, not the reading
+                self.rested()
+            return 0
         if operation is self.try_send:
             self.send_result = result       # told in `flushed`
             return 0
@@ -174,10 +187,22 @@ cdef class Stream(Endpoint):
         return 0
 
     cdef int received(self, int result, uint32_t flags) except -1:
-        if flags & CQE_F_BUFFER:
-            self.received_slot(result, flags)
-        if flags & CQE_F_MORE:
-            return 0
+        try:
+            if flags & CQE_F_BUFFER:
+                self.received_slot(result, flags)
+        finally:
+            if not flags & CQE_F_MORE:
+                self.ended(result)
+        return 0
+
+    cdef int rested(self) except -1:
+        """A reading operation is idle: submit what is wanted now, or let the fd go."""
+        if self.is_lost:
+            return self.release_fd()
+        return self.update_reading()
+
+    cdef int ended(self, int result) except -1:
+        """The multishot receive is over, after everything it brought."""
         if self.is_lost:
             return self.release_fd()
         if result == -EINVAL and self.channel.has_multishot_receive:
@@ -187,7 +212,11 @@ cdef class Stream(Endpoint):
             if self.is_reading_wanted() and not self.is_bulk:
                 return self.channel.starve(self.receive)
         elif result <= 0 and not self.is_closing_:
-            self.received_last(result)
+            try:
+                self.received_last(result)
+            finally:
+                self.rested()
+            return 0
         return self.update_reading()
 
     cdef int received_slot(self, int result, uint32_t flags) except -1:
@@ -283,6 +312,7 @@ cdef class Stream(Endpoint):
                 return self.fail(failed, "Fatal read error on socket transport")
             return 0
         self.note_read_size(got)
+        view = None         # the protocol may resize its buffer now
         try:
             self.protocol_call(BUFFER_UPDATED, got)
         except (SystemExit, KeyboardInterrupt):
@@ -437,6 +467,9 @@ cdef class Stream(Endpoint):
                 logger.warning("socket.send() raised exception.")
             self.lost_count += 1
             return
+        if not self.is_fd_ours():
+            self.fail(EBADF, "Fatal write error on socket transport")
+            return
         if size >= <Py_ssize_t> DIRECT_SEND_MIN and (self.queue is None or self.queue.size == 0):
             if piece is not None:
                 sent = send(self.fd, PyBytes_AS_STRING(piece), size, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -463,10 +496,11 @@ cdef class Stream(Endpoint):
         self.sent_or_kept()
 
     cdef int sent_or_kept(self) except -1:
-        """Something was appended: keep it for the end of the turn, or send if it has grown large."""
+        """Something was appended: keep it for the end of the turn, or send if it is large now."""
         if self.is_blocked:
             return self.pause_if_high()
-        if self.queue.size >= DIRECT_SEND_MIN or self.queue.size > self.high_water:
+        if (self.queue.size >= DIRECT_SEND_MIN or self.queue.size > self.high_water
+                or not self.channel.is_started):
             self.send_now()
             return self.pause_if_high()
         return self.core.want_flush(self)
@@ -477,7 +511,7 @@ cdef class Stream(Endpoint):
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if self.empty_waiter is not None:
             raise RuntimeError("unable to writelines; sendfile is in progress")
-        pieces = [bytes(piece) if type(piece) is not bytes else piece for piece in pieces]
+        pieces = [as_bytes(piece) for piece in pieces]
         if self.lost_count:
             self.lost_count += 1
             return
@@ -495,8 +529,11 @@ cdef class Stream(Endpoint):
     cdef bint flush(self, Flush how) except -1:
         cdef msghdr *message
         cdef iovec *vector
-        cdef unsigned count, index
+        cdef unsigned count
         if self.is_blocked or self.lost_count or self.queued() == 0:
+            return False
+        if not self.is_fd_ours():
+            self.fail(EBADF, "Fatal write error on socket transport")
             return False
         if how != FLUSH_BATCH:
             self.send_now()
@@ -535,6 +572,8 @@ cdef class Stream(Endpoint):
         if is_sent:
             self.channel.retire(operation)
         self.core.give_send(operation)
+        if self.queue is None:
+            return 0        # aborted meanwhile, by another thread
         if is_sent:
             self.queue.consume(self.send_size)
             if self.queue.size:
