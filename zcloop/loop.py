@@ -3,8 +3,7 @@
 `Core` (native) comes first in the method resolution order and overrides what runs per callback.
 BaseEventLoop brings the cold paths of whichever Python this is: create_connection, happy
 eyeballs, create_server, start_tls, executors, async generators, exception handling. What lives
-in asyncio's selector loop and needs no selector (sock_*, signal handlers, Unix connections,
-sendfile) is taken from there by name: these functions only ask for `_add_reader` and the like.
+in asyncio's selector loop and needs no selector (signal handlers, Unix connections, sendfile) is taken from there by name: these functions only ask for `_add_reader` and the like.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from zcloop._native.loop.core import Core
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 from zcloop.server import Accepting
+from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
 from zcloop.transports import DatagramTransport, StreamTransport
 
@@ -39,25 +39,6 @@ _FROM_SELECTOR_LOOP = (
     "remove_reader",
     "add_writer",
     "remove_writer",
-    "sock_recv",
-    "_sock_recv",
-    "_sock_read_done",
-    "sock_recv_into",
-    "_sock_recv_into",
-    "sock_recvfrom",
-    "_sock_recvfrom",
-    "sock_recvfrom_into",
-    "_sock_recvfrom_into",
-    "sock_sendall",
-    "_sock_sendall",
-    "sock_sendto",
-    "_sock_sendto",
-    "sock_connect",
-    "_sock_connect",
-    "_sock_connect_cb",
-    "_sock_write_done",
-    "sock_accept",
-    "_sock_accept",
 )
 _FROM_UNIX_LOOP = (
     "add_signal_handler",
@@ -86,7 +67,7 @@ class _WakeupFd:
         return self._fd
 
 
-class Loop(Core, base_events.BaseEventLoop):
+class Loop(Core, SocketCalls, base_events.BaseEventLoop):
     """An asyncio event loop on one io_uring channel.
 
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
@@ -293,10 +274,7 @@ class Loop(Core, base_events.BaseEventLoop):
             raise ConnectionError("Connection is closed by peer")  # just after the queue was empty
         try:
             with self._lend_fd(transp._sock_fd):
-                sent: int = await self.sock_sendfile(
-                    transp._sock, file, offset, count, fallback=False
-                )
-            return sent
+                return await self.sock_sendfile(sock, file, offset, count, fallback=False)
         finally:
             transp._reset_empty_waiter()
             if resume_reading:

@@ -18,6 +18,8 @@ def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None) -> _Re
 
     Raises RuntimeError when a loop is running in this thread already.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("zcloop.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
 

@@ -44,7 +44,10 @@ class Accepting:
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
             # Inherited by what is accepted: no system call a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._listener = Listener(loop, sock.fileno(), self._accepted, self._failed)
+        fd = sock.fileno()
+        if not isinstance(fd, int):
+            raise ValueError(f"Invalid file object: {sock!r}")
+        self._listener = Listener(loop, fd, self._accepted, self._failed)
         self._listener.start()
 
     def stop(self) -> None:

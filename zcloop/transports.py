@@ -88,7 +88,9 @@ class _Face:
         elif name == "socket":
             sock = self._sock
             if sock is None:
-                return default
+                # Never asked for while it was open: a closed one of its kind tells as much.
+                sock = socket.socket(self._family, self._kind)
+                sock.close()
             extra[name] = trsock.TransportSocket(sock)
             return extra[name]
         else:

@@ -8,6 +8,10 @@ class InvariantError(RuntimeError): ...
 
 @disjoint_base
 class Channel:
+    has_multishot_receive: bool
+    has_multishot_message: bool
+    has_multishot_accept: bool
+
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property
     def inflight(self) -> int: ...

@@ -6,6 +6,7 @@ from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.ready cimport ReadyQueue
 from zcloop._native.loop.timers cimport TimerHeap
+from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport Owner
 from zcloop._native.operation.read cimport Read
 from zcloop._native.operation.send cimport TrySend
@@ -16,6 +17,7 @@ cdef class Core(Owner):
     cdef ReadyQueue ready
     cdef TimerHeap timers
     cdef dict watches               # fd -> Watch
+    cdef list socket_watches        # those of Python sockets, which may be closed underneath
     cdef list unarmed               # watches to arm before the next submission
     # asyncio.BaseEventLoop's own names: its cold paths read and write them.
     cdef public bint _stopping
@@ -68,4 +70,8 @@ cdef class Core(Owner):
     cdef Handle checked_call(self, object callback, tuple args, object context, str name,
                              bint is_threadsafe)
     cdef object schedule(self, double when, object callback, tuple args, object context, str name)
-    cdef int add_watch(self, int fd, bint is_reader, Handle handle) except -1
+    cdef int add_watch(self, object fileobj, bint is_reader, bint is_awaited,
+                       Handle handle) except -1
+    cdef int check_sockets(self) except -1
+    cdef object watch_of(self, object fileobj)
+    cdef int forget_watch(self, Watch watch) except -1

@@ -20,6 +20,7 @@ Nothing is armed for wake-ups while the loop is awake: `is_sleeping`, under the 
 thread whether its append to the ready queue needs the eventfd, and only then is it written.
 """
 
+import _socket
 import os
 import sys
 import weakref
@@ -35,10 +36,10 @@ from posix.unistd cimport close, write
 from asyncio import base_events, format_helpers
 
 from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.timers cimport TimerHandle
-from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.read cimport make_read
 from zcloop._native.operation.send cimport make_try_send
@@ -86,6 +87,7 @@ cdef double TIMEOUT_MAX_S = 24 * 3600.0
 cdef size_t SCRATCH_SIZE = 64 * 1024
 
 _cores = weakref.WeakSet()
+_Socket = _socket.socket
 
 
 def _after_fork_in_child():
@@ -111,6 +113,11 @@ cdef double monotonic() noexcept nogil:
     return now.tv_sec + now.tv_nsec * 1e-9
 
 
+def _set_result_unless_done(waiter):
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 cdef int to_fd(object fileobj) except -1:
     """The number behind an fd or an object with fileno(); ValueError as selectors gives it."""
     if isinstance(fileobj, int):
@@ -132,6 +139,7 @@ cdef class Core(Owner):
         self.ready = ReadyQueue()
         self.timers = TimerHeap()
         self.watches = {}
+        self.socket_watches = []
         self.flushing = []
         self.batched = []
         self.spare_sends = []
@@ -183,6 +191,8 @@ cdef class Core(Owner):
         self.turns += 1
         if self.channel.is_forked:
             self.channel.check_usable()
+        if self.socket_watches:
+            self.check_sockets()
         if self.unarmed:
             self.arm_watches()
         if self.flushing:
@@ -438,8 +448,8 @@ cdef class Core(Owner):
         return monotonic()
 
     cdef Handle call(self, object callback, tuple args, object context):
-        cdef Handle handle
         """call_soon for callers below Python."""
+        cdef Handle handle
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = make_handle(callback, args, self, context)
@@ -512,10 +522,16 @@ cdef class Core(Owner):
 
     # ---- readers and writers -----------------------------------------------------------------
 
-    cdef int add_watch(self, int fd, bint is_reader, Handle handle) except -1:
+    cdef int add_watch(self, object fileobj, bint is_reader, bint is_awaited,
+                       Handle handle) except -1:
         cdef Watch watch
+        cdef int fd = to_fd(fileobj)
         cdef int refused
         found = self.watches.get(fd)
+        if found is not None and (<Watch> found).socket is not None:
+            if socket_fd((<Watch> found).socket) != fd:
+                self.forget_watch(<Watch> found)      # the number is somebody else's now
+                found = None
         if found is None:
             refused = zc_pollable(fd)
             if refused:
@@ -525,30 +541,66 @@ cdef class Core(Owner):
             watch.ready = self.ready
             watch.unarmed = self.unarmed
             watch.fd = fd
+            if isinstance(fileobj, _Socket):
+                watch.socket = fileobj
+                self.socket_watches.append(watch)
             self.watches[fd] = watch
         else:
             watch = <Watch> found
+        watch.is_awaited = is_awaited
         return watch.set_handle(is_reader, handle)
+
+    cdef object watch_of(self, object fileobj):
+        """The watch of an fd or file object, a socket that was closed meanwhile included."""
+        try:
+            return self.watches.get(to_fd(fileobj))
+        except ValueError:
+            for item in self.socket_watches:
+                if (<Watch> item).socket is fileobj:
+                    return item
+            raise
+
+    cdef int forget_watch(self, Watch watch) except -1:
+        watch.drop_handle(True)
+        watch.drop_handle(False)
+        if watch.socket is not None and watch in self.socket_watches:
+            self.socket_watches.remove(watch)
+        if self.watches.get(watch.fd) is watch:
+            del self.watches[watch.fd]
+        return 0
+
+    cdef int check_sockets(self) except -1:
+        """Sockets that the program closed while they were watched: the kernel lets go of them."""
+        cdef Watch watch
+        cdef Py_ssize_t index = len(self.socket_watches)
+        while index:
+            index -= 1
+            watch = <Watch> self.socket_watches[index]
+            if socket_fd(watch.socket) != watch.fd and (
+                    watch.read_poll is not None or watch.write_poll is not None
+                    or watch.is_awaited and watch.is_listed):
+                watch.closed_underneath()
+        return 0
 
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1:
         cdef Watch watch
         cdef bint had
         if self._closed:
             return False
-        found = self.watches.get(to_fd(fileobj))
+        found = self.watch_of(fileobj)
         if found is None:
             return False
         watch = <Watch> found
         had = watch.drop_handle(is_reader)
         if watch.reader is None and watch.writer is None:
-            del self.watches[watch.fd]
+            self.forget_watch(watch)
         return had
 
     def _add_reader(self, fd, callback, *args):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = make_handle(callback, args, self, None)
-        self.add_watch(to_fd(fd), True, handle)
+        self.add_watch(fd, True, False, handle)
         return handle
 
     def _remove_reader(self, fd):
@@ -558,11 +610,19 @@ cdef class Core(Owner):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         handle = make_handle(callback, args, self, None)
-        self.add_watch(to_fd(fd), False, handle)
+        self.add_watch(fd, False, False, handle)
         return handle
 
     def _remove_writer(self, fd):
         return self.remove_watch(fd, False)
+
+    def _await_socket(self, socket, to_write, waiter):
+        """Watch for a coroutine: `waiter` gets None when the socket is ready, or was closed."""
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        handle = make_handle(_set_result_unless_done, (waiter,), self, None)
+        self.add_watch(socket, not to_write, True, handle)
+        return handle
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -582,6 +642,7 @@ cdef class Core(Owner):
                 if handle is not None:
                     (<Handle> handle).clear()
         self.watches = {}
+        self.socket_watches.clear()
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1

@@ -1,7 +1,9 @@
 """A callback that the loop owes: asyncio.Handle, native.
 
 Not tracked by the garbage collector, so that a busy loop does not drive collections: a handle's
-references end when it has run, is cancelled, or its loop is closed, whichever is first.
+references end when it has run, is cancelled, or its loop is closed, whichever is first. It does
+not hold its loop, so that a loop that is dropped with callbacks pending can still be collected
+(unless one of them holds it).
 """
 
 cimport cython
@@ -28,7 +30,7 @@ cdef Handle make_handle(object callback, tuple args, object loop, object context
     cdef Handle handle = Handle.__new__(Handle)
     handle._callback = callback
     handle._args = args
-    handle._loop = loop
+    handle.loop = <PyObject *> loop
     handle._context = PyContext_CopyCurrent() if context is None else context
     return handle
 
@@ -47,24 +49,26 @@ cdef class Handle:
         cdef tuple args = self._args
         cdef object callback = self._callback
         cdef object context = self._context
+        cdef PyObject *loop = self.loop         # it may cancel its own handle
         if self._cancelled or callback is None:
             return 0
         if PyContext_Enter(context) < 0:
-            return self.report()    # entered already, or no context at all
+            # Entered already, or no context at all.
+            return self.report(<object> loop, callback, args)
         result = PyObject_Vectorcall(callback, zc_tuple_items(args), PyTuple_GET_SIZE(args), NULL)
         PyContext_Exit(context)
         if result == NULL:
-            return self.report()
+            return self.report(<object> loop, callback, args)
         Py_DECREF(result)
         return 0
 
-    cdef int report(self) except -1:
+    cdef int report(self, object loop, object callback, tuple args) except -1:
         try:
             _reraise()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:
-            source = format_helpers._format_callback_source(self._callback, self._args)
+            source = format_helpers._format_callback_source(callback, args)
             context = {
                 "message": f"Exception in callback {source}",
                 "exception": exc,
@@ -72,7 +76,7 @@ cdef class Handle:
             }
             if self._source_traceback:
                 context["source_traceback"] = self._source_traceback
-            self._loop.call_exception_handler(context)
+            loop.call_exception_handler(context)
         return 0
 
     cdef void clear(self) noexcept:
@@ -80,6 +84,11 @@ cdef class Handle:
         self._callback = None
         self._args = None
         self._context = None
+        self.loop = NULL
+
+    @property
+    def _loop(self):
+        return <object> self.loop if self.loop != NULL else None
 
     def _run(self):
         self.run()

@@ -9,8 +9,7 @@ cdef class ReadyQueue:
         self.grow()
 
     def __dealloc__(self):
-        while self.head != self.tail:
-            Py_DECREF(<object> self.pop())
+        self.clear()
         free(self.handles)
 
     cdef int grow(self) except -1:

@@ -73,9 +73,7 @@ cdef class TimerHandle(Handle):
 
 cdef class TimerHeap:
     def __dealloc__(self):
-        cdef Py_ssize_t index
-        for index in range(self.count):
-            Py_DECREF(<object> self.entries[index].handle)
+        self.clear()
         free(self.entries)
 
     cdef TimerHandle add(self, double when, object callback, tuple args, object loop,
@@ -85,7 +83,7 @@ cdef class TimerHeap:
         cdef void *grown
         handle._callback = callback
         handle._args = args
-        handle._loop = loop
+        handle.loop = <PyObject *> loop
         handle._context = PyContext_CopyCurrent() if context is None else context
         handle.deadline = when
         handle.heap = self

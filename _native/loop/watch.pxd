@@ -10,6 +10,8 @@ cdef class Watch(Owner):
     cdef ReadyQueue ready
     cdef list unarmed           # the core's list of watches to arm at the end of the turn
     cdef int fd
+    cdef object socket          # the Python socket it was asked for by, or None
+    cdef bint is_awaited        # by a coroutine, which is to hear of a close
     cdef Handle reader
     cdef Handle writer
     cdef Poll read_poll         # in flight, or None
@@ -20,3 +22,4 @@ cdef class Watch(Owner):
     cdef bint drop_handle(self, bint is_reader) except -1
     cdef int arm(self) except -1
     cdef int want_arm(self) except -1
+    cdef int closed_underneath(self) except -1

@@ -4,14 +4,15 @@ asyncio promises level triggering. A one-shot poll is armed at the end of a turn
 callbacks of that turn have run, so that it fires again at once while there is something left.
 Nothing is armed for a reader that is added and removed within one turn, and arming is batched
 with everything else that the turn submits: neither add_reader nor remove_reader makes a system
-call to arm. A request in flight keeps the file open; remove_reader cancels it, so the fd must be
-removed before it is closed, as asyncio demands as well.
+call to arm. A request in flight keeps the
+file open; remove_reader cancels it. Where the fd was given as a Python socket, the core looks once
+a turn whether it was closed without that; a plain number must be removed before it is closed.
 """
 
 from libc.stdint cimport uint32_t
 
 from zcloop._native.operation.operation cimport Operation
-from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.operation.poll cimport Poll, make_poll
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -69,6 +70,23 @@ cdef class Watch(Owner):
         if self.writer is not None and self.write_poll is None:
             self.write_poll = make_poll(self, self.fd, POLLOUT)
             self.channel.submit(self.write_poll)
+        return 0
+
+    cdef int closed_underneath(self) except -1:
+        """The program closed the socket. Let go of its file, so that the peer sees the close; a
+        coroutine that waits is woken, and its next try tells it. Callbacks are forgotten, as
+        epoll would forget them."""
+        cdef Poll poll
+        for poll in (self.read_poll, self.write_poll):
+            if poll is not None:
+                poll.owner = None
+                self.channel.cancel(poll)
+        self.read_poll = self.write_poll = None
+        if self.is_awaited:
+            for handle in (self.reader, self.writer):
+                if handle is not None and not (<Handle> handle).is_queued:
+                    (<Handle> handle).is_queued = True
+                    self.ready.push(<Handle> handle)
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:

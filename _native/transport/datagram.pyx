@@ -1,9 +1,9 @@
 """A datagram socket, UDP or Unix, connected or not.
 
 Datagrams arrive by one multishot receive into slots of 64 KiB and more (the pages of a slot that
-small datagrams do not reach are never touched). Unix datagrams may be larger than any slot: they are
-received one by one when the socket is readable. What is sent in a turn is kept and leaves as one
-batch of SQEs, or by a system call each when there are few, or when order matters (Unix).
+small datagrams do not reach are never touched). Unix datagrams may be larger than any slot: they
+are received one by one when the socket is readable. What is sent in a turn is kept and leaves as
+one batch of SQEs, or by a system call each when there are few, or when order matters (Unix).
 
 A datagram that the socket's buffer has no room for stays in the queue, in order, until a poll says
 that there is room; other errors of a send or a receive are the protocol's: error_received(exc).
@@ -114,7 +114,7 @@ cdef class Datagram(Endpoint):
         return 0
 
     cdef int receive_directly(self) except -1:
-        """Without a multishot receive: the fd is readable, so take a bounded number of datagrams."""
+        """Without a multishot receive: the fd is readable, so take some datagrams, not all."""
         cdef char[NAME_SIZE] name
         cdef unsigned name_size
         cdef ssize_t got

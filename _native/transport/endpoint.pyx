@@ -13,11 +13,11 @@ cimport cython
 from cpython.object cimport PyObject
 from posix.unistd cimport close
 
-import _socket
 import socket as socket_module
 from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.operation.operation cimport IDLE
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.transport.address cimport local_address, peer_address
@@ -33,39 +33,7 @@ cdef extern from "<poll.h>" nogil:
     enum:
         POLLOUT
 
-cdef extern from * nogil:
-    """
-    /* The head of PySocketSockObject, the same from 3.11 to 3.14; _prove_layout checks. */
-    struct zc_socket { PyObject_HEAD int fd; };
-    static int zc_socket_fd(PyObject *socket) { return ((struct zc_socket *)socket)->fd; }
-    """
-    int zc_socket_fd(object socket)
-
 cdef size_t HIGH_WATER = 64 * 1024
-
-
-cdef bint _can_load_fd = False
-
-
-cdef int socket_fd(object socket) noexcept:
-    """socket.fileno() in one load, where the interpreter's layout is the one known."""
-    if _can_load_fd and isinstance(socket, _Socket):
-        return zc_socket_fd(socket)
-    try:
-        return socket.fileno()
-    except Exception:
-        return -1
-
-
-def _prove_layout():
-    global _can_load_fd
-    one, other = socket_module.socketpair()
-    with one, other:
-        _can_load_fd = zc_socket_fd(one) == one.fileno() and zc_socket_fd(other) == other.fileno()
-
-
-_Socket = _socket.socket
-_prove_layout()
 
 
 cdef int _reraise() except -1:
@@ -332,7 +300,7 @@ cdef class Endpoint(Client):
         self.lost_count += 1
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)
-        self.core.call(self._call_connection_lost, (error,), None)
+        self.core.call(self._call_connection_lost, (error,), self.context)
         return 0
 
     def _call_connection_lost(self, error):

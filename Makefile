@@ -1,0 +1,104 @@
+# `make help` says what there is to do. Everything happens in the active venv, or in .venv, which is
+# made when none is active. A venv holds its own build directory, so that building again takes
+# seconds, and no interpreter gets into another's way.
+
+PYTHON ?= python3
+VENV ?= $(or $(VIRTUAL_ENV),.venv)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+PIP = python -m pip --disable-pip-version-check -qq install
+INSTALL = $(PIP) --no-build-isolation $(SETUP) \
+  --config-settings=build-dir=$(abspath $(VENV))/zcloop.build
+SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
+  -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.build')
+# The dotted name of each module that has a stub, and of each of the facade's.
+TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-z]*.py; } \
+  | sed 's|\.pyi*$$||; s|/|.|g')
+# Of each version the first that runs.
+PYTHONS ?= $(shell for v in 3.11 3.12 3.13; do \
+  for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
+  $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
+SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
+
+.PHONY: help build demo test check debug-test sanitize sanitized bench conformance stress clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+build: $(VENV)/zcloop.built  ## compile, and install with what tests need (1 minute at first)
+
+demo: $(VENV)/zcloop.bench  ## one HTTP server on three loops, every answer checked (15 seconds)
+	@python -m bench.demo
+
+test: $(VENV)/zcloop.tests  ## the whole suite, CPython's own asyncio tests included
+	pytest
+
+check: $(VENV)/zcloop.check  ## formatting, lint, types, stubs against modules, layers
+	ruff format --check
+	ruff check
+	cython-lint _native
+	@rm -rf build/types && mkdir -p build/types/zcloop
+	@ln -s $(CURDIR)/zcloop/*.py* $(CURDIR)/_native build/types/zcloop
+	mypy
+	@echo stubtest
+	@MYPYPATH=build/types python -P -m mypy.stubtest \
+	  --allowlist tests/architecture/stubtest.txt $(TYPED)
+	pytest -q tests/architecture
+
+debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, loops and warnings
+	PYTHONMALLOC=debug python -P -X dev -W error -m pytest
+
+sanitize:  ## unit tests and CPython's own with ASan and UBSan, in a venv and build of their own
+	$(MAKE) VENV=build/sanitize SETUP='$(SANITIZE:%=--config-settings=setup-args=-D%)' sanitized
+
+# Leak detection is off: Python keeps memory to its end.
+sanitized: $(VENV)/zcloop.tests
+	@export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  PYTHONMALLOC=malloc \
+	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"; \
+	pytest tests/unit tests/conformance
+
+bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how to ask for more
+	python -m bench
+
+conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.13 that is there
+	@status=0; for python in $(PYTHONS); do name=$${python##*/}; \
+	  venv=build/$$name; [ ! -e $(VENV)/bin/$$name ] || venv=$(VENV); \
+	  $(MAKE) VENV=$$venv PYTHON=$$python build || exit 1; \
+	  $$venv/bin/python tests/conformance/run.py || status=1; done; exit $$status
+
+stress: $(VENV)/zcloop.tests  ## seeded load, for minutes
+	pytest tests/stress
+
+clean:  ## remove what was made here, .venv included
+	rm -rf build .venv $(VENV)/zcloop.*
+	find . -name __pycache__ -o -name '.*_cache' -o -name .hypothesis | xargs rm -rf
+
+# ---- the venv: what is in it, as files whose dates make can compare ------------------------------
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed: apt-get install python3, or make PYTHON=...'; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo 'no module venv: apt-get install python3-venv'; exit 1; }
+	@$(PIP) --upgrade pip
+
+$(VENV)/zcloop.built: $(SOURCES) | $(VENV)/bin/python
+	@echo 'building zcloop in $(VENV)'
+	@python -c 'import tomllib; \
+	  print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(PIP) -r /dev/stdin
+	@$(INSTALL) '.[test]'
+	@touch $@
+
+$(VENV)/zcloop.tests: $(VENV)/zcloop.built tests/integration/requirements.txt
+	@$(PIP) -r tests/integration/requirements.txt
+	@touch $@
+
+$(VENV)/zcloop.check: $(VENV)/zcloop.built
+	@$(INSTALL) '.[check]'
+	@touch $@
+
+$(VENV)/zcloop.bench: $(VENV)/zcloop.built
+	@$(INSTALL) '.[bench]' || echo 'no uvloop to compare with: it cannot be installed here'
+	@touch $@

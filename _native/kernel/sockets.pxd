@@ -1,0 +1,1 @@
+cdef int socket_fd(object socket) noexcept

@@ -1,0 +1,35 @@
+"""The fd of a Python socket, in one load where the interpreter's layout is the one known."""
+
+import _socket
+import socket as socket_module
+
+cdef extern from * nogil:
+    """
+    /* The head of PySocketSockObject, the same from 3.11 to 3.14; _prove_layout checks. */
+    struct zc_socket { PyObject_HEAD int fd; };
+    static int zc_socket_fd(PyObject *socket) { return ((struct zc_socket *)socket)->fd; }
+    """
+    int zc_socket_fd(object socket)
+
+cdef bint _can_load_fd = False
+
+
+cdef int socket_fd(object socket) noexcept:
+    """socket.fileno() in one load, where the interpreter's layout is the one known."""
+    if _can_load_fd and isinstance(socket, _Socket):
+        return zc_socket_fd(socket)
+    try:
+        return socket.fileno()
+    except Exception:
+        return -1
+
+
+def _prove_layout():
+    global _can_load_fd
+    one, other = socket_module.socketpair()
+    with one, other:
+        _can_load_fd = zc_socket_fd(one) == one.fileno() and zc_socket_fd(other) == other.fileno()
+
+
+_Socket = _socket.socket
+_prove_layout()

@@ -1,0 +1,96 @@
+"""The source tree, read as text: what the tests of the architecture look at."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LAYERS = ("kernel", "ring", "memory", "operation", "channel", "loop", "transport", "service")
+
+# Strings, with the line before them, and comments. The string that follows `cdef extern from` is C.
+PROSE = re.compile(
+    r"(?P<before>cdef extern from [^\n]*\n\s*)?"
+    r'(?:"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)',
+    re.DOTALL,
+)
+IMPORT = re.compile(
+    r"^\s*(?:from\s+([\w.]+)\s+c?import\s*(\([^)]*\)|[^\n]*)|c?import\s+([^\n]+))", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module: `loop.core` of the native half, `zcloop.loop` of the facade."""
+
+    name: str
+    code: str
+    """Its files, without comments and strings."""
+
+    @property
+    def layer(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def identifiers(self) -> set[str]:
+        return set(re.findall(r"[A-Za-z_][\w.]*", self.code))
+
+    def imports(self) -> Iterator[str]:
+        """Dotted names of everything imported or cimported, `from x import y` as x and x.y."""
+        for source, names, modules in IMPORT.findall(self.code):
+            if source:
+                yield source
+                yield from (f"{source}.{name}" for name in re.findall(r"\w+", names))
+            else:
+                yield from re.findall(r"[\w.]+", modules)
+
+
+def without_prose(text: str) -> str:
+    return PROSE.sub(lambda found: found.group(0) if found.group("before") else "", text)
+
+
+@pytest.fixture(scope="session")
+def root() -> pathlib.Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def layers() -> tuple[str, ...]:
+    """Lowest first."""
+    return LAYERS
+
+
+@pytest.fixture(scope="session")
+def native() -> dict[str, Module]:
+    """The modules of _native/ by name; a .pxd and its .pyx are one."""
+    texts: dict[str, str] = {}
+    for path in sorted((ROOT / "_native").rglob("*.p[xy][dx]")):
+        name = ".".join(path.relative_to(ROOT / "_native").with_suffix("").parts)
+        texts[name] = texts.get(name, "") + without_prose(path.read_text()) + "\n"
+    return {name: Module(name, text) for name, text in texts.items()}
+
+
+@pytest.fixture(scope="session")
+def facade() -> dict[str, Module]:
+    """The modules of zcloop/ by name."""
+    paths = sorted((ROOT / "zcloop").rglob("*.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    return {
+        name: Module(name, without_prose(path.read_text()))
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+@pytest.fixture(scope="session")
+def dependencies(native: dict[str, Module]) -> dict[str, set[str]]:
+    """For each native module those that it cimports or imports."""
+    prefix = "zcloop._native."
+    found = {}
+    for name, module in native.items():
+        imported = {each.removeprefix(prefix) for each in module.imports() if prefix in each}
+        found[name] = (imported & native.keys()) - {name}
+    return found

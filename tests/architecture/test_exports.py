@@ -1,0 +1,49 @@
+"""What `import zcloop` gives, and what it costs."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import types
+
+import zcloop
+
+IMPORT_SECONDS_MAX = 0.060
+RUNS = 7
+SCRIPT = """
+import asyncio, time
+begin = time.process_time()
+import zcloop
+print(time.process_time() - begin)
+"""
+
+
+def test_every_exported_name_exists():
+    assert [name for name in zcloop.__all__ if not hasattr(zcloop, name)] == []
+
+
+def test_every_public_name_is_exported():
+    public = {
+        name
+        for name, value in vars(zcloop).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert public - set(zcloop.__all__) == set()
+
+
+def test_every_exported_object_says_what_it_is():
+    assert [name for name in zcloop.__all__ if not getattr(zcloop, name).__doc__] == []
+
+
+def test_import_is_quick():
+    """CPU time over that of asyncio, so that a busy machine does not show."""
+    command = (sys.executable, "-P", "-c", SCRIPT)
+    seconds = [float(subprocess.check_output(command, cwd="/")) for _ in range(RUNS)]
+    assert statistics.median(seconds) < IMPORT_SECONDS_MAX
+
+
+def test_import_of_zcloop_does_not_import_what_it_need_not():
+    script = "import asyncio, sys; before = set(sys.modules); import zcloop; print(*sys.modules)"
+    loaded = subprocess.check_output((sys.executable, "-P", "-c", script), cwd="/", text=True)
+    assert {"liburing", "uvloop", "typing_extensions"} & set(loaded.split()) == set()

@@ -1,0 +1,25 @@
+"""Tests of CPython which zcloop does not pass although asyncio's selector loop does.
+
+At most ten, each with its reason; `test_lists.py` enforces it, and that every one exists. Tests of
+the inside of asyncio's own classes do not belong here but in `harness/internals.py`, with proof.
+"""
+
+from typing import NamedTuple
+
+ENTRIES_MAX = 10
+
+
+class Skip(NamedTuple):
+    """Why a test is not run, and the Python versions whose suite has it."""
+
+    reason: str
+    versions: tuple[str, ...]
+
+
+SKIPS: dict[str, Skip] = {
+    "test_subprocess.GenericWatcherTests.test_create_subprocess_fails_with_inactive_watcher": Skip(
+        "asks that the policy's child watcher be consulted, which Python 3.14 has removed: zcloop "
+        "waits for each child by its pidfd and needs no watcher, active or not",
+        ("3.11", "3.12", "3.13"),
+    ),
+}

@@ -1,0 +1,163 @@
+"""Runs the project's own tests on the loop under test, bounds their time, fails what they leak.
+
+ZCLOOP_TEST_LOOP=module:factory names the loop; zcloop:new_event_loop is the default. A test that
+is a coroutine function runs on a Runner of that loop; others take `loop`, `run`, `loop_factory`.
+`asyncio:SelectorEventLoop` shows whether a test asks for more than asyncio gives.
+
+Time is bounded twice: after the test's seconds (30, or `@pytest.mark.seconds(n)`) SIGALRM raises
+in the main thread, and ten seconds later faulthandler prints every stack and ends the test run.
+
+tests/integration, tests/examples and tests/conformance have a harness each of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import inspect
+import os
+import pathlib
+import pkgutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import leaks
+import pytest
+
+LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
+TEST_SECONDS = 30
+HERE = pathlib.Path(__file__).parent
+OURS = ("unit", "fault", "stress", "property")
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+class TooLong(KeyboardInterrupt):
+    """What a loop may not swallow, unlike any other exception in a callback."""
+
+
+def is_ours(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in OURS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "seconds(n): how long this test may take")
+    config.addinivalue_line("markers", "zcloop_only: asks for what asyncio does not promise")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in filter(is_ours, items):
+        item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+        if not LOOP_NAME.startswith("zcloop") and item.get_closest_marker("zcloop_only"):
+            item.add_marker(pytest.mark.skip(reason=f"{LOOP_NAME} does not promise this"))
+        if inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            item.fixturenames.append("run")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # What pytest itself holds is not looked through at the collection around each test.
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not is_ours(pyfuncitem) or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    pyfuncitem.funcargs["run"](pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    try:
+        return (yield)
+    except TooLong:
+        pytest.fail("the test took too long; the stacks are on stderr")
+
+
+@pytest.fixture(scope="session")
+def last_words(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A copy of the real standard error: pytest's capture would swallow a dump that exits."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        copy = os.dup(sys.stderr.fileno())
+    yield copy
+    os.close(copy)
+
+
+@pytest.fixture(autouse=True)
+def time_is_bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not is_ours(request.node):
+        yield
+        return
+
+    def give_up(number, frame) -> None:
+        faulthandler.dump_traceback(all_threads=True)
+        raise TooLong
+
+    marker = request.node.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else TEST_SECONDS
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(
+        seconds + 10, exit=True, file=request.getfixturevalue("last_words")
+    )
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(request: pytest.FixtureRequest, time_is_bounded: None) -> Iterator[None]:
+    """No descriptor, process, thread, loop, operation or slot outlives the test that made it."""
+    if not is_ours(request.node):
+        yield
+        return
+    with leaks.guard():
+        yield
+
+
+@pytest.fixture(scope="session")
+def loop_name() -> str:
+    return LOOP_NAME
+
+
+@pytest.fixture(scope="session")
+def loop_factory() -> LoopFactory:
+    return pkgutil.resolve_name(LOOP_NAME)
+
+
+@pytest.fixture
+def reported() -> list[dict]:
+    """What the exception handler of `loop` was given; what a test leaves in it fails the test."""
+    return []
+
+
+@pytest.fixture
+def runner(loop_factory: LoopFactory, reported: list[dict]) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        loop = runner.get_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        yield runner
+        assert asyncio.all_tasks(loop) == set(), "tasks leaked"
+        leaks.check_settled(loop)
+    assert reported == [], "the exception handler was called"
+
+
+@pytest.fixture
+def loop(runner: asyncio.Runner) -> asyncio.AbstractEventLoop:
+    """The loop of `run`, for tests that drive it by hand; closed at the end."""
+    return runner.get_loop()
+
+
+@pytest.fixture
+def run(runner: asyncio.Runner) -> Callable:
+    """Run a coroutine on the loop under test, as asyncio.run does."""
+    return runner.run

@@ -1,0 +1,1 @@
+"""Programs that people run on asyncio, run on the loop under test against real servers."""

@@ -1,0 +1,110 @@
+"""What debug mode checks and logs."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+from peers import connection
+from recording import Recorder
+
+
+@pytest.fixture
+def debugged(loop):
+    loop.set_debug(True)
+    return loop
+
+
+def test_calls_from_another_thread_are_refused(debugged):
+    async def main():
+        for call in (debugged.call_soon, lambda f: debugged.call_later(1, f)):
+            with pytest.raises(RuntimeError, match="Non-thread-safe operation"):
+                await asyncio.to_thread(call, print)
+        handle = await asyncio.to_thread(debugged.call_soon_threadsafe, int)
+        assert not handle.cancelled()
+
+    debugged.run_until_complete(main())
+
+
+def test_coroutines_as_callbacks_are_refused(debugged):
+    async def coroutine():
+        pass
+
+    for call in (debugged.call_soon, lambda f: debugged.call_later(1, f)):
+        with pytest.raises(TypeError, match="coroutines cannot be used"):
+            call(coroutine)
+    with pytest.raises(TypeError, match="a callable object was expected"):
+        debugged.call_soon(42)
+
+
+def test_slow_callbacks_are_logged_with_their_name(debugged, caplog):
+    def slow_one():
+        time.sleep(0.02)
+
+    debugged.slow_callback_duration = 0.01
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        debugged.call_soon(slow_one)
+        debugged.call_soon(debugged.stop)
+        debugged.run_forever()
+    (record,) = caplog.records
+    assert "slow_one" in record.getMessage() and "took 0.0" in record.getMessage()
+
+
+def test_nothing_is_logged_without_debug(loop, caplog):
+    loop.slow_callback_duration = 0
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert caplog.records == []
+
+
+def test_a_failing_callback_is_reported_with_where_it_was_scheduled(debugged, reported):
+    def scheduled_here():
+        debugged.call_soon(lambda: 1 / 0)
+
+    scheduled_here()
+    debugged.call_soon(debugged.stop)
+    debugged.run_forever()
+    (context,) = reported
+    reported.clear()
+    assert "scheduled_here" in [frame.name for frame in context["source_traceback"]]
+    assert context["handle"]._source_traceback is context["source_traceback"]
+
+
+def test_handles_say_where_they_were_made(debugged):
+    for handle in (debugged.call_soon(print), debugged.call_later(1000, print)):
+        assert f"created at {__file__}" in repr(handle)
+        handle.cancel()
+
+
+def test_debug_can_be_switched_while_running(loop):
+    async def main():
+        for debug in (True, False, True):
+            loop.set_debug(debug)
+            await asyncio.sleep(0)
+            assert loop.get_debug() is debug
+
+    loop.run_until_complete(main())
+
+
+def test_the_environment_switches_it_on(loop_factory, monkeypatch):
+    from peers import script
+
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    assert script("loop = new_event_loop(); print(loop.get_debug()); loop.close()") == "True\n"
+
+
+def test_transports_work_in_debug_mode(debugged, caplog):
+    async def main():
+        async with connection(Recorder) as (transport, protocol, peer):
+            transport.write(b"x" * 10_000)
+            assert peer.recv(20_000) == b"x" * 10_000
+            transport.pause_reading()
+            transport.resume_reading()
+            peer.send(b"answer")
+            assert await protocol.received(6) == b"answer"
+            peer.close()
+            await protocol.lost()
+
+    with caplog.at_level(logging.DEBUG, "asyncio"):
+        debugged.run_until_complete(main())
+    said = caplog.text
+    assert "pauses reading" in said and "resumes reading" in said and "received EOF" in said

@@ -1,0 +1,165 @@
+"""call_soon_threadsafe: from threads and signal handlers, with no wake-up lost."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+
+@pytest.mark.seconds(60)
+def test_no_wakeup_of_a_sleeping_loop_is_lost_in_a_hundred_thousand(loop):
+    attempts = 100_000
+    ready = threading.Semaphore(0)
+
+    def caller():
+        for _ in range(attempts):
+            ready.acquire()
+            loop.call_soon_threadsafe(arrived)
+
+    count = 0
+
+    def arrived():
+        nonlocal count
+        count += 1
+        if count == attempts:
+            loop.stop()
+        else:
+            ready.release()
+
+    thread = threading.Thread(target=caller)
+    thread.start()
+    ready.release()
+    loop.run_forever()
+    thread.join()
+    assert count == attempts
+
+
+def test_calls_of_each_thread_arrive_in_their_order_and_none_is_lost(loop):
+    threads, calls = 4, 5000
+    seen = {number: [] for number in range(threads)}
+    done = []
+
+    def caller(number):
+        for call in range(calls):
+            loop.call_soon_threadsafe(seen[number].append, call)
+        loop.call_soon_threadsafe(finished)
+
+    def finished():
+        done.append(None)
+        if len(done) == threads:
+            loop.stop()
+
+    callers = [threading.Thread(target=caller, args=(number,)) for number in range(threads)]
+    for each in callers:
+        each.start()
+    loop.run_forever()
+    for each in callers:
+        each.join()
+    assert all(calls_seen == list(range(calls)) for calls_seen in seen.values())
+
+
+@pytest.mark.zcloop_only
+def test_a_burst_of_calls_wakes_the_loop_a_few_times_only(loop):
+    async def main():
+        asleep, done = threading.Event(), loop.create_future()
+
+        def burst():
+            asleep.wait()
+            for _ in range(10_000):
+                loop.call_soon_threadsafe(int)
+            loop.call_soon_threadsafe(done.set_result, None)
+
+        thread = threading.Thread(target=burst)
+        thread.start()
+        before = loop.statistics()["completions"]
+        asleep.set()
+        await done
+        thread.join()
+        return loop.statistics()["completions"] - before
+
+    assert loop.run_until_complete(main()) < 2000
+
+
+def test_a_python_signal_handler_may_call_it_while_the_loop_sleeps(loop):
+    async def main():
+        done = loop.create_future()
+        previous = signal.signal(
+            signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(done.set_result, "woken")
+        )
+        try:
+            timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+            timer.start()
+            assert await done == "woken"
+            timer.join()
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+
+    loop.run_until_complete(main())
+
+
+def test_what_is_called_before_the_loop_runs_is_run_by_it(loop):
+    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(loop.stop,))
+    thread.start()
+    thread.join()
+    loop.run_forever()
+
+
+def test_run_coroutine_threadsafe_returns_results_and_cancels(loop):
+    async def double(number):
+        await asyncio.sleep(0)
+        return 2 * number
+
+    async def forever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    ended, results = [], []
+
+    def other_thread():
+        results.append(asyncio.run_coroutine_threadsafe(double(21), loop).result())
+        endless = asyncio.run_coroutine_threadsafe(forever(), loop)
+        loop.call_soon_threadsafe(endless.cancel)
+        while not ended:
+            asyncio.run_coroutine_threadsafe(double(0), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=other_thread)
+    thread.start()
+    loop.run_forever()
+    thread.join()
+    assert results == [42] and ended == [True]
+
+
+def test_closing_while_other_threads_call_raises_in_them_and_nothing_else(loop_factory):
+    for _ in range(20):
+        loop = loop_factory()
+        refused = []
+        started = threading.Event()
+
+        def caller(loop=loop, refused=refused, started=started):
+            try:
+                while True:
+                    loop.call_soon_threadsafe(int)
+                    started.set()
+            except RuntimeError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=caller)
+        thread.start()
+        started.wait()
+        loop.run_until_complete(asyncio.sleep(0.001))
+        loop.close()
+        thread.join()
+        assert refused == ["Event loop is closed"]
+
+
+async def test_run_in_executor_returns_and_raises():
+    loop = asyncio.get_running_loop()
+    assert await loop.run_in_executor(None, lambda: 42) == 42
+    with pytest.raises(ZeroDivisionError):
+        await loop.run_in_executor(None, lambda: 1 / 0)
+    await asyncio.gather(*(asyncio.to_thread(int) for _ in range(200)))

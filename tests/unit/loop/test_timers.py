@@ -1,0 +1,135 @@
+"""call_later and call_at: order, cancelling, the handles."""
+
+import asyncio
+import math
+import random
+
+import pytest
+
+
+def fire(loop, deadlines):
+    """The numbers of the timers in the order in which they ran."""
+    seen = []
+    for number, when in enumerate(deadlines):
+        loop.call_at(when, seen.append, number)
+    loop.call_at(max(deadlines) + 0.001, loop.stop)
+    loop.run_forever()
+    return seen
+
+
+@pytest.mark.zcloop_only  # asyncio's heap knows no age
+def test_timers_run_by_deadline_and_then_by_age(loop):
+    source = random.Random(1)
+    start = loop.time()
+    deadlines = [start + source.randrange(20) / 10_000 for _ in range(3000)]
+    order = sorted(range(len(deadlines)), key=lambda number: (deadlines[number], number))
+    assert fire(loop, deadlines) == order
+
+
+@pytest.mark.zcloop_only
+def test_timers_of_one_deadline_run_in_the_order_of_their_making(loop):
+    assert fire(loop, [loop.time()] * 500) == list(range(500))
+
+
+def test_no_timer_runs_early(loop):
+    late = []
+    for delay in (0, 0.0001, 0.0013, 0.01, 0.0303):
+        when = loop.time() + delay
+        loop.call_at(when, lambda when=when: late.append(loop.time() - when))
+    loop.call_later(0.05, loop.stop)
+    loop.run_forever()
+    assert len(late) == 5 and min(late) > -1e-6
+
+
+def test_a_cancelled_timer_never_runs(loop):
+    seen = []
+    handles = [loop.call_later(0.001 * (n % 7), seen.append, n) for n in range(500)]
+    for handle in handles[::2]:
+        handle.cancel()
+    loop.call_later(0.02, loop.stop)
+    loop.run_forever()
+    assert sorted(seen) == list(range(1, 500, 2))
+
+
+@pytest.mark.zcloop_only
+def test_a_cancelled_timer_frees_its_place_at_once(loop):
+    handles = [loop.call_later(1000, print) for _ in range(10_000)]
+    assert loop.statistics()["timers"] == 10_000
+    random.Random(2).shuffle(handles)
+    for handle in handles:
+        handle.cancel()
+        handle.cancel()
+    assert loop.statistics()["timers"] == 0
+
+
+def test_a_timer_may_be_cancelled_by_one_of_the_same_deadline(loop):
+    seen = []
+    when = loop.time()
+    loop.call_at(when, lambda: victim.cancel())
+    victim = loop.call_at(when, seen.append, "never")
+    loop.call_at(when, loop.stop)
+    loop.run_forever()
+    assert seen == [] and victim.cancelled()
+
+
+def test_a_timer_that_ran_can_be_cancelled_without_harm(loop):
+    handle = loop.call_later(0, loop.stop)
+    loop.run_forever()
+    handle.cancel()
+    assert handle.cancelled()
+
+
+def test_the_handle_tells_its_deadline(loop):
+    when = loop.time() + 1000
+    handle = loop.call_at(when, print)
+    assert handle.when() == when
+    assert f"when={when}" in repr(handle) and "print" in repr(handle)
+    handle.cancel()
+    assert "cancelled" in repr(handle) and f"when={when}" in repr(handle)
+
+
+def test_handles_compare_by_deadline(loop):
+    soon, late = loop.call_at(loop.time() + 500, print), loop.call_at(loop.time() + 900, print)
+    assert soon < late and not late < soon
+    assert soon <= late and late > soon and late >= soon
+    assert sorted([late, soon]) == [soon, late]
+    soon.cancel()
+    late.cancel()
+
+
+def test_call_later_of_a_negative_delay_is_due_at_once(loop):
+    loop.call_later(-5, loop.stop)
+    loop.run_forever()
+
+
+def test_deadlines_in_the_far_future_do_not_overflow_the_wait(loop):
+    handles = [loop.call_later(delay, print) for delay in (1e9, 1e18, math.inf)]
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    with pytest.raises(TimeoutError):
+        loop.run_until_complete(asyncio.wait_for(loop.create_future(), 0.005))
+    for handle in handles:
+        handle.cancel()
+
+
+def test_a_delay_of_none_is_a_type_error(loop):
+    with pytest.raises(TypeError):
+        loop.call_later(None, print)
+    with pytest.raises(TypeError):
+        loop.call_at(None, print)
+
+
+def test_a_timer_made_by_a_timer_waits_for_a_later_turn(loop):
+    turns = []
+
+    def again(left):
+        if left:
+            loop.call_later(0, again, left - 1)
+            turns.append(left)
+        else:
+            loop.stop()
+
+    loop.call_later(0, again, 3)
+    loop.call_later(0, lambda: turns.append("same turn"))
+    loop.run_forever()
+    assert turns == [3, "same turn", 2, 1]

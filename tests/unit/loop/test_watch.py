@@ -1,0 +1,268 @@
+"""add_reader and add_writer: level-triggered, exact, and never late."""
+
+import asyncio
+import contextlib
+import os
+import socket
+
+import pytest
+from peers import fill, io_passed, tcp_pair, unix_pair
+from recording import Recorder
+
+
+@pytest.fixture
+def pair():
+    with unix_pair() as pair:
+        yield pair
+
+
+async def test_a_reader_that_takes_only_part_is_called_again(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    done = loop.create_future()
+    seen = bytearray()
+
+    def reader():
+        seen.extend(one.recv(1))
+        if len(seen) == 100:
+            done.set_result(None)
+
+    loop.add_reader(one, reader)
+    other.send(bytes(range(100)))
+    await done
+    loop.remove_reader(one)
+    assert seen == bytes(range(100))
+
+
+async def test_a_reader_that_took_all_is_not_called_again(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    calls = []
+    loop.add_reader(one, lambda: calls.append(one.recv(100)))
+    other.send(b"x")
+    await io_passed()
+    await io_passed()
+    loop.remove_reader(one)
+    assert calls == [b"x"]
+
+
+async def test_a_reader_is_not_called_once_removed_although_it_was_ready(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    with unix_pair() as (third, fourth):
+        calls = []
+
+        def remove_both():
+            calls.append(None)
+            assert loop.remove_reader(one) and loop.remove_reader(third)
+
+        loop.add_reader(one, remove_both)
+        loop.add_reader(third, remove_both)
+        other.send(b"x")
+        fourth.send(b"x")
+        await io_passed()
+        await io_passed()
+    assert len(calls) == 1
+
+
+async def test_adding_again_replaces_the_callback(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    replaced, done = [], loop.create_future()
+    loop.add_reader(one, replaced.append, "before it was armed")
+    loop.add_reader(one, replaced.append, "while it was armed")
+    await io_passed()
+    loop.add_reader(one, lambda: done.done() or done.set_result(None))
+    other.send(b"x")
+    await done
+    assert loop.remove_reader(one) is True
+    assert loop.remove_reader(one) is False
+    assert replaced == []
+
+
+async def test_reader_and_writer_of_one_fd_are_independent(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    calls = []
+    loop.add_reader(one, lambda: calls.append(one.recv(10)))
+    loop.add_writer(one, lambda: calls.append("writable"))
+    await io_passed()
+    assert "writable" in calls
+    assert loop.remove_writer(one) is True and loop.remove_writer(one) is False
+    calls.clear()
+    other.send(b"x")
+    await io_passed()
+    await io_passed()
+    assert calls == [b"x"]
+    assert loop.remove_reader(one) is True
+
+
+async def test_a_writer_is_called_when_there_is_room_again(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    size = fill(one)
+    calls = []
+    loop.add_writer(one, lambda: (calls.append(None), loop.remove_writer(one)))
+    await io_passed()
+    assert calls == []
+    taken = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            taken += len(other.recv(1 << 20))
+    assert taken == size
+    await io_passed()
+    assert calls == [None]
+
+
+async def test_the_end_of_file_and_a_hangup_are_readable():
+    loop = asyncio.get_running_loop()
+    for pair in (unix_pair, tcp_pair):
+        with pair() as (one, other):
+            seen = loop.create_future()
+            loop.add_reader(one, lambda one=one, seen=seen: seen.done() or seen.set_result(
+                one.recv(1)))
+            other.close()
+            assert await seen == b""
+            loop.remove_reader(one)
+
+
+async def test_two_numbers_of_one_file_are_two_watches(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    with socket.socket(fileno=os.dup(one.fileno())) as again:
+        calls = set()
+        loop.add_reader(one, calls.add, "one")
+        loop.add_reader(again, calls.add, "again")
+        other.send(b"x")
+        await io_passed()
+        await io_passed()
+        assert calls == {"one", "again"}
+        loop.remove_reader(one)
+        loop.remove_reader(again)
+
+
+async def test_a_removed_fd_is_free_at_once_for_its_peer_and_its_number(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    loop.add_reader(one, print)
+    await io_passed()
+    loop.remove_reader(one)
+    number = one.fileno()
+    one.close()
+    assert other.recv(1) == b""
+    replacement, peer = socket.socketpair()
+    with replacement, peer:
+        assert replacement.fileno() == number
+        seen = loop.create_future()
+        loop.add_reader(replacement, lambda: seen.done() or seen.set_result("the new file"))
+        peer.send(b"x")
+        assert await seen == "the new file"
+        loop.remove_reader(replacement)
+
+
+async def test_a_closed_socket_can_still_be_removed(pair):
+    loop = asyncio.get_running_loop()
+    one, _ = pair
+    loop.add_reader(one, print)
+    loop.add_writer(one, int)
+    one.close()
+    assert loop.remove_reader(one) is True
+    assert loop.remove_writer(one) is True
+
+
+async def test_the_peer_sees_the_close_of_a_socket_that_is_still_watched(pair):
+    loop = asyncio.get_running_loop()
+    one, other = pair
+    number = one.fileno()
+    loop.add_reader(one, print)
+    await io_passed()
+    one.close()
+    assert await loop.sock_recv(other, 1) == b""
+    loop.remove_reader(number)
+
+
+async def test_pipes_eventfds_and_ptys_can_be_watched():
+    loop = asyncio.get_running_loop()
+    read, write = os.pipe()
+    master, slave = os.openpty()
+    event = os.eventfd(0)
+    try:
+        for readable, writable in ((read, write), (master, slave), (event, event)):
+            seen = loop.create_future()
+            loop.add_reader(readable, lambda seen=seen: seen.done() or seen.set_result(None))
+            await io_passed()
+            assert not seen.done()
+            os.write(writable, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+            await seen
+            loop.remove_reader(readable)
+    finally:
+        for fd in (read, write, master, slave, event):
+            os.close(fd)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+async def test_regular_files_are_refused(tmp_path, kind):
+    loop = asyncio.get_running_loop()
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    fd = os.open(path if kind == "file" else tmp_path, os.O_RDONLY)
+    try:
+        for add in (loop.add_reader, loop.add_writer):
+            with pytest.raises(PermissionError):
+                add(fd, print)
+        assert loop.remove_reader(fd) is False
+    finally:
+        os.close(fd)
+
+
+async def test_what_is_no_descriptor_is_refused():
+    loop = asyncio.get_running_loop()
+    for wrong in (-1, "file", object(), 1.5, None):
+        with pytest.raises(ValueError):
+            loop.add_reader(wrong, print)
+    closed = os.dup(0)
+    os.close(closed)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        loop.add_reader(closed, print)
+    assert loop.remove_reader(closed) is False
+
+
+async def test_a_transports_socket_is_refused(pair):
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(Recorder, sock=pair[0])
+    for call in (loop.add_reader, loop.add_writer, loop.remove_reader, loop.remove_writer):
+        arguments = (print,) if "add" in call.__name__ else ()
+        with pytest.raises(RuntimeError, match="is used by transport"):
+            call(pair[0], *arguments)
+    transport.abort()
+    await transport.get_protocol().lost()
+
+
+async def test_a_thousand_readers_added_and_removed_in_one_turn_leave_nothing():
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as stack:
+        pairs = [stack.enter_context(unix_pair()) for _ in range(200)]
+        for _ in range(5):
+            for one, _ in pairs:
+                loop.add_reader(one, print)
+            for one, _ in pairs:
+                assert loop.remove_reader(one)
+        await io_passed()
+        for one, other in pairs:
+            loop.add_reader(one, lambda one=one: one.recv(10))
+            other.send(b"x")
+        await io_passed()
+        for one, _ in pairs:
+            assert loop.remove_reader(one)
+
+
+def test_closing_the_loop_ends_its_watches(loop_factory, pair):
+    loop = loop_factory()
+    loop.add_reader(pair[0], print)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.close()
+    assert loop.remove_reader(pair[0]) is False
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.add_reader(pair[0], print)
+    pair[0].close()
+    assert pair[1].recv(1) == b""

@@ -1,0 +1,132 @@
+"""loop.sock_*: asyncio's calls on plain sockets, which a cancellation can never rob of data.
+
+Each tries its system call first, and on EAGAIN waits until the socket is ready and tries again.
+The call is made by the awaiting coroutine itself, never on its behalf: asyncio's own loop
+receives in a callback and hands the bytes to a future, and a task that is cancelled between the
+two loses them. What is still in the socket is there for the next call.
+
+A socket that is closed while one of these waits ends the wait with OSError (EBADF).
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio import base_events
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_check_ssl_socket: Any = base_events._check_ssl_socket  # type: ignore[attr-defined]
+_Result = TypeVar("_Result")
+
+
+class SocketCalls:
+    """The sock_* methods of zcloop.Loop."""
+
+    _debug: bool
+    create_future: Any
+    _ensure_fd_no_transport: Any
+    _ensure_resolved: Any
+    _add_reader: Any
+    _add_writer: Any
+    _remove_reader: Any
+    _remove_writer: Any
+    _await_socket: Any
+
+    def _check_socket(self, sock: socket.socket) -> None:
+        _check_ssl_socket(sock)
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+
+    async def _readiness(self, sock: socket.socket, *, to_write: bool) -> None:
+        """Wait until `sock` is ready; RuntimeError if it is a transport's."""
+        fd = sock.fileno()
+        self._ensure_fd_no_transport(fd)
+        waiter = self.create_future()
+        handle = self._await_socket(sock, to_write, waiter)
+        try:
+            await waiter
+        finally:
+            # A later call on the same socket may have taken the place of this one.
+            if not handle.cancelled():
+                if to_write:
+                    self._remove_writer(fd)
+                else:
+                    self._remove_reader(fd)
+
+    async def _received(
+        self, sock: socket.socket, call: Callable[..., _Result], *arguments: Any
+    ) -> _Result:
+        self._check_socket(sock)
+        while True:
+            try:
+                return call(*arguments)
+            except (BlockingIOError, InterruptedError):
+                pass
+            await self._readiness(sock, to_write=False)
+
+    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+        """Up to `n` bytes; b"" at the end of file."""
+        return await self._received(sock, sock.recv, n)
+
+    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+        """How many bytes were received into `buf`."""
+        return await self._received(sock, sock.recv_into, buf)
+
+    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+        """One datagram of up to `bufsize` bytes, and its sender."""
+        return await self._received(sock, sock.recvfrom, bufsize)
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        """One datagram into `buf` (its first `nbytes` bytes, or all of it), and its sender."""
+        return await self._received(sock, sock.recvfrom_into, buf, nbytes or len(buf))
+
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """A non-blocking connection and its peer's address."""
+        conn, address = await self._received(sock, sock.accept)
+        conn.setblocking(False)
+        return conn, address
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        """Send all of `data`. Cancelled, nobody knows how much of it was sent, as with asyncio."""
+        self._check_socket(sock)
+        with memoryview(data) as view, view.cast("B") as octets:
+            sent = 0
+            while sent < len(octets):
+                try:
+                    sent += sock.send(octets[sent:])
+                except (BlockingIOError, InterruptedError):
+                    await self._readiness(sock, to_write=True)
+
+    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        """Send one datagram; how many of its bytes were sent."""
+        self._check_socket(sock)
+        while True:
+            try:
+                return sock.sendto(data, address)
+            except (BlockingIOError, InterruptedError):
+                pass
+            await self._readiness(sock, to_write=True)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect; a host name is resolved without blocking. OSError names the address."""
+        self._check_socket(sock)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            resolved = await self._ensure_resolved(
+                address, family=sock.family, type=sock.type, proto=sock.proto, loop=self
+            )
+            address = resolved[0][4]
+        try:
+            sock.connect(address)
+            return
+        except (BlockingIOError, InterruptedError):
+            pass
+        while True:
+            await self._readiness(sock, to_write=True)
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number == 0:
+                return
+            error = OSError(number, f"Connect call failed {address}")
+            if not isinstance(error, (BlockingIOError, InterruptedError)):
+                raise error
