@@ -67,7 +67,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not is_ours(pyfuncitem) or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
-    pyfuncitem.funcargs["run"](pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    pyfuncitem.funcargs["run"](
+        pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    )
     return True
 
 

@@ -124,7 +124,9 @@ def script(source: str, *arguments: str) -> str:
     `new_event_loop` of the loop under test, asyncio, os, signal, socket and sys are there.
     """
     module, _, name = LOOP_NAME.partition(":")
-    head = f"import asyncio, os, signal, socket, sys\nfrom {module} import {name} as new_event_loop\n"
+    head = (
+        f"import asyncio, os, signal, socket, sys\nfrom {module} import {name} as new_event_loop\n"
+    )
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-X", "faulthandler", "-c",
          head + textwrap.dedent(source), *arguments],

@@ -10,6 +10,7 @@ A socket that is closed while one of these waits ends the wait with OSError (EBA
 
 from __future__ import annotations
 
+import errno
 import socket
 from asyncio import base_events
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 _check_ssl_socket: Any = base_events._check_ssl_socket  # type: ignore[attr-defined]
 _Result = TypeVar("_Result")
+_NOT_YET = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS, errno.EINTR)
 
 
 class SocketCalls:
@@ -127,6 +129,5 @@ class SocketCalls:
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number == 0:
                 return
-            error = OSError(number, f"Connect call failed {address}")
-            if not isinstance(error, (BlockingIOError, InterruptedError)):
-                raise error
+            if number not in _NOT_YET:
+                raise OSError(number, f"Connect call failed {address}")

@@ -33,7 +33,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 from posix.unistd cimport close, write
 
-from asyncio import base_events, format_helpers
+from asyncio import base_events, events, format_helpers
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
@@ -88,6 +88,7 @@ cdef size_t SCRATCH_SIZE = 64 * 1024
 
 _cores = weakref.WeakSet()
 _Socket = _socket.socket
+_ThreadSafeHandle = getattr(events, "_ThreadSafeHandle", None)
 
 
 def _after_fork_in_child():
@@ -476,9 +477,18 @@ cdef class Core(Owner):
 
     def call_soon_threadsafe(self, callback, *args, context=None):
         """call_soon from any thread or signal handler: wakes a sleeping loop, once."""
-        handle = self.checked_call(callback, args, context, "call_soon_threadsafe", True)
         if self.channel.is_forked:
             self.channel.check_usable()
+        if _ThreadSafeHandle is None:
+            handle = self.checked_call(callback, args, context, "call_soon_threadsafe", True)
+        else:
+            # Python 3.14 promises that cancel() from another thread waits for a running call.
+            if self._closed:
+                raise RuntimeError("Event loop is closed")
+            if self._debug:
+                self._check_callback(callback, "call_soon_threadsafe")
+            handle = _ThreadSafeHandle(callback, args, self, context)
+            self._add_callback(handle)
         self.wake()
         return handle
 

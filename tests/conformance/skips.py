@@ -22,4 +22,9 @@ SKIPS: dict[str, Skip] = {
         "waits for each child by its pidfd and needs no watcher, active or not",
         ("3.11", "3.12", "3.13"),
     ),
+    "test_sslproto.SslProtoHandshakeTests.test_connection_lost_when_busy": Skip(
+        "its socket is a mock whose send() must be called, and fail, within write(): the selector "
+        "transport does that, while zcloop's small writes leave together at the end of the turn",
+        ("3.14",),
+    ),
 }

@@ -98,9 +98,7 @@ async def test_thousands_of_connections_with_data_at_once_all_get_it():
     pairs = [socket.socketpair() for _ in range(2500)]
     for number, (_, peer) in enumerate(pairs):
         peer.send(b"%d," % number * 10)
-    made = await asyncio.gather(
-        *(loop.create_connection(Recorder, sock=ours) for ours, _ in pairs)
-    )
+    made = await asyncio.gather(*(loop.create_connection(Recorder, sock=ours) for ours, _ in pairs))
     for number, (transport, protocol) in enumerate(made):
         wanted = b"%d," % number * 10
         assert await protocol.received(len(wanted)) == wanted

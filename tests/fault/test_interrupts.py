@@ -51,8 +51,9 @@ def connections(loop, factory, count=50):
     stack = contextlib.AsyncExitStack()
 
     async def make():
-        return [await stack.enter_async_context(connection(factory, unix_pair))
-                for _ in range(count)]
+        return [
+            await stack.enter_async_context(connection(factory, unix_pair)) for _ in range(count)
+        ]
 
     yield loop.run_until_complete(make())
     loop.run_until_complete(stack.aclose())
@@ -137,7 +138,7 @@ def test_what_is_queued_goes_out_although_flow_control_was_interrupted(loop, nam
         while not received.endswith(b"queued"):
             received += await loop.sock_recv(peer, 1 << 20)
 
-    with connections(loop, Streams, 1) as ((transport, protocol, peer),):
+    with connections(loop, Streams, 1) as ((transport, _protocol, peer),):
         transport.set_write_buffer_limits(high=0)
         fill(transport.get_extra_info("socket")._sock)
         armed[:] = [name]

@@ -40,8 +40,9 @@ async def test_a_unix_path_without_a_listener_is_refused(tmp_path):
 async def test_a_server_on_a_port_in_use_raises_and_frees_what_it_bound():
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as other:
+        address = other.getsockname()
         with pytest.raises(OSError, match="address already in use"):
-            await loop.create_server(Recorder, *other.getsockname())
+            await loop.create_server(Recorder, *address)
 
 
 async def test_connecting_again_and_again_succeeds_once_somebody_listens():

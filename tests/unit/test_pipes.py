@@ -103,9 +103,7 @@ async def test_sockets_and_terminals_are_pipes_too():
 async def test_regular_files_are_refused(tmp_path):
     loop = asyncio.get_running_loop()
     path = tmp_path / "file"
-    with path.open("wb") as file:
-        with pytest.raises(ValueError, match="for pipes"):
-            await loop.connect_write_pipe(Writing, file)
-    with path.open("rb") as file:
-        with pytest.raises(ValueError, match="for pipes"):
-            await loop.connect_read_pipe(Recorder, file)
+    with path.open("wb") as file, pytest.raises(ValueError, match="for pipes"):
+        await loop.connect_write_pipe(Writing, file)
+    with path.open("rb") as file, pytest.raises(ValueError, match="for pipes"):
+        await loop.connect_read_pipe(Recorder, file)

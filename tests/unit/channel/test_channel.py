@@ -6,6 +6,7 @@ import threading
 import pytest
 from peers import connection, unix_pair
 from recording import Recorder
+
 from zcloop._native.channel.uring import UringChannel
 
 pytestmark = pytest.mark.zcloop_only

@@ -122,9 +122,9 @@ def test_a_task_nobody_awaited_is_reported_when_it_goes(loop, reported):
         raise LookupError("unseen")
 
     async def main():
-        asyncio.ensure_future(fails())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        unseen = asyncio.ensure_future(fails())
+        while not unseen.done():
+            await asyncio.sleep(0)
 
     loop.run_until_complete(main())
     gc.collect()

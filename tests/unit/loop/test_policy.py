@@ -2,8 +2,9 @@
 
 import asyncio
 
-import zcloop
 from peers import script
+
+import zcloop
 
 
 def test_a_new_loop_is_an_asyncio_loop():

@@ -65,8 +65,7 @@ async def test_a_connect_can_be_cancelled():
         tasks = []
         for _ in range(4):
             client = stack.enter_context(tcp_socket())
-            tasks.append(asyncio.ensure_future(
-                loop.sock_connect(client, listener.getsockname())))
+            tasks.append(asyncio.ensure_future(loop.sock_connect(client, listener.getsockname())))
         await io_passed()
         assert not all(task.done() for task in tasks)
         for task in tasks:

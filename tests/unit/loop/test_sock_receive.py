@@ -154,7 +154,10 @@ async def test_receiving_and_sending_on_one_socket_at_once():
 
     with tcp_pair() as (one, other):
         answers = await asyncio.gather(
-            receive(one), receive(other), loop.sock_sendall(one, data), loop.sock_sendall(other, data)
+            receive(one),
+            receive(other),
+            loop.sock_sendall(one, data),
+            loop.sock_sendall(other, data),
         )
         assert answers[:2] == [data, data]
 

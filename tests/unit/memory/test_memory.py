@@ -3,6 +3,7 @@
 import mmap
 
 import pytest
+
 from zcloop._native.memory.buffer_ring import BufferRing
 from zcloop._native.memory.region import Region
 

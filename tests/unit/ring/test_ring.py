@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from zcloop._native.ring import liburing
 from zcloop._native.ring.ring import Ring, self_test
 

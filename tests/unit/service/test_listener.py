@@ -96,7 +96,7 @@ async def test_closing_the_listener_keeps_the_connections_it_made():
 
 
 async def test_a_server_that_does_not_start_serving_refuses_nothing_until_it_does():
-    async with serving(RecordingEcho, start_serving=False) as (server, address, made):
+    async with serving(RecordingEcho, start_serving=False) as (server, address, _made):
         assert not server.is_serving()
         await server.start_serving()
         reader, writer = await asyncio.open_connection(*address)
@@ -125,7 +125,7 @@ async def test_a_factory_that_fails_loses_its_connection_only():
             raise LookupError("no protocol")
         return RecordingEcho()
 
-    async with serving(factory) as (_, address, made):
+    async with serving(factory) as (_, address, _made):
         reader, writer = await asyncio.open_connection(*address)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""

@@ -86,7 +86,7 @@ async def test_unix_addresses_are_paths(tmp_path):
 
 
 async def test_methods_can_be_replaced_on_an_instance():
-    async with connection(Recorder) as (transport, _, peer):
+    async with connection(Recorder) as (transport, _, _peer):
         written = []
         transport.write = written.append
         transport.write(b"caught")
@@ -119,27 +119,27 @@ async def test_everything_can_be_called_on_a_closed_transport():
         assert transport.get_write_buffer_size() == 0
 
 
-@pytest.mark.parametrize("served", [False, True])
-def test_a_transport_left_open_warns_and_frees_its_descriptor(loop_factory, served):
+async def left_open():
+    """A client's transport that nobody holds; the raw socket of its peer."""
+    ours, peer = socket.socketpair()
+    await asyncio.get_running_loop().create_connection(Recorder, sock=ours)
+    return peer
+
+
+async def left_open_by_a_server():
+    loop = asyncio.get_running_loop()
+    loop.served = loop.create_future()
+    server = await loop.create_server(Served, "127.0.0.1", 0)
+    peer = socket.create_connection(server.sockets[0].getsockname())
+    await loop.served
+    server.close()
+    return peer
+
+
+@pytest.mark.parametrize("leave", [left_open, left_open_by_a_server])
+def test_a_transport_left_open_warns_and_frees_its_descriptor(loop_factory, leave):
     loop = loop_factory()
-
-    async def client():
-        await loop.create_connection(Recorder, sock=ours)
-
-    async def server():
-        loop.served = loop.create_future()
-        serving = await loop.create_server(Served, "127.0.0.1", 0)
-        peer = socket.create_connection(serving.sockets[0].getsockname())
-        await loop.served
-        serving.close()
-        return peer
-
-    if served:
-        peer = loop.run_until_complete(server())
-    else:
-        ours, peer = socket.socketpair()
-        loop.run_until_complete(client())
-        del ours
+    peer = loop.run_until_complete(leave())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         loop.close()
@@ -155,9 +155,7 @@ def test_ending_a_transport_after_its_loop_leaves_no_descriptor(loop_factory, en
     loop = loop_factory()
     ours, peer = socket.socketpair()
     with peer:
-        transport, _ = loop.run_until_complete(
-            loop.create_connection(asyncio.Protocol, sock=ours)
-        )
+        transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))
         loop.close()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -92,8 +92,7 @@ async def test_a_writer_that_waits_in_drain_sends_everything_in_order(pair):
             assert writer.transport.get_write_buffer_size() <= 65536
         received = await receiving
         assert all(
-            received[n * 10_007 : (n + 1) * 10_007] == bytes([n % 251]) * 10_007
-            for n in range(600)
+            received[n * 10_007 : (n + 1) * 10_007] == bytes([n % 251]) * 10_007 for n in range(600)
         )
         writer.close()
         await writer.wait_closed()
@@ -123,9 +122,7 @@ async def test_writing_from_resume_writing_goes_on(pair):
 
 
 @pytest.mark.parametrize("name", ["pause_writing", "resume_writing"])
-async def test_an_exception_of_the_protocol_is_reported_and_the_data_goes_on(
-    pair, name, reported
-):
+async def test_an_exception_of_the_protocol_is_reported_and_the_data_goes_on(pair, name, reported):
     class Fails(Recorder):
         def note(self, *call):
             super().note(*call)

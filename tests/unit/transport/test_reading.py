@@ -64,7 +64,7 @@ async def test_data_sent_before_the_transport_existed_is_delivered(pair):
 
 
 async def test_connection_made_comes_first(pair):
-    async with connection(Recorder, pair) as (transport, protocol, peer):
+    async with connection(Recorder, pair) as (transport, protocol, _peer):
         assert protocol.calls == [("connection_made",)]
         assert protocol.transport is transport
 
