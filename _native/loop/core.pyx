@@ -488,6 +488,8 @@ cdef class Core(Owner):
             if self._debug:
                 self._check_callback(callback, "call_soon_threadsafe")
             handle = _ThreadSafeHandle(callback, args, self, context)
+            if self._debug:
+                handle._source_traceback = format_helpers.extract_stack(sys._getframe())
             self._add_callback(handle)
         self.wake()
         return handle
