@@ -28,23 +28,44 @@ YIELD_SECONDS = 0.05  # between rounds, so that another measurement that waits g
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", default=["floor"], metavar="SCENARIO",
-                        help="names, groups or patterns; default floor")
-    parser.add_argument("--loop", default="zcloop", metavar="LOOP[@PYTHON]",
-                        help="the loop in question, a short name or MODULE:FACTORY")
-    parser.add_argument("--against", default="uvloop", metavar="LOOP,...",
-                        help="the loops to compare it with")
-    parser.add_argument("--aa", action="store_true",
-                        help="compare the loop with itself: what is noise here")
+    parser.add_argument(
+        "scenarios",
+        nargs="*",
+        default=["floor"],
+        metavar="SCENARIO",
+        help="names, groups or patterns; default floor",
+    )
+    parser.add_argument(
+        "--loop",
+        default="zcloop",
+        metavar="LOOP[@PYTHON]",
+        help="the loop in question, a short name or MODULE:FACTORY",
+    )
+    parser.add_argument(
+        "--against", default="uvloop", metavar="LOOP,...", help="the loops to compare it with"
+    )
+    parser.add_argument(
+        "--aa", action="store_true", help="compare the loop with itself: what is noise here"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="measured window of each loop")
-    parser.add_argument("--python", default=sys.executable, metavar="PATH",
-                        help="interpreter of all loops that name none of their own")
-    parser.add_argument("--fresh", action="store_true",
-                        help="servers that never freed a large block (see README.md)")
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        metavar="PATH",
+        help="interpreter of all loops that name none of their own",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="servers that never freed a large block (see README.md)",
+    )
     parser.add_argument("--no-wrk", action="store_true", help="HTTP by our own client alone")
-    parser.add_argument("--syscalls", action="store_true",
-                        help="count system calls per operation, in one more run with perf")
+    parser.add_argument(
+        "--syscalls",
+        action="store_true",
+        help="count system calls per operation, in one more run with perf",
+    )
     parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
     parser.add_argument("--list", action="store_true", help="show the scenarios and end")
     return parser.parse_args(arguments)
@@ -57,8 +78,10 @@ def list_scenarios() -> None:
         shape = f"{one.connections} connections {size}" if one.server else ""
         shape += f" depth {one.depth}" if one.depth > 1 else ""
         target = f"target {FLOOR[one.name]}" if one.name in FLOOR else ""
-        print(f"{one.name:<24}{one.group:<11}{one.transport if one.server else '':<6}"
-              f"{shape:<36}{target}".rstrip())
+        print(
+            f"{one.name:<24}{one.group:<11}{one.transport if one.server else '':<6}"
+            f"{shape:<36}{target}".rstrip()
+        )
     print("groups:", *GROUPS)
 
 
@@ -90,7 +113,10 @@ def pick_contestants(arguments: argparse.Namespace) -> list[Contestant]:
 
 
 def run_scenario(
-    scenario: Scenario, contestants: list[Contestant], settings: Settings, rounds: int,
+    scenario: Scenario,
+    contestants: list[Contestant],
+    settings: Settings,
+    rounds: int,
     with_system_calls: bool,
 ) -> report.Result:
     """All rounds of one scenario: A, B, A, B, so that what drifts falls on all alike."""
@@ -132,9 +158,11 @@ def main() -> int:
     cores = pick_cores()
     settings = Settings(cores, arguments.seconds, arguments.fresh, not arguments.no_wrk)
     print(*(f"{name} {value}" for name, value in report.machine().items()), sep=", ")
-    print(f"server on CPU {cores.server}, load on CPU {cores.client}; {arguments.rounds} rounds of "
-          f"{arguments.seconds:g} s; ratios are {contestants[0].label} / loop of the row: "
-          "median (lowest-highest)\n")
+    print(
+        f"server on CPU {cores.server}, load on CPU {cores.client}; {arguments.rounds} rounds of "
+        f"{arguments.seconds:g} s; ratios are {contestants[0].label} / loop of the row: "
+        "median (lowest-highest)\n"
+    )
     table = report.Table([one.label for one in contestants], has_targets=not settings.fresh)
     print(table.header(), flush=True)
     results: list[report.Result] = []

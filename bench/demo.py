@@ -146,8 +146,11 @@ def main() -> int:
             print(f"{label:<12}  failed: {error}", flush=True)
             problems.append(f"{label}: {error}")
             continue
-        print(f"{label:<12}{sample.ops_per_second:>12,.0f}{sample.cpu_us_per_op:>17.2f}"
-              f"{checked:>18,}", flush=True)
+        print(
+            f"{label:<12}{sample.ops_per_second:>12,.0f}{sample.cpu_us_per_op:>17.2f}"
+            f"{checked:>18,}",
+            flush=True,
+        )
     if not problems:
         print("\nEvery answer was right.")
     for problem in problems:

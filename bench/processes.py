@@ -68,7 +68,11 @@ def run_pinned(
     """Run a command to its end on one core."""
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, cwd="/",
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd="/",
             preexec_fn=_prepare_child(core),
         )
     except subprocess.TimeoutExpired:
@@ -99,10 +103,17 @@ class Server:
 @contextlib.contextmanager
 def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
     """Start a server, wait for its line `listening on PLACE`, and kill it in the end."""
-    with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd="/",
-        preexec_fn=_prepare_child(core),
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd="/",
+            preexec_fn=_prepare_child(core),
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             line = ""

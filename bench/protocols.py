@@ -12,9 +12,9 @@ READ_SIZE = 64 * 1024
 SOURCE_BLOCK = 65536  # client/client.h has the same number
 SOURCE_WRITES_MAX = 16  # of one turn, so that other connections get theirs
 HTTP_BODY = b"Hello, world!"
-HTTP_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(HTTP_BODY), HTTP_BODY)
+HTTP_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(HTTP_BODY),
+    HTTP_BODY,
 )
 
 

@@ -3,7 +3,8 @@
 `Core` (native) comes first in the method resolution order and overrides what runs per callback.
 BaseEventLoop brings the cold paths of whichever Python this is: create_connection, happy
 eyeballs, create_server, start_tls, executors, async generators, exception handling. What lives
-in asyncio's selector loop and needs no selector (signal handlers, Unix connections, sendfile) is taken from there by name: these functions only ask for `_add_reader` and the like.
+in asyncio's selector loop and needs no selector (signal handlers, Unix connections, sendfile) is
+taken from there by name: these functions only ask for `_add_reader` and the like.
 """
 
 from __future__ import annotations

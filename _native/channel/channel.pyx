@@ -169,7 +169,7 @@ cdef class Channel:
                                                                    else 0)
 
     cdef void release(self, uint32_t slot) noexcept:
-        operation = self.operations[slot]       # lets go of it last
+        _held = self.operations[slot]       # let go of last: its end may run code
         self.operations[slot] = None
         self.generations[slot] += 1
         if self.generations[slot] == 0:
