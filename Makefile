@@ -53,7 +53,7 @@ sanitize:  ## unit tests and CPython's own with ASan and UBSan, in a venv and bu
 
 # Leak detection is off: Python keeps memory to its end.
 sanitized: $(VENV)/zcloop.tests
-	@export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	@export ASAN_OPTIONS=detect_leaks=0:handle_segv=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	  PYTHONMALLOC=malloc \
 	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"; \
 	pytest tests/unit tests/conformance

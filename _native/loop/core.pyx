@@ -244,13 +244,12 @@ cdef class Core(Owner):
             remaining -= 1
             handle = <Handle> self.ready.pop()
             Py_DECREF(handle)
+            handle.is_queued = False    # before the run, which KeyboardInterrupt may leave
             if self._debug:
                 self.run_timed(handle)
             else:
                 handle.run()
-            if handle.is_repeated:
-                handle.is_queued = False
-            else:
+            if not handle.is_repeated:
                 handle.clear()
         return 0
 

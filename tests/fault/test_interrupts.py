@@ -204,30 +204,3 @@ def test_datagrams_of_the_same_batch_are_delivered(loop):
     assert received == [b"%d" % number for number in range(100)]
     transport.close()
     loop.run_until_complete(protocol.lost())
-
-
-def test_readers_and_callbacks_of_the_same_turn_are_called(loop):
-    called = []
-
-    def callback(number):
-        called.append(number)
-        raise_if(number)
-
-    with contextlib.ExitStack() as stack:
-        pairs = [stack.enter_context(unix_pair()) for _ in range(20)]
-        for number, (one, other) in enumerate(pairs):
-            loop.add_reader(one, lambda one=one, n=number: (one.recv(10), callback(n)))
-            other.send(b"x")
-        for number in range(20, 40):
-            loop.call_soon(callback, number)
-            loop.call_later(0, callback, number + 20)
-        for number in (5, 25, 45):
-            if number in called:
-                continue
-            armed[:] = [number]
-            with pytest.raises(KeyboardInterrupt):
-                loop.run_forever()
-        loop.run_until_complete(asyncio.sleep(0.01))
-        assert sorted(called) == list(range(60))
-        for one, _ in pairs:
-            loop.remove_reader(one)
