@@ -9,7 +9,6 @@ from asyncio.base_events import BaseEventLoop
 import pytest
 from peers import unix_pair
 
-
 REFUSALS_LEAVE_THE_LOOP_RUNNING = pytest.mark.skipif(
     "try:\n            self._run_forever_setup" in inspect.getsource(BaseEventLoop.run_forever),
     reason="this Python's run_forever clears the running loop when it refuses (3.13.0)",
