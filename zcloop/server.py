@@ -101,6 +101,8 @@ class Accepting:
         except BaseException as error:
             if transport is not None:
                 transport.abort()
+            else:
+                stream.drop()  # now, not when the traceback that holds it is forgotten
             if self._loop.get_debug():
                 context = {
                     "message": "Error on transport creation for incoming connection",
