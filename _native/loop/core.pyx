@@ -257,14 +257,13 @@ cdef class Core(Owner):
         """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
         if handle._cancelled:
             return 0
-        # What describes the handle is gone once it has run.
-        cdef double start
-        description = base_events._format_handle(handle)
-        start = monotonic()
+        cdef double start = monotonic()
         handle.run()
         start = monotonic() - start
         if start >= self.slow_callback_duration:
-            base_events.logger.warning("Executing %s took %.3f seconds", description, start)
+            # Described only now: the repr of a task's callback can be as long as its queue.
+            base_events.logger.warning("Executing %s took %.3f seconds",
+                                       base_events._format_handle(handle), start)
         return 0
 
     cdef double time_of_debug(self) noexcept:
