@@ -1,8 +1,8 @@
 from zcloop._native.operation.operation cimport Owner
 
 cdef enum Flush:
-    FLUSH_ALONE         # few clients have output: send at once
-    FLUSH_BATCH         # many have: prepare operations for the submission that follows
+    FLUSH_ALONE         # nobody else has output: send at once
+    FLUSH_BATCH         # others have: prepare operations for the submission that follows
     FLUSH_LAST          # no submission follows: send at once
 
 
