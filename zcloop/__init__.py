@@ -8,8 +8,22 @@ import sys as _sys
 if _sys.platform != "linux":
     raise ImportError("zcloop is built on io_uring and runs on Linux only")
 
+from zcloop._native.memory.lender import trace_leases
+from zcloop._native.memory.region import Region, RegionExhaustedError
+from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol, ZeroCopyProtocol
 from zcloop.loop import Loop, new_event_loop
 from zcloop.policy import EventLoopPolicy, install, run
 
-__all__ = ["EventLoopPolicy", "Loop", "install", "new_event_loop", "run"]
+__all__ = [
+    "EventLoopPolicy",
+    "Loop",
+    "Region",
+    "RegionExhaustedError",
+    "ZeroCopyDatagramProtocol",
+    "ZeroCopyProtocol",
+    "install",
+    "new_event_loop",
+    "run",
+    "trace_leases",
+]
 __version__ = "0.1.0"

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pool cimport Pool
 from zcloop._native.operation.operation cimport Operation
 
 cdef struct Completion:
@@ -30,6 +31,8 @@ cdef class Channel:
     cdef readonly bint is_started       # between `start` and `pause`
     cdef list starved
     cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
+    cdef readonly Pool pool             # what is lent in place; None until first wanted
+    cdef readonly BufferRing lending    # the slots of transports whose protocols take leases
     cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
     # What the kernel has been found to do; an operation that it refuses clears its own.
     cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
@@ -54,6 +57,8 @@ cdef class Channel:
     cdef int dispatch(self) except -1
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
+    cdef BufferRing lending_buffers(self)
+    cdef Pool lending_pool(self)
     cdef int check_usable(self) except -1
 
     cdef uint64_t acquire(self, Operation operation) except 0

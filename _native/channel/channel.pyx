@@ -121,7 +121,17 @@ cdef class Channel:
         """The pool whose slots hold the largest datagram; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
 
+    cdef BufferRing lending_buffers(self):
+        """The pool whose slots can be lent; None as above."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
     # ---- shared ------------------------------------------------------------------------------
+
+    cdef Pool lending_pool(self):
+        """The memory of everything that is lent without a region of the program's."""
+        if self.pool is None:
+            self.pool = Pool()
+        return self.pool
 
     cdef int check_usable(self) except -1:
         if self.is_forked:

@@ -2,6 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pool cimport Pool
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.ring.ring cimport Ring
 
@@ -15,5 +16,6 @@ cdef class UringChannel(Channel):
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef int take_back(self) except -1
-    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size)
+    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
+                              Pool memory=*)
     cdef bint park(self, uint64_t token) except -1

@@ -11,6 +11,7 @@ from zcloop._native.kernel.uring cimport (
     io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pool cimport Pool
 from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
 from zcloop._native.ring.ring cimport load_relaxed, store_release
 
@@ -27,6 +28,9 @@ cdef bint _is_tested = False
 # runs at most 20 completions' work, so 128 slots are never all out with prompt consumers.
 cdef unsigned POOL_SLOTS = 128
 cdef size_t POOL_SLOT_SIZE = 16384
+# The slots whose blocks are lent. Other transports have the ones above, which nobody can hold.
+cdef unsigned LENDING_SLOTS = 32
+cdef size_t LENDING_SLOT_SIZE = 16384
 # The largest datagram and its header, to a page; 64 of them are 4.5 MiB of address space, of
 # which a slot's pages are touched only as far as a datagram reaches.
 cdef unsigned DATAGRAM_SLOTS = 64
@@ -221,13 +225,13 @@ cdef class UringChannel(Channel):
         if self.ring.attach() == -EEXIST:
             # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
             ring = Ring(self.entries, self.completion_entries)
-            for pool in (self.buffers, self.datagrams):
+            for pool in (self.buffers, self.lending, self.datagrams):
                 if pool is not None:
                     (<BufferRing> pool).unregister()
             self.ring.close()
             self.ring = ring
             self.ring.attach()
-        for pool in (self.buffers, self.datagrams):
+        for pool in (self.buffers, self.lending, self.datagrams):
             if pool is not None and (<BufferRing> pool).ring is None:
                 (<BufferRing> pool).register_with(self.ring)
         count, self.parked_count = self.parked_count, 0
@@ -280,9 +284,10 @@ cdef class UringChannel(Channel):
             self.is_pausing = False
         return 0
 
-    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size):
+    cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
+                              Pool memory=None):
         self.check_usable()
-        pool = BufferRing(group, slots, slot_size)
+        pool = BufferRing(group, slots, slot_size, memory)
         if self.is_started:
             pool.register_with(self.ring)
         return pool
@@ -294,6 +299,15 @@ cdef class UringChannel(Channel):
             except (OSError, MemoryError):
                 self.has_multishot_receive = False
         return self.buffers
+
+    cdef BufferRing lending_buffers(self):
+        if self.lending is None and self.has_multishot_receive:
+            try:
+                self.lending = self.make_pool(3, LENDING_SLOTS, LENDING_SLOT_SIZE,
+                                              self.lending_pool())
+            except (OSError, MemoryError):
+                self.has_multishot_receive = False
+        return self.lending
 
     cdef BufferRing datagram_buffers(self):
         if self.datagrams is None and self.has_multishot_message:
@@ -317,7 +331,7 @@ cdef class UringChannel(Channel):
         self.is_closed = True
         self.discard_all()
         self.ring.close()
-        self.buffers = self.datagrams = None
+        self.buffers = self.lending = self.datagrams = None
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
@@ -325,6 +339,6 @@ cdef class UringChannel(Channel):
             self.is_forked = True
             close(self.ring.uring.ring_fd)
             self.ring.abandon()
-            for pool in (self.buffers, self.datagrams):
+            for pool in (self.buffers, self.lending, self.datagrams):
                 if pool is not None:
                     pool.abandon()

@@ -1,7 +1,9 @@
 from libc.stdint cimport uint8_t, uint16_t
 
 from zcloop._native.kernel.uring cimport io_uring_buf, io_uring_buf_ring
-from zcloop._native.memory.region cimport Region
+from zcloop._native.memory.mapping cimport Mapping
+from zcloop._native.memory.pool cimport Pool
+from zcloop._native.memory.region cimport Lease
 from zcloop._native.ring.ring cimport Ring, store_release
 
 cdef extern from * nogil:
@@ -13,8 +15,11 @@ cdef extern from * nogil:
 
 
 cdef class BufferRing:
-    cdef Region slots               # count * slot_size bytes, lent to the kernel slot by slot
-    cdef Region table               # the io_uring_buf entries that the kernel reads
+    cdef Mapping slots              # count * slot_size bytes; None when a pool has them
+    cdef Pool pool                  # whose blocks the slots are, else; a slot can be exchanged
+    cdef list blocks                # per slot: its Lease
+    cdef char **addresses           # per slot
+    cdef Mapping table              # the io_uring_buf entries that the kernel reads
     cdef Ring ring
     cdef uint8_t *is_lent           # per slot: out of the kernel's hands, held by a completion
     cdef uint16_t tail
@@ -26,9 +31,10 @@ cdef class BufferRing:
 
     cdef int register_with(self, Ring ring) except -1
     cdef int unregister(self) noexcept
+    cdef Lease exchange(self, unsigned index)
 
     cdef inline char *slot(self, unsigned index) noexcept nogil:
-        return self.slots.address + index * self.slot_size
+        return self.addresses[index]
 
     cdef inline void take(self, unsigned index) noexcept nogil:
         """A completion brought this slot: it is ours until `give`."""

@@ -1,4 +1,4 @@
-"""The provided buffers of a ring: slots of one region of which the kernel takes the next free one.
+"""The provided buffers of a ring: slots of which the kernel takes the next free one.
 
 Only the ring's own thread touches the tail. A slot is either the kernel's (provided) or lent (a
 completion carries it and `give` has not been called); `count == provided + lent` always. When the
@@ -14,11 +14,17 @@ from zcloop._native.kernel.uring cimport (
     REGISTER_PBUF_RING, UNREGISTER_PBUF_RING, io_uring_buf_reg,
 )
 
+from zcloop._native.memory.region cimport USED_BY_KERNEL
+
 
 cdef class BufferRing:
-    """`count` slots (a power of two, at most 32768) of `slot_size` bytes each, as group `group`."""
+    """`count` slots (a power of two, at most 32768) of `slot_size` bytes each, as group `group`.
 
-    def __cinit__(self, unsigned group, unsigned count, size_t slot_size):
+    Raises ValueError, OSError (ENOMEM), and MemoryError when the pool has no room for the slots.
+    """
+
+    def __cinit__(self, unsigned group, unsigned count, size_t slot_size, Pool pool=None):
+        cdef unsigned index
         if count == 0 or count & (count - 1) or count > 32768:
             raise ValueError("a buffer ring holds a power of two of slots, at most 32768")
         self.group = group
@@ -26,13 +32,38 @@ cdef class BufferRing:
         self.mask = count - 1
         self.slot_size = slot_size
         self.is_lent = <uint8_t *> calloc(count, 1)
-        if self.is_lent == NULL:
+        self.addresses = <char **> calloc(count, sizeof(char *))
+        if self.is_lent == NULL or self.addresses == NULL:
             raise MemoryError("buffer ring")
-        self.slots = Region(count * slot_size)
-        self.table = Region(count * sizeof(io_uring_buf))
+        if pool is None:
+            self.slots = Mapping(count * slot_size)
+            for index in range(count):
+                self.addresses[index] = self.slots.address + index * slot_size
+        else:
+            self.pool = pool
+            self.blocks = []
+            for index in range(count):
+                lease = pool.take(slot_size, USED_BY_KERNEL)
+                if lease is None:
+                    raise MemoryError("buffer ring: the pool is exhausted")
+                self.blocks.append(lease)
+                self.addresses[index] = lease.data
+        self.table = Mapping(count * sizeof(io_uring_buf))
 
     def __dealloc__(self):
         free(self.is_lent)
+        free(self.addresses)
+
+    cdef Lease exchange(self, unsigned index):
+        """The block behind a slot that a completion brought; the slot has another from now on.
+        None, and nothing happens, when the pool has none."""
+        cdef Lease fresh = self.pool.take(self.slot_size, USED_BY_KERNEL)
+        if fresh is None:
+            return None
+        lease = <Lease> self.blocks[index]
+        self.blocks[index] = fresh
+        self.addresses[index] = fresh.data
+        return lease
 
     cdef int register_with(self, Ring ring) except -1:
         cdef io_uring_buf_reg registration
@@ -66,5 +97,6 @@ cdef class BufferRing:
     def abandon(self):
         """In a forked child: forget the memory, which was not inherited."""
         self.ring = None
-        self.slots.abandon()
+        if self.slots is not None:
+            self.slots.abandon()
         self.table.abandon()

@@ -1,6 +1,54 @@
-cdef class Region:
-    cdef char *address
-    cdef readonly size_t size       # bytes, a multiple of the page size
-    cdef size_t mapped
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
 
-    cdef bint holds(self, const void *pointer, size_t size) noexcept nogil
+from zcloop._native.memory.account cimport Account
+from zcloop._native.memory.allocator cimport Allocator
+from zcloop._native.memory.mapping cimport Mapping
+
+cdef enum:
+    UNIT = 1024             # bytes: the smallest block
+
+cdef enum:              # what a block is used for
+    USED_BY_KERNEL          # a buffer ring has it; the kernel may write it
+    USED_BY_LEASE           # received, and lent to a protocol
+    USED_BY_RESERVE         # handed out to be filled and sent
+    USES
+
+
+cdef class Region:
+    cdef object __weakref__
+    cdef Mapping mapping
+    cdef Allocator allocator
+    cdef void *newest               # the list of blocks that are out, borrowed
+    cdef size_t[USES] used          # bytes by use, of whole blocks
+    cdef uint32_t[USES] blocks
+    cdef readonly size_t size
+    cdef readonly size_t used_max   # the most bytes that were out at a time
+    cdef readonly bint pinned       # registered with each ring that sends from it, if allowed
+    cdef readonly bint is_closing   # no new blocks
+    cdef bint is_forked
+    cdef object returned            # a threading.Event while somebody waits for the last block
+
+    cdef Lease take(self, size_t size, int use)
+    cdef int check_usable(self) except -1
+
+
+@cython.final
+cdef class Lease:
+    cdef Region region              # None until it has a block, and when it has none any more
+    cdef Account account            # who is charged for it; None: nobody
+    cdef char *data                 # what the view shows, somewhere in the block
+    cdef size_t size
+    cdef void *newer                # neighbours in the region's list
+    cdef void *older
+    cdef double born                # monotonic seconds
+    cdef object trace               # while tracing: a weak reference to the view, and the place
+    cdef uint32_t unit
+    cdef int use
+
+    cdef size_t block_size(self) noexcept
+    cdef void shrink(self, size_t size) noexcept
+    cdef void put_to(self, int use, Account account) noexcept
+
+
+cdef Lease lease_of(object view, const char **data, size_t *size)

@@ -1,57 +1,314 @@
-"""One anonymous mapping that the kernel may write to: mapped once, whole, never inherited by fork.
+"""Memory that is lent: a region is one mapping cut into blocks, a lease is one block that is out.
 
-A forked child does not get the pages (MADV_DONTFORK): a receive that the parent has in flight
-would otherwise break copy-on-write sharing page by page, and both would pay for memory that the
-child cannot use.
+A lease is what a memoryview exports, and holds no more than its block. It ends when the last view,
+slice or array on it is gone or released, which CPython's buffer protocol tells exactly; there is
+no other owner, so a block is never used again under a live export. The block goes back to its
+region in whichever thread that happens, under the GIL; no ring is touched.
+
+    size of the region == bytes used by kernel + leases + reserves + free, always
+
+A lease keeps its region, so memory outlives close() of the loop it was received by. In a forked
+child the region is zeros, its views are released where they can be, and taking raises.
+
+Rejected: one persistent exporter for each block (through `view.obj` it could be exported again
+after its block had been given back); PyMemoryView_FromMemory (it cannot tell its end).
 """
 
-from libc.errno cimport errno
-from posix.mman cimport (
-    MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
-)
-from posix.unistd cimport _SC_PAGESIZE, sysconf
+import gc
+import os
+import threading
+import warnings
+import weakref
 
-from zcloop._native.kernel.errors cimport raise_os_error
+cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo, PyBuffer_IsContiguous
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint32_t
 
-cdef extern from "<sys/mman.h>" nogil:
-    int madvise(void *address, size_t size, int advice)
+from zcloop._native.memory.allocator cimport order_of
+
+cdef extern from "Python.h":
+    int PyMemoryView_Check(object value)
+    Py_buffer *PyMemoryView_GET_BUFFER(object view)
+
+cdef extern from *:
+    """
+    /* Cython takes Py_buffer.obj for an object; of a view of raw memory it is NULL. */
+    static PyObject *zc_exporter(PyObject *view) { return PyMemoryView_GET_BUFFER(view)->obj; }
+    """
+    PyObject *exporter "zc_exporter"(object view)
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
     enum:
-        MADV_DONTFORK
+        CLOCK_MONOTONIC_COARSE      # a few ms of resolution for a fifth of the cost
+
+_USE_NAMES = ("kernel", "lease", "reserve")
+_regions = weakref.WeakSet()
+
+
+cdef double coarse_now() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+class RegionExhaustedError(MemoryError):
+    """A region has no free block of the size that was asked for. Nothing was taken."""
 
 
 cdef class Region:
-    """`size` bytes of page-aligned memory, zeroed. Raises OSError (ENOMEM) and ValueError."""
+    """`size` bytes of memory for receiving into and sending from in place (dma_alloc).
 
-    def __cinit__(self, size_t size):
-        if size == 0:
-            raise ValueError("a region needs a size of at least one byte")
-        cdef size_t page = sysconf(_SC_PAGESIZE)
-        cdef size_t whole = (size + page - 1) // page * page
-        cdef void *mapped = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                                 -1, 0)
-        if mapped == MAP_FAILED:
-            raise_os_error(errno, f"mapping a region of {whole} bytes")
-        madvise(mapped, whole, MADV_DONTFORK)
-        self.address = <char *> mapped
-        self.size = whole
-        self.mapped = whole
+    Rounded up to whole pages (2 MiB with `huge_pages`, which asks for transparent ones and takes
+    what the kernel grants). `pinned` memory is registered with each loop that sends from it, and
+    then counts against RLIMIT_MEMLOCK. Blocks are 1 KiB times a power of two. May be used by
+    several loops and threads. Raises OSError (ENOMEM) and ValueError.
+    """
 
-    def __dealloc__(self):
+    def __cinit__(self, size_t size, *, bint pinned=True, bint huge_pages=False):
+        self.mapping = Mapping(size, leaves_zeros=True, huge_pages=huge_pages)
+        self.size = self.mapping.size
+        self.allocator = Allocator(self.size // UNIT)
+        self.pinned = pinned
+        _regions.add(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
         self.close()
 
-    def close(self):
-        """Unmap; idempotent. The caller knows that neither kernel nor Python still uses it."""
-        if self.mapped:
-            munmap(self.address, self.mapped)
-            self.mapped = 0
-            self.address = NULL
+    def __repr__(self):
+        if self.mapping.mapped == 0:
+            return f"<Region of {self.size} bytes, closed>"
+        return (f"<Region of {self.size} bytes, {self.size - self.free_bytes} in use"
+                f"{', closing' if self.is_closing else ''}>")
 
-    def abandon(self):
-        """In a forked child: forget the mapping, which was not inherited."""
-        self.mapped = 0
-        self.address = NULL
+    cdef int check_usable(self) except -1:
+        if self.is_forked:
+            raise RuntimeError("this region belongs to the parent process: after fork() a child "
+                               "makes its own (zcloop.Region)")
+        if self.is_closing:
+            raise ValueError("the region is closed")
+        return 0
 
-    cdef bint holds(self, const void *pointer, size_t size) noexcept nogil:
-        cdef const char *start = <const char *> pointer
-        return (start >= self.address and size <= self.mapped
-                and start + size <= self.address + self.mapped)
+    cdef Lease take(self, size_t size, int use):
+        """A lease of `size` bytes, exported to nobody yet; None when there is no free block."""
+        cdef int64_t unit = -1
+        cdef Lease lease
+        if not self.is_closing and not self.is_forked:
+            unit = self.allocator.take(order_of((size + UNIT - 1) // UNIT))
+        if unit < 0:
+            return None
+        lease = Lease.__new__(Lease)
+        lease.region = self
+        lease.unit = <uint32_t> unit
+        lease.data = self.mapping.address + <size_t> unit * UNIT
+        lease.size = size
+        lease.use = use
+        self.used[use] += lease.block_size()
+        self.blocks[use] += 1
+        lease.older = self.newest
+        if self.newest != NULL:
+            (<Lease> self.newest).newer = <void *> lease
+        self.newest = <void *> lease
+        if self.size - self.allocator.free_units * <size_t> UNIT > self.used_max:
+            self.used_max = self.size - self.allocator.free_units * <size_t> UNIT
+        return lease
+
+    def reserve(self, size_t size):
+        """A writable view of `size` bytes, not zeroed, to be filled and written (sio_reserve).
+
+        Releasing it gives the memory back. Raises RegionExhaustedError when no free block is large
+        enough, ValueError for a size of 0 or a closed region. Thread-safe.
+        """
+        self.check_usable()
+        if size == 0:
+            raise ValueError("a reservation needs a size of at least one byte")
+        lease = self.take(size, USED_BY_RESERVE)
+        if lease is None:
+            raise RegionExhaustedError(
+                f"no free block of {size} bytes in {self!r}: release views, reserve less, or make "
+                "a larger region")
+        lease.born = coarse_now()
+        return memoryview(lease)
+
+    @property
+    def free_bytes(self):
+        return self.allocator.free_units * <size_t> UNIT
+
+    @property
+    def is_closed(self):
+        return self.mapping.mapped == 0
+
+    def statistics(self):
+        """Bytes by use, blocks out, and the most that were ever out, as a dict."""
+        cdef int use
+        found = {"size": self.size, "free": self.free_bytes, "used_max": self.used_max}
+        for use in range(USES):
+            found[_USE_NAMES[use]] = self.used[use]
+            found[_USE_NAMES[use] + "_blocks"] = self.blocks[use]
+        return found
+
+    def leases(self):
+        """What is out, newest first: dicts of size, use, owner, age in seconds, and place."""
+        cdef void *item = self.newest
+        cdef Lease lease
+        found = []
+        now = coarse_now()
+        while item != NULL:
+            lease = <Lease> item
+            item = lease.older
+            if lease.use == USED_BY_KERNEL:
+                continue
+            found.append({
+                "size": lease.size,
+                "use": _USE_NAMES[lease.use],
+                "owner": None if lease.account is None else lease.account.name,
+                "age": now - lease.born,
+                "place": None if lease.trace is None else lease.trace[1],
+            })
+        return found
+
+    def close(self, timeout=0.0):
+        """Free the memory (dma_free). Idempotent.
+
+        While blocks are out it waits up to `timeout` seconds for them (None: for ever), blocking
+        its thread, and then raises BufferError that names the holders; the region hands out no
+        more in the meantime, and goes on as before after the error. In a coroutine,
+        `await asyncio.to_thread(region.close, None)` waits. Receive buffers of a loop count too.
+        """
+        if self.mapping.mapped == 0:
+            return
+        self.is_closing = True
+        if self.newest != NULL and timeout != 0.0:
+            self.returned = threading.Event()
+            # Made before the last look, so that no return slips in between.
+            if self.newest != NULL:
+                self.returned.wait(timeout)
+            self.returned = None
+        if self.newest != NULL:
+            self.is_closing = False
+            raise BufferError(self.busy_text())
+        self.mapping.close()
+
+    def busy_text(self):
+        holders = [f"{one['size']} bytes by {one['owner'] or 'a reservation'}"
+                   for one in self.leases()[:5]]
+        if self.blocks[USED_BY_KERNEL]:
+            holders.append(f"{self.blocks[USED_BY_KERNEL]} receive buffers of a loop")
+        out = (self.blocks[USED_BY_KERNEL] + self.blocks[USED_BY_LEASE]
+               + self.blocks[USED_BY_RESERVE])
+        return (f"{out} blocks of the region are out: {', '.join(holders)}; "
+                "release their views, or close with a timeout to wait for them")
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(256)
+cdef class Lease:
+    """What the views of one block export. Made by regions only."""
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
+
+    def __dealloc__(self):
+        cdef Region region = self.region
+        cdef size_t size
+        if region is None:
+            return
+        size = self.block_size()
+        if self.newer != NULL:
+            (<Lease> self.newer).older = self.older
+        else:
+            region.newest = self.older
+        if self.older != NULL:
+            (<Lease> self.older).newer = self.newer
+        region.used[self.use] -= size
+        region.blocks[self.use] -= 1
+        region.allocator.give(self.unit)
+        if self.trace is not None:
+            _report_unless_released(self.trace)
+        if self.account is not None:
+            self.account.credit(size)
+        if region.returned is not None and region.newest == NULL:
+            region.returned.set()
+
+    cdef size_t block_size(self) noexcept:
+        return <size_t> UNIT << self.region.allocator.orders[self.unit]
+
+    cdef void shrink(self, size_t size) noexcept:
+        """Show and keep the first `size` bytes; what the block has beyond is free."""
+        cdef Region region = self.region
+        cdef size_t end = self.data + size - (region.mapping.address + <size_t> self.unit * UNIT)
+        region.used[self.use] -= self.block_size()
+        region.allocator.shrink(self.unit, order_of((end + UNIT - 1) // UNIT))
+        region.used[self.use] += self.block_size()
+        self.size = size
+
+    cdef void put_to(self, int use, Account account) noexcept:
+        """From now on it is somebody else's."""
+        cdef size_t size = self.block_size()
+        self.region.used[self.use] -= size
+        self.region.blocks[self.use] -= 1
+        self.use = use
+        self.region.used[use] += size
+        self.region.blocks[use] += 1
+        self.account = account
+        self.born = coarse_now()
+        if account is not None:
+            account.charge(size)
+
+
+cdef Lease lease_of(object view, const char **data, size_t *size):
+    """The lease that a view shows a contiguous part of, and which; None for any other object."""
+    cdef Py_buffer *buffer
+    if not PyMemoryView_Check(view):
+        return None
+    view.nbytes     # ValueError if it was released: what is below points nowhere then
+    if exporter(view) == NULL or type(<object> exporter(view)) is not Lease:
+        return None
+    buffer = PyMemoryView_GET_BUFFER(view)
+    if not PyBuffer_IsContiguous(buffer, b"C"):
+        return None
+    data[0] = <const char *> buffer.buf
+    size[0] = buffer.len
+    return <Lease> exporter(view)
+
+
+# ---- tracing -------------------------------------------------------------------------------------
+
+def _report_unless_released(trace):
+    reference, place = trace
+    if reference() is None:
+        warnings.warn(f"a lease received by {place} was collected, not released: call its view's "
+                      "release(), or use it in a `with`", ResourceWarning, source=None)
+
+
+# ---- fork ----------------------------------------------------------------------------------------
+
+def _after_fork_in_child():
+    """Views of the parent's memory end, so that using one is a ValueError and not zeros."""
+    is_out = False
+    for region in list(_regions):
+        (<Region> region).is_forked = True
+        is_out = is_out or (<Region> region).newest != NULL
+    if is_out:
+        for item in gc.get_objects():
+            if PyMemoryView_Check(item):
+                _release_if_lease(item)
+
+
+def _release_if_lease(view):
+    try:
+        if type(view.obj) is Lease:
+            view.release()
+    except (BufferError, ValueError):
+        pass        # exported further, as to an array, which shows zeros; or released already
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

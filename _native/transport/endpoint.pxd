@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.core cimport Core
+from zcloop._native.memory.lender cimport Lender
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll
 
@@ -19,6 +20,7 @@ cdef class Endpoint(Client):
     cdef bytes peer                     # raw sockaddr
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
+    cdef Lender lender                  # None until something is lent or reserved
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
@@ -29,6 +31,7 @@ cdef class Endpoint(Client):
     cdef readonly bint is_closing_
     cdef bint is_lost                   # connection_lost was called; the fd goes with the last op
 
+    cpdef Lender lend(self)
     cdef bint is_fd_ours(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
@@ -47,6 +50,7 @@ cdef class Endpoint(Client):
     # What a kind of transport says of itself.
     cdef size_t queued(self) noexcept           # bytes accepted and not taken by the kernel
     cdef int clear_queue(self) except -1
+    cdef int update_reading(self) except -1     # operations in line with what is wanted
     cdef int stop_reading(self) except -1
     cdef int send_now(self) except -1           # by system calls, until empty or blocked
     cdef int emptied(self) except -1            # nothing is queued any more

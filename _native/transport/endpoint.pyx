@@ -40,6 +40,15 @@ cdef int _reraise() except -1:
     return -1       # the error indicator is set
 
 
+cdef void leases_returned(void *holder) noexcept:
+    """In whichever thread the last of them came back."""
+    cdef Endpoint endpoint = <Endpoint> holder
+    try:
+        endpoint.core.call_soon_threadsafe(endpoint._leases_returned)
+    except RuntimeError:
+        pass        # the loop is closed
+
+
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Endpoint(Client):
     def __cinit__(self, Core core not None, int fd):
@@ -53,6 +62,8 @@ cdef class Endpoint(Client):
         self.peer = peer_address(fd)
 
     def __dealloc__(self):
+        if self.lender is not None:
+            self.lender.account.holder = NULL
         if self.core is not None:
             self.core.remove_transport(self.fd, self)
         # With a Python socket the fd is its; without one it was ours to the end.
@@ -238,7 +249,32 @@ cdef class Endpoint(Client):
     def reset_empty_waiter(self):
         self.empty_waiter = None
 
+    # ---- lending ----------------------------------------------------------------------------
+
+    cpdef Lender lend(self):
+        """What lends this transport its memory, made when first asked for."""
+        if self.lender is None:
+            self.lender = Lender(self.channel.lending_pool())
+            self.lender.account.holder = <void *> self
+            self.lender.account.relieved = leases_returned
+        return self.lender
+
+    def _leases_returned(self):
+        if not self.is_lost:
+            self.update_reading()
+
+    def associate(self, region):
+        self.lend().associate(region)
+        self.update_reading()
+
+    def disassociate(self, region):
+        self.lend().disassociate(region)
+        self.update_reading()
+
     # ---- reading -----------------------------------------------------------------------------
+
+    cdef int update_reading(self) except -1:
+        return 0
 
     cdef int stop_reading(self) except -1:
         return 0

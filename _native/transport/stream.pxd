@@ -16,6 +16,7 @@ cdef class Stream(Endpoint):
     cdef uint8_t small_reads            # direct receives in a row that a slot would have held
     cdef bint is_bulk
     cdef bint is_buffered               # protocol is a BufferedProtocol
+    cdef bint is_lending                # protocol is a ZeroCopyProtocol
     cdef bint is_started                # connection_made was called
     cdef bint is_ended                  # the peer's end of file was seen
     cdef bint is_resume_posted
@@ -28,7 +29,6 @@ cdef class Stream(Endpoint):
     cdef readonly bint is_eof_written
 
     cdef bint is_reading_wanted(self) noexcept
-    cdef int update_reading(self) except -1
     cdef int received(self, int result, uint32_t flags) except -1
     cdef int rested(self) except -1
     cdef int ended(self, int result) except -1
@@ -37,9 +37,15 @@ cdef class Stream(Endpoint):
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept
-    cdef int deliver(self, bytes data) except -1
+    cdef int received_lease(self, unsigned slot, int size) except -1
+    cdef int read_lease(self) except -1
+    cdef int hold_or_deliver(self, object data) except -1
+    cdef int deliver_view(self, object view) except -1
+    cdef int deliver(self, object data) except -1
+    cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1
     cdef object get_buffer(self)
     cdef int end_of_file(self) except -1
-    cdef int append(self, bytes piece, size_t offset) except -1
+    cdef int append(self, object owner, const char *data, size_t size) except -1
+    cdef int append_view(self, object piece) except -1
     cdef int sent_or_kept(self) except -1

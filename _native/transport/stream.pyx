@@ -8,6 +8,9 @@ Receiving has two ways, and a stream changes between them by what it sees:
             into the bytes object that the protocol gets (or into a BufferedProtocol's buffer).
             16 receives in a row that a slot would have held lead back.
 
+A ZeroCopyProtocol gets views: of the block behind the slot in the ring, of a block that the recv
+went to in bulk. What it holds over its quota pauses this stream alone, until half is back.
+
 Sending keeps what was written in a turn until its end, and sends it at once from 4 KiB on, while
 it is hot. `queue` holds what was accepted and not sent; while the socket's buffer is full
 (`is_blocked`) a one-shot poll waits for room.
@@ -19,6 +22,7 @@ the CPU); an ordinary send SQE for small ones (its completion wakes the loop for
 """
 
 cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
@@ -30,11 +34,14 @@ from asyncio.log import logger
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE
 from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
+from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.transport.endpoint cimport is_resting
+
+from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
@@ -61,6 +68,9 @@ cdef extern from "<sys/socket.h>" nogil:
 # From here on a write is sent at once: queueing 10 KiB costs 1.2 times the CPU (FACTS).
 cdef size_t DIRECT_SEND_MIN = 4096
 cdef size_t BULK_SIZE = 256 * 1024
+# A block to receive into when a protocol takes leases; what stays empty of it is free at once.
+cdef size_t LEASE_SIZE = 256 * 1024
+cdef size_t BULK_SLOT_SIZE = 16 * 1024
 cdef size_t SMALL_READ_MAX = 8192
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
@@ -72,13 +82,17 @@ cdef object DATA_RECEIVED = "data_received"
 cdef object GET_BUFFER = "get_buffer"
 cdef object BUFFER_UPDATED = "buffer_updated"
 cdef object EOF_RECEIVED = "eof_received"
+cdef object BUFFER_RECEIVED = "buffer_received"
 cdef object _BufferedProtocol = protocols.BufferedProtocol
+cdef object _ZeroCopyProtocol = ZeroCopyProtocol
 
 
-cdef bytes as_bytes(object data):
-    """`data` itself if it is bytes, else a copy of its bytes; TypeError if it is no buffer."""
-    if type(data) is bytes:
-        return <bytes> data
+cdef object as_piece(object data):
+    """`data` itself if it is bytes or a view of a lease, else a copy; TypeError if no buffer."""
+    cdef const char *start
+    cdef size_t size
+    if type(data) is bytes or lease_of(data, &start, &size) is not None:
+        return data
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
@@ -101,6 +115,11 @@ cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         self.protocol = protocol
         self.is_buffered = isinstance(protocol, _BufferedProtocol)
+        self.is_lending = isinstance(protocol, _ZeroCopyProtocol)
+        if self.is_lending:
+            self.lend().account.name = type(protocol).__qualname__
+            if self.is_started:
+                self.update_reading()
 
     def connect(self):
         """Announce an accepted connection to its protocol, and read from then on."""
@@ -122,14 +141,23 @@ cdef class Stream(Endpoint):
 
     cdef bint is_reading_wanted(self) noexcept:
         return (self.is_started and not self.is_paused and not self.is_closing_
-                and not self.is_ended and self.held is None)
+                and not self.is_ended and self.held is None
+                and (self.lender is None or not self.lender.account.is_waiting))
 
     cdef int update_reading(self) except -1:
         """Bring the operations in line with what is wanted; called after every change of either."""
         if not self.is_reading_wanted():
             return self.stop_reading()
+        if self.is_lending and self.lender.regions:
+            self.is_bulk = True         # a ring's slots are the loop's
+        if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
+            if self.receive.state != IDLE:
+                return self.channel.cancel(self.receive)
+            self.forget(self.receive)
+            self.receive = None
         if self.receive is None and not self.is_bulk:
-            pool = self.channel.receive_buffers()
+            pool = (self.channel.lending_buffers() if self.is_lending
+                    else self.channel.receive_buffers())
             if pool is None:
                 self.is_bulk = True     # and for good: there is no ring to go back to
             else:
@@ -168,6 +196,8 @@ cdef class Stream(Endpoint):
                     self.fail(EBADF, "Fatal read error on socket transport")
                 elif self.is_buffered:
                     self.read_directly_into()
+                elif self.is_lending:
+                    self.read_lease()
                 else:
                     self.read_directly()
             finally:    # KeyboardInterrupt ends the run, not the reading
@@ -232,15 +262,12 @@ cdef class Stream(Endpoint):
                 self.deliver_into(data, result)
             finally:
                 self.receive.pool.give(slot)
+        elif self.is_lending:
+            self.received_lease(slot, result)
         else:
             copy = PyBytes_FromStringAndSize(data, result)
             self.receive.pool.give(slot)
-            if self.held is not None:
-                self.held.append(copy)
-            elif self.is_paused:
-                self.held = [copy]
-            else:
-                self.deliver(copy)
+            self.hold_or_deliver(copy)
         if result != <int> self.receive.pool.slot_size:
             self.full_slots = 0
             return 0
@@ -250,6 +277,24 @@ cdef class Stream(Endpoint):
             self.small_reads = 0
             if flags & CQE_F_MORE and not self.is_lost:
                 self.update_reading()
+        return 0
+
+    cdef int received_lease(self, unsigned slot, int size) except -1:
+        try:
+            view = self.lender.lend_slot(self.receive.pool, slot, size)
+        finally:
+            self.receive.pool.give(slot)
+        return self.hold_or_deliver(view)
+
+    cdef int hold_or_deliver(self, object data) except -1:
+        if self.held is not None:
+            self.held.append(data)
+        elif self.is_paused:
+            self.held = [data]
+        elif self.is_lending:
+            return self.deliver_view(data)
+        else:
+            return self.deliver_bytes(<bytes> data)
         return 0
 
     cdef int received_last(self, int result) except -1:
@@ -282,14 +327,58 @@ cdef class Stream(Endpoint):
         self.note_read_size(got)
         received = <bytes> data
         Py_DECREF(data)
-        return self.deliver(received)
+        return self.deliver_bytes(received)
+
+    cdef int read_lease(self) except -1:
+        """Receive into a fresh block, or into private memory when there is none."""
+        cdef Lease lease = self.lender.take(LEASE_SIZE, USED_BY_LEASE)
+        cdef char *memory
+        cdef size_t size = LEASE_SIZE
+        cdef ssize_t got
+        cdef int failed
+        private = None
+        if lease is not None:
+            memory = lease.data
+        else:
+            size = BULK_SLOT_SIZE
+            private = PyByteArray_FromStringAndSize(NULL, size)
+            memory = PyByteArray_AS_STRING(private)
+        got = recv(self.fd, memory, size, MSG_DONTWAIT)
+        failed = errno
+        if got == 0:
+            return self.end_of_file()
+        if got < 0:
+            if failed != EAGAIN and failed != EINTR:
+                return self.fail(failed, "Fatal read error on socket transport")
+            return 0
+        self.note_read_size(got)
+        if lease is None:
+            self.lender.account.starved_bytes += got
+            return self.deliver_view(self.lender.copy(memory, got))
+        if <size_t> got <= self.lender.copybreak:
+            return self.deliver_view(self.lender.copy(memory, got))
+        return self.deliver_view(self.lender.lend(lease, got))
+
+    cdef int deliver_view(self, object view) except -1:
+        try:
+            self.protocol_call(BUFFER_RECEIVED, view)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.fatal(error, "Fatal error: protocol.buffer_received() call failed.")
+        view = None
+        if self.lender.account.is_over():
+            self.lender.account.is_waiting = True
+            self.update_reading()
+        return 0
 
     cdef void note_read_size(self, size_t size) noexcept:
         if size > SMALL_READ_MAX:
             self.small_reads = 0
             return
         self.small_reads += 1
-        if self.small_reads >= SMALL_READS_TO_RING and self.channel.has_multishot_receive:
+        if (self.small_reads >= SMALL_READS_TO_RING and self.channel.has_multishot_receive
+                and not (self.is_lending and self.lender.regions)):
             self.is_bulk = False
             self.full_slots = 0
 
@@ -331,7 +420,14 @@ cdef class Stream(Endpoint):
             buffer = buffer.cast("B")
         return buffer
 
-    cdef int deliver(self, bytes data) except -1:
+    cdef int deliver(self, object data) except -1:
+        """What was held, to whatever protocol there is now."""
+        if self.is_lending:
+            return self.deliver_view(data if isinstance(data, memoryview)
+                                     else memoryview(bytearray(data)))
+        return self.deliver_bytes(bytes(data))
+
+    cdef int deliver_bytes(self, bytes data) except -1:
         """data_received(data), or a buffered protocol's two calls with a copy."""
         if self.is_buffered:
             return self.deliver_into(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
@@ -421,12 +517,13 @@ cdef class Stream(Endpoint):
         while self.held and not self.is_paused and not self.is_closing_:
             item = self.held[0]
             del self.held[0]
-            if isinstance(item, bytes):
+            if not isinstance(item, int):
                 self.deliver(item)
             elif item == 0:
                 self.end_of_file()
             else:
                 self.fail(item, "Fatal read error on socket transport")
+            item = None
         if self.is_closing_:
             self.held = None
         elif not self.is_paused:
@@ -440,19 +537,23 @@ cdef class Stream(Endpoint):
     def write(self, data):
         """Accept `data` (bytes, bytearray or memoryview) for sending; never blocks.
 
-        bytes are held, not copied, until the kernel has them; others are copied unless sent at
-        once. Raises TypeError, and RuntimeError after write_eof() or during a sendfile.
+        bytes and views of leases are held, not copied, until the kernel has them; others are
+        copied unless sent at once. What a view shows must not change until then; the view itself
+        may be released. Raises TypeError, and RuntimeError after write_eof() or during a sendfile.
         """
-        cdef Py_ssize_t size
+        cdef const char *start = NULL
+        cdef size_t size
         cdef ssize_t sent = 0
         cdef const unsigned char[::1] view
-        cdef bytes piece
+        cdef object owner
         if type(data) is bytes:
-            piece = <bytes> data
-            size = PyBytes_GET_SIZE(piece)
+            owner = data
+            start = PyBytes_AS_STRING(data)
+            size = PyBytes_GET_SIZE(data)
         elif isinstance(data, (bytes, bytearray, memoryview)):
-            piece = None
-            size = memoryview(data).nbytes
+            owner = lease_of(data, &start, &size)
+            if owner is None:
+                size = memoryview(data).nbytes
         else:
             raise TypeError("data argument must be a bytes-like object, "
                             f"not {type(data).__name__!r}")
@@ -470,29 +571,31 @@ cdef class Stream(Endpoint):
         if not self.is_fd_ours():
             self.fail(EBADF, "Fatal write error on socket transport")
             return
-        if size >= <Py_ssize_t> DIRECT_SEND_MIN and (self.queue is None or self.queue.size == 0):
-            if piece is not None:
-                sent = send(self.fd, PyBytes_AS_STRING(piece), size, MSG_DONTWAIT | MSG_NOSIGNAL)
-            else:
+        if size >= DIRECT_SEND_MIN and (self.queue is None or self.queue.size == 0):
+            if owner is None:
                 view = memoryview(data).cast("B")
-                sent = send(self.fd, &view[0], size, MSG_DONTWAIT | MSG_NOSIGNAL)
-            if sent == size:
+                start = <const char *> &view[0]
+            sent = send(self.fd, start, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent == <ssize_t> size:
                 return
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self.fail(errno, "Fatal write error on socket transport")
                     return
                 sent = 0
-            if piece is None:
-                piece = bytes(view[sent:])
-                sent = 0
-            self.append(piece, sent)
+            if owner is None:
+                owner = bytes(view[sent:])
+                start = PyBytes_AS_STRING(owner)
+            else:
+                start += sent
+            self.append(owner, start, size - sent)
             self.wait_writable()
             self.pause_if_high()
             return
-        if piece is None:
-            piece = bytes(data)
-        self.append(piece, 0)
+        if owner is None:
+            owner = bytes(data)
+            start = PyBytes_AS_STRING(owner)
+        self.append(owner, start, size)
         self.sent_or_kept()
 
     cdef int sent_or_kept(self) except -1:
@@ -511,20 +614,31 @@ cdef class Stream(Endpoint):
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if self.empty_waiter is not None:
             raise RuntimeError("unable to writelines; sendfile is in progress")
-        pieces = [as_bytes(piece) for piece in pieces]
+        pieces = [as_piece(piece) for piece in pieces]
         if self.lost_count:
             self.lost_count += 1
             return
         for piece in pieces:
-            if piece:
-                self.append(<bytes> piece, 0)
+            self.append_view(piece)
         if self.queue is not None and self.queue.size:
             self.sent_or_kept()
 
-    cdef int append(self, bytes piece, size_t offset) except -1:
+    cdef int append_view(self, object piece) except -1:
+        """Append bytes, or a view of a lease, if there is anything in it."""
+        cdef const char *start
+        cdef size_t size
+        cdef object owner = piece
+        if type(piece) is bytes:
+            start = PyBytes_AS_STRING(piece)
+            size = PyBytes_GET_SIZE(piece)
+        else:
+            owner = lease_of(piece, &start, &size)
+        return self.append(owner, start, size) if size else 0
+
+    cdef int append(self, object owner, const char *data, size_t size) except -1:
         if self.queue is None:
             self.queue = WriteQueue.__new__(WriteQueue)
-        return self.queue.push(piece, offset)
+        return self.queue.push(owner, data, size)
 
     cdef bint flush(self, Flush how) except -1:
         cdef msghdr *message
@@ -544,9 +658,7 @@ cdef class Stream(Endpoint):
         count = self.queue.tail - self.queue.head
         if count == 1:
             self.try_send.message = NULL
-            self.try_send.data = (
-                PyBytes_AS_STRING(<object> self.queue.pieces[
-                    self.queue.head & (self.queue.capacity - 1)]) + self.queue.offset)
+            self.try_send.data = self.queue.first().data
             self.try_send.size = self.send_size = self.queue.size
         else:
             message = <msghdr *> self.core.scratch_take(

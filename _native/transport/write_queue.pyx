@@ -5,7 +5,6 @@ A transport has a queue only while something is queued, so that an idle one pays
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
@@ -22,14 +21,15 @@ cdef class WriteQueue:
         if self.pieces != self.few:
             free(self.pieces)
 
-    cdef int push(self, bytes piece, size_t offset) except -1:
-        """Append a piece of which `offset` bytes are sent already (only when it is the first)."""
+    cdef int push(self, object owner, const char *data, size_t size) except -1:
+        """Append `size` bytes at `data`, which stay there as long as `owner` lives."""
         cdef unsigned capacity
         cdef unsigned index
-        cdef PyObject **pieces
+        cdef Piece *pieces
+        cdef Piece *piece
         if self.tail - self.head == self.capacity:
             capacity = self.capacity * 4
-            pieces = <PyObject **> malloc(capacity * sizeof(PyObject *))
+            pieces = <Piece *> malloc(capacity * sizeof(Piece))
             if pieces == NULL:
                 raise MemoryError("write queue")
             for index in range(self.tail - self.head):
@@ -40,29 +40,32 @@ cdef class WriteQueue:
             self.tail -= self.head
             self.head = 0
             self.capacity = capacity
-        if self.tail == self.head:
-            self.offset = offset
-        Py_INCREF(piece)
-        self.pieces[self.tail & (self.capacity - 1)] = <PyObject *> piece
+        Py_INCREF(owner)
+        piece = &self.pieces[self.tail & (self.capacity - 1)]
+        piece.owner = <PyObject *> owner
+        piece.data = data
+        piece.size = size
         self.tail += 1
-        self.size += PyBytes_GET_SIZE(piece) - offset
+        self.size += size
         return 0
+
+    cdef Piece *first(self) noexcept:
+        """What is sent next; only while there is something."""
+        return &self.pieces[self.head & (self.capacity - 1)]
 
     cdef void consume(self, size_t count) noexcept:
         """The kernel took the first `count` bytes."""
-        cdef PyObject *piece
-        cdef size_t left
+        cdef Piece *piece
         self.size -= count
         while self.head != self.tail:
-            piece = self.pieces[self.head & (self.capacity - 1)]
-            left = PyBytes_GET_SIZE(<object> piece) - self.offset
-            if count < left:
-                self.offset += count
+            piece = self.first()
+            if count < piece.size:
+                piece.data += count
+                piece.size -= count
                 return
-            count -= left
+            count -= piece.size
             self.head += 1
-            self.offset = 0
-            Py_DECREF(<object> piece)
+            Py_DECREF(<object> piece.owner)
 
     cdef void clear(self) noexcept:
         self.consume(self.size)
@@ -71,14 +74,11 @@ cdef class WriteQueue:
         """Fill in the first pieces, at most `limit`; returns how many."""
         cdef unsigned count = self.tail - self.head
         cdef unsigned index
-        cdef PyObject *piece
+        cdef Piece *piece
         if count > limit:
             count = limit
         for index in range(count):
-            piece = self.pieces[(self.head + index) & (self.capacity - 1)]
-            vector[index].iov_base = PyBytes_AS_STRING(<object> piece)
-            vector[index].iov_len = PyBytes_GET_SIZE(<object> piece)
-        if count:
-            vector[0].iov_base = <char *> vector[0].iov_base + self.offset
-            vector[0].iov_len -= self.offset
+            piece = &self.pieces[(self.head + index) & (self.capacity - 1)]
+            vector[index].iov_base = <void *> piece.data
+            vector[index].iov_len = piece.size
         return count

@@ -5,12 +5,12 @@ import mmap
 import pytest
 
 from zcloop._native.memory.buffer_ring import BufferRing
-from zcloop._native.memory.region import Region
+from zcloop._native.memory.mapping import Mapping
 
 
 def test_a_region_is_whole_pages():
     for size in (1, mmap.PAGESIZE, mmap.PAGESIZE + 1):
-        region = Region(size)
+        region = Mapping(size)
         assert region.size % mmap.PAGESIZE == 0 and region.size >= size
         region.close()
         region.close()
@@ -18,12 +18,12 @@ def test_a_region_is_whole_pages():
 
 def test_a_region_without_size_is_a_value_error():
     with pytest.raises(ValueError):
-        Region(0)
+        Mapping(0)
 
 
 def test_a_region_that_cannot_be_mapped_is_an_os_error():
     with pytest.raises(OSError, match="mapping a region"):
-        Region(1 << 60)
+        Mapping(1 << 60)
 
 
 @pytest.mark.parametrize("count", [0, 3, 65536])

@@ -1,0 +1,16 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Account:
+    name: str
+    quota: int
+    @property
+    def held(self) -> int: ...
+    @property
+    def leases(self) -> int: ...
+    @property
+    def lent_bytes(self) -> int: ...
+    @property
+    def copied_bytes(self) -> int: ...
+    @property
+    def starved_bytes(self) -> int: ...

@@ -1,0 +1,17 @@
+from zcloop._native.memory.account cimport Account
+from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pool cimport Pool
+from zcloop._native.memory.region cimport Lease
+
+
+cdef class Lender:
+    cdef Pool pool
+    cdef readonly list regions      # associated ones; then nothing comes from the pool
+    cdef readonly Account account
+    cdef public size_t copybreak    # bytes up to which a payload is copied
+    cdef object place               # while tracing: what receives
+
+    cdef Lease take(self, size_t size, int use)
+    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t size)
+    cdef object lend(self, Lease lease, size_t size)
+    cdef object copy(self, const char *data, size_t size)

@@ -1,0 +1,120 @@
+"""Where the views that one transport hands out come from, and whether they are lent or copied.
+
+    up to the copybreak     copied into memory of their own, and their slot is free at once
+    above                   lent in place: no copy in user space
+    above, but no free
+    block or over quota     copied, and counted as starved
+
+Up to the copybreak a copy is cheaper than lending, and a slow holder of small messages cannot pin
+the pool; network drivers do the same, and call it so.
+"""
+
+import os
+import sys
+import weakref
+
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
+
+from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region
+
+from zcloop._native.memory.region import RegionExhaustedError
+
+cdef extern from "Python.h":
+    object PyMemoryView_FromObject(object exporter)
+
+cdef size_t COPYBREAK = 4096
+# An eighth of the pool's limit: eight hoarders before anybody else is copied for.
+cdef size_t QUOTA = 8 * 1024 * 1024
+
+_TRACES = ("off", "full")
+cdef bint _is_tracing = bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.dev_mode
+
+
+def trace_leases(str how):
+    """"full": a view that was collected and not released is a ResourceWarning that says what
+    received it; "off" is the default, but for PYTHONASYNCIODEBUG and PYTHONDEVMODE. Holds for
+    what is lent from now on, in the whole process. Raises ValueError."""
+    global _is_tracing
+    if how not in _TRACES:
+        raise ValueError(f"trace_leases takes one of {', '.join(_TRACES)}, not {how!r}")
+    _is_tracing = how == "full"
+
+
+cdef class Lender:
+    def __cinit__(self, Pool pool not None):
+        self.pool = pool
+        self.regions = []
+        self.account = Account()
+        self.account.quota = QUOTA
+        self.copybreak = COPYBREAK
+
+    cdef Lease take(self, size_t size, int use):
+        cdef Lease lease
+        if not self.regions:
+            return self.pool.take(size, use)
+        for region in self.regions:
+            lease = (<Region> region).take(size, use)
+            if lease is not None:
+                return lease
+        return None
+
+    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t size):
+        """A view of the first `size` bytes of a slot; the slot can be given back at once."""
+        cdef Lease lease
+        if size > self.copybreak:
+            if ring.pool is not None and not self.account.is_over():
+                lease = ring.exchange(slot)
+                if lease is not None:
+                    return self.lend(lease, size)
+            self.account.starved_bytes += size
+        return self.copy(ring.slot(slot), size)
+
+    cdef object lend(self, Lease lease, size_t size):
+        """A view of the first `size` bytes of a block; the rest of it is free again."""
+        lease.shrink(size)
+        lease.put_to(USED_BY_LEASE, self.account)
+        self.account.lent_bytes += size
+        view = PyMemoryView_FromObject(lease)
+        if _is_tracing:
+            lease.trace = (weakref.ref(view), self.account.name)
+        return view
+
+    cdef object copy(self, const char *data, size_t size):
+        self.account.copied_bytes += size
+        return PyMemoryView_FromObject(PyByteArray_FromStringAndSize(data, size))
+
+    def reserve(self, size_t size):
+        """A writable view of `size` bytes to be filled and written; see Region.reserve."""
+        if size == 0:
+            raise ValueError("a reservation needs a size of at least one byte")
+        lease = self.take(size, USED_BY_RESERVE)
+        if lease is None:
+            raise RegionExhaustedError(
+                f"no free block of {size} bytes: release views, reserve less, or associate a "
+                "larger region")
+        lease.put_to(USED_BY_RESERVE, self.account)
+        return memoryview(lease)
+
+    def associate(self, Region region not None):
+        """Lend from this region too, and from the loop's pool no more."""
+        region.check_usable()
+        if region not in self.regions:
+            self.regions.append(region)
+
+    def disassociate(self, Region region not None):
+        """ValueError if it is not associated. What is lent from it stays lent."""
+        if region not in self.regions:
+            raise ValueError("the region is not associated with this transport")
+        self.regions.remove(region)
+
+    def statistics(self):
+        """Bytes lent, copied, and copied for want of memory; bytes and leases held; the quota."""
+        account = self.account
+        return {
+            "lent_bytes": account.lent_bytes,
+            "copied_bytes": account.copied_bytes,
+            "starved_bytes": account.starved_bytes,
+            "held": account.held,
+            "leases": account.leases,
+            "quota": account.quota,
+        }

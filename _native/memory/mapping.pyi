@@ -1,0 +1,13 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Mapping:
+    def __new__(
+        cls, size: int, *, leaves_zeros: bool = False, huge_pages: bool = False
+    ) -> Self: ...
+    @property
+    def size(self) -> int: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...

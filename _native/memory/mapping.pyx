@@ -1,0 +1,59 @@
+"""One anonymous mapping that the kernel may write to: mapped once, whole, never shared by fork.
+
+A forked child does not get the pages: a receive that the parent has in flight would otherwise
+break copy-on-write sharing page by page, and both would pay for memory that the child cannot use.
+By default the child has no mapping there at all (MADV_DONTFORK); with `leaves_zeros` it has pages
+of zeros (MADV_WIPEONFORK), for memory that Python objects of the child still point into.
+"""
+
+from libc.errno cimport errno
+from posix.mman cimport (
+    MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
+)
+from posix.unistd cimport _SC_PAGESIZE, sysconf
+
+from zcloop._native.kernel.errors cimport raise_os_error
+
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void *address, size_t size, int advice)
+    enum:
+        MADV_DONTFORK
+        MADV_HUGEPAGE
+        MADV_WIPEONFORK         # since 4.14
+
+cdef size_t HUGE_PAGE = 2 * 1024 * 1024
+
+
+cdef class Mapping:
+    """`size` bytes of page-aligned memory, zeroed. Raises OSError (ENOMEM) and ValueError."""
+
+    def __cinit__(self, size_t size, *, bint leaves_zeros=False, bint huge_pages=False):
+        if size == 0:
+            raise ValueError("a region needs a size of at least one byte")
+        cdef size_t page = HUGE_PAGE if huge_pages else sysconf(_SC_PAGESIZE)
+        cdef size_t whole = (size + page - 1) // page * page
+        cdef void *mapped = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                 -1, 0)
+        if mapped == MAP_FAILED:
+            raise_os_error(errno, f"mapping a region of {whole} bytes")
+        madvise(mapped, whole, MADV_WIPEONFORK if leaves_zeros else MADV_DONTFORK)
+        if huge_pages:
+            madvise(mapped, whole, MADV_HUGEPAGE)
+        self.address = <char *> mapped
+        self.size = whole
+        self.mapped = whole
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self):
+        """Unmap; idempotent. The caller knows that neither kernel nor Python still uses it."""
+        if self.mapped:
+            munmap(self.address, self.mapped)
+            self.mapped = 0
+            self.address = NULL
+
+    def abandon(self):
+        """In a forked child: forget the mapping, which was not inherited."""
+        self.mapped = 0
+        self.address = NULL

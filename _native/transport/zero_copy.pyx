@@ -1,0 +1,36 @@
+"""What a program implements to be lent received bytes in place. Chosen by isinstance, as asyncio
+chooses by BufferedProtocol."""
+
+from asyncio import BaseProtocol
+
+
+class ZeroCopyProtocol(BaseProtocol):
+    """A protocol of a stream that gets views of the memory that the kernel wrote to.
+
+    `connection_made`, `connection_lost`, `pause_writing` and `resume_writing` are as ever.
+    """
+
+    __slots__ = ()
+
+    def buffer_received(self, view):
+        """Some bytes came: a writable memoryview, never empty, in the order of the stream.
+
+        The protocol may keep it, slice it, change it and write it to a transport, and gives its
+        memory back by `view.release()`, by `with view:`, or by dropping it. A transport that
+        holds more than its quota is not read from until enough has come back.
+        """
+
+    def eof_received(self):
+        """As of asyncio.Protocol: the peer sends no more; true keeps the transport open."""
+
+
+class ZeroCopyDatagramProtocol(BaseProtocol):
+    """A protocol of a datagram endpoint that gets views of the memory that the kernel wrote to."""
+
+    __slots__ = ()
+
+    def datagram_buffer_received(self, view, addr):
+        """A datagram came: a writable memoryview, empty for an empty one, and its sender."""
+
+    def error_received(self, exc):
+        """As of asyncio.DatagramProtocol: an OSError of an earlier send or of receiving."""
