@@ -226,6 +226,14 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
     def _reset_empty_waiter(self) -> None:
         self._stream.reset_empty_waiter()
 
+    def set_zero_copy_send(self, mode: str) -> None:
+        """Whether large written leases are sent without a copy into the kernel (SEND_ZC).
+
+        "auto", the default: from 32 KiB on, to other machines, until the kernel says that it had
+        to copy; "always": every written lease of 4 KiB or more; "never". ValueError for others.
+        """
+        self._stream.set_zero_copy_send(mode)
+
     def writelines(self, list_of_data: Any) -> None:
         self._stream.writelines(list_of_data)
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pool cimport Pool
+from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport Operation
 
 cdef struct Completion:
@@ -20,6 +21,8 @@ cdef class Channel:
     cdef uint32_t capacity
     cdef uint32_t free_head
     cdef readonly uint32_t inflight     # with the kernel now: a terminal completion will come
+    cdef readonly uint32_t notifying    # over, but the kernel still has memory of theirs
+    cdef readonly uint32_t quarantined  # whose notification can never come: memory kept for good
     # Reaped and not yet dispatched, FIFO.
     cdef Completion *completions
     cdef uint32_t completion_capacity
@@ -38,6 +41,7 @@ cdef class Channel:
     cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
     cdef public bint has_multishot_message      # since 6.0
     cdef public bint has_multishot_accept       # since 5.19
+    cdef public bint has_send_zero_copy         # since 6.2, with usage reports
     cdef readonly bint is_closed
     cdef readonly bint is_forked
     cdef readonly uint64_t completed    # completions reaped
@@ -59,6 +63,8 @@ cdef class Channel:
     cdef BufferRing datagram_buffers(self)
     cdef BufferRing lending_buffers(self)
     cdef Pool lending_pool(self)
+    cdef int pin(self, Region region) except -1
+    cdef int pin_of(self, Region region) noexcept
     cdef int check_usable(self) except -1
 
     cdef uint64_t acquire(self, Operation operation) except 0
@@ -69,4 +75,5 @@ cdef class Channel:
     cdef int post_cancelled(self, Operation operation) except -1
     cdef int park_slot(self, uint32_t slot) except -1
     cdef int feed(self) except -1
+    cdef int quarantine(self) except -1
     cdef int discard_all(self) except -1

@@ -26,7 +26,9 @@ import os
 from libc.stdlib cimport free, realloc
 
 from zcloop._native.kernel.errors cimport ECANCELED
-from zcloop._native.kernel.uring cimport CQE_F_BUFFER, CQE_F_MORE, CQE_BUFFER_SHIFT
+from zcloop._native.kernel.uring cimport (
+    CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF,
+)
 from zcloop._native.operation.operation cimport (
     CANCELLING, IDLE, INFLIGHT, PARKED, STARVED, Owner,
 )
@@ -41,6 +43,10 @@ cdef uint64_t SLOT_MASK = EAGER - 1
 # For finding out whether a kernel's multishot forms are to blame, and for tests: a comma-separated
 # list of what to do without.
 _WITHOUT = os.environ.get("ZCLOOP_WITHOUT", "").split(",")
+
+
+# Operations whose memory the kernel may use for as long as the process lives.
+_quarantine = []
 
 
 class InvariantError(RuntimeError):
@@ -62,6 +68,7 @@ cdef class Channel:
         self.has_multishot_receive = "multishot_receive" not in _WITHOUT
         self.has_multishot_message = "multishot_message" not in _WITHOUT
         self.has_multishot_accept = "multishot_accept" not in _WITHOUT
+        self.has_send_zero_copy = "send_zero_copy" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
@@ -124,6 +131,14 @@ cdef class Channel:
     cdef BufferRing lending_buffers(self):
         """The pool whose slots can be lent; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef int pin(self, Region region) except -1:
+        """Register the region for sending from it, where that is possible."""
+        return 0
+
+    cdef int pin_of(self, Region region) noexcept:
+        """The registered buffer that the region is, or -1."""
+        return -1
 
     # ---- shared ------------------------------------------------------------------------------
 
@@ -213,7 +228,13 @@ cdef class Channel:
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
         operation = <Operation> self.operations[slot]
         if not flags & CQE_F_MORE:
+            if flags & CQE_F_NOTIF:
+                self.notifying -= 1
+            else:
+                self.inflight -= 1
+        elif operation.is_notified:
             self.inflight -= 1
+            self.notifying += 1
         if flags & CQE_F_BUFFER:
             operation.pool.take(flags >> CQE_BUFFER_SHIFT)
         if token & EAGER:
@@ -295,6 +316,20 @@ cdef class Channel:
                 operation.state = IDLE
                 if operation.owner is not None:
                     self.submit(operation)
+        return 0
+
+    cdef int quarantine(self) except -1:
+        """The ring goes, and the notifications that it owes with it: keep their memory for good,
+        for the network stack may send from it still."""
+        cdef Operation operation
+        cdef uint32_t slot
+        for slot in range(self.capacity if self.notifying else 0):
+            if self.operations[slot] is not None:
+                operation = <Operation> self.operations[slot]
+                if operation.is_notified and operation.state in (INFLIGHT, CANCELLING):
+                    _quarantine.append(operation)       # and in the table, until the close
+                    self.quarantined += 1
+        self.notifying = 0
         return 0
 
     cdef int discard_all(self) except -1:

@@ -2,6 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pins cimport Pins
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.ring.ring cimport Ring
@@ -11,11 +12,14 @@ cdef class UringChannel(Channel):
     cdef readonly Ring ring
     cdef unsigned entries
     cdef unsigned completion_entries
+    cdef Pins pins                  # regions registered with the ring
+    cdef list pins_wanted           # regions to pin when the loop runs
     cdef bint is_pausing            # cancelled requests are parked, not completed
 
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef int take_back(self) except -1
+    cdef int await_notifications(self) except -1
     cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
                               Pool memory=*)
     cdef bint park(self, uint64_t token) except -1

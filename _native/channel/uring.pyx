@@ -11,7 +11,9 @@ from zcloop._native.kernel.uring cimport (
     io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
+from zcloop._native.memory.pins cimport Pins
 from zcloop._native.memory.pool cimport Pool
+from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
 from zcloop._native.ring.ring cimport load_relaxed, store_release
 
@@ -43,6 +45,11 @@ cdef uint64_t SLOT_MASK = EAGER - 1
 cdef unsigned PROVE_TRIES_MAX = 10000
 
 
+# A closing loop waits for at most 50 ms until the kernel is done with what it sent in place.
+cdef long NOTIFICATION_WAIT_NS = 5000000
+cdef int NOTIFICATION_WAITS_MAX = 10
+
+
 @cython.no_gc_clear     # __dealloc__ needs the ring
 cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
@@ -55,6 +62,8 @@ cdef class UringChannel(Channel):
         self.entries = entries
         self.completion_entries = completion_entries
         self.ring = Ring(entries, completion_entries)
+        self.pins = Pins()
+        self.pins_wanted = []
 
     def __dealloc__(self):
         # Only reached with requests in flight when a loop was never closed: their memory is
@@ -190,7 +199,7 @@ cdef class UringChannel(Channel):
         if self.generations[slot] != <uint32_t> (token >> 32):
             return False
         operation = <Operation> self.operations[slot]
-        if operation.state != INFLIGHT:
+        if operation.state != INFLIGHT or operation.is_notified:
             return False
         self.park_slot(slot)
         return True
@@ -228,9 +237,11 @@ cdef class UringChannel(Channel):
             for pool in (self.buffers, self.lending, self.datagrams):
                 if pool is not None:
                     (<BufferRing> pool).unregister()
+            self.quarantine()
             self.ring.close()
             self.ring = ring
             self.ring.attach()
+            self.pins.move_to(ring)
         for pool in (self.buffers, self.lending, self.datagrams):
             if pool is not None and (<BufferRing> pool).ring is None:
                 (<BufferRing> pool).register_with(self.ring)
@@ -251,7 +262,18 @@ cdef class UringChannel(Channel):
             sqe.user_data = (<uint64_t> self.generations[slot] << 32) | slot
             self.inflight += 1
         self.is_started = True
+        while self.pins_wanted:
+            self.pins.pin(self.ring, <Region> self.pins_wanted.pop())
         return 0
+
+    cdef int pin(self, Region region) except -1:
+        if self.is_started:
+            return self.pins.pin(self.ring, region)
+        self.pins_wanted.append(region)
+        return 0
+
+    cdef int pin_of(self, Region region) noexcept:
+        return self.pins.index_of(region)
 
     cdef int pause(self) except -1:
         self.is_started = False
@@ -284,6 +306,18 @@ cdef class UringChannel(Channel):
             self.is_pausing = False
         return 0
 
+    cdef int await_notifications(self) except -1:
+        """At close, for a moment: the kernel is about to be done with most of what was sent."""
+        cdef kernel_timespec timeout
+        cdef int tries = 0
+        timeout.tv_sec = 0
+        timeout.tv_nsec = NOTIFICATION_WAIT_NS
+        while self.notifying and tries < NOTIFICATION_WAITS_MAX:
+            tries += 1
+            self.ring.enter(1, &timeout)
+            self.reap()
+        return 0
+
     cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
                               Pool memory=None):
         self.check_usable()
@@ -305,6 +339,7 @@ cdef class UringChannel(Channel):
             try:
                 self.lending = self.make_pool(3, LENDING_SLOTS, LENDING_SLOT_SIZE,
                                               self.lending_pool())
+                self.pin(<Region> self.pool.regions[0])
             except (OSError, MemoryError):
                 self.has_multishot_receive = False
         return self.lending
@@ -325,10 +360,12 @@ cdef class UringChannel(Channel):
             attached = self.ring.attach()
             if attached != -EEXIST:
                 self.take_back()
+                self.await_notifications()
                 self.ring.detach()
             elif self.inflight:
                 raise InvariantError("requests in flight in another thread's ring")
         self.is_closed = True
+        self.quarantine()
         self.discard_all()
         self.ring.close()
         self.buffers = self.lending = self.datagrams = None
@@ -339,6 +376,7 @@ cdef class UringChannel(Channel):
             self.is_forked = True
             close(self.ring.uring.ring_fd)
             self.ring.abandon()
+            self.pins.abandon()
             for pool in (self.buffers, self.lending, self.datagrams):
                 if pool is not None:
                     pool.abandon()

@@ -4,6 +4,7 @@ cdef extern from "<errno.h>" nogil:
         ECANCELED
         ETIME
         ENOBUFS
+        EOPNOTSUPP
 
 cdef object os_error(int errno, str what)
 cdef int raise_os_error(int errno, str what) except -1

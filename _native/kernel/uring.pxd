@@ -11,9 +11,13 @@ cdef extern from * nogil:
         ZC_SETUP_NO_SQARRAY = 1u << 16,     /* since 6.6 */
         ZC_OP_READ_MULTISHOT = 49,          /* since 6.7 */
         ZC_OP_WAITID = 50,                  /* since 6.7 */
+        ZC_SEND_ZC_REPORT_USAGE = 1u << 3,  /* since 6.2 */
     };
+    #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
     """
     enum:
+        SEND_ZC_REPORT_USAGE "ZC_SEND_ZC_REPORT_USAGE"
+        NOTIF_COPIED "ZC_NOTIF_COPIED"
         SETUP_NO_SQARRAY "ZC_SETUP_NO_SQARRAY"
         OP_READ_MULTISHOT "ZC_OP_READ_MULTISHOT"
         OP_WAITID "ZC_OP_WAITID"
@@ -29,6 +33,7 @@ cdef extern from * nogil:
         OP_SEND "IORING_OP_SEND"
         OP_RECVMSG "IORING_OP_RECVMSG"
         OP_SENDMSG "IORING_OP_SENDMSG"
+        OP_SEND_ZC "IORING_OP_SEND_ZC"                          # since 6.0
         OP_LAST "IORING_OP_LAST"
 
     enum:
@@ -45,12 +50,14 @@ cdef extern from * nogil:
         SQE_CQE_SKIP_SUCCESS "IOSQE_CQE_SKIP_SUCCESS"           # since 5.17
         RECV_MULTISHOT "IORING_RECV_MULTISHOT"                  # since 6.0
         ACCEPT_MULTISHOT "IORING_ACCEPT_MULTISHOT"              # since 5.19
+        RECVSEND_FIXED_BUF "IORING_RECVSEND_FIXED_BUF"          # since 6.0
         ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
         ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19
 
     enum:
         CQE_F_BUFFER "IORING_CQE_F_BUFFER"
         CQE_F_MORE "IORING_CQE_F_MORE"
+        CQE_F_NOTIF "IORING_CQE_F_NOTIF"                        # since 6.0
         CQE_BUFFER_SHIFT "IORING_CQE_BUFFER_SHIFT"
 
     enum:
@@ -69,6 +76,10 @@ cdef extern from * nogil:
         UNREGISTER_RING_FDS "IORING_UNREGISTER_RING_FDS"
         REGISTER_PBUF_RING "IORING_REGISTER_PBUF_RING"          # since 5.19
         UNREGISTER_PBUF_RING "IORING_UNREGISTER_PBUF_RING"
+        REGISTER_BUFFERS2 "IORING_REGISTER_BUFFERS2"            # since 5.13
+        REGISTER_BUFFERS_UPDATE "IORING_REGISTER_BUFFERS_UPDATE"
+        UNREGISTER_BUFFERS "IORING_UNREGISTER_BUFFERS"
+        RSRC_REGISTER_SPARSE "IORING_RSRC_REGISTER_SPARSE"      # since 5.19
         IO_URING_OP_SUPPORTED
 
     # The anonymous unions of the kernel's struct are flat here, as C sees them.
@@ -127,6 +138,15 @@ cdef extern from * nogil:
     struct io_uring_rsrc_update:
         uint32_t offset
         uint64_t data
+
+    struct io_uring_rsrc_register:
+        uint32_t nr
+        uint32_t flags
+
+    struct io_uring_rsrc_update2:
+        uint32_t offset
+        uint64_t data
+        uint32_t nr
 
     struct io_uring_recvmsg_out:
         uint32_t namelen

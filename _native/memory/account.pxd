@@ -14,6 +14,9 @@ cdef class Account:
     cdef public size_t quota        # bytes that may be held before the holder is paused
     cdef readonly uint64_t lent_bytes       # delivered in place, since the beginning
     cdef readonly uint64_t copied_bytes     # delivered by a copy in user space
+    cdef readonly uint64_t sent_bytes       # from leases, by a send that copies into the kernel
+    cdef readonly uint64_t sent_zero_copy_bytes     # that the network stack took in place
+    cdef readonly uint64_t kernel_copied_bytes      # sent so, but the kernel had to copy after all
     cdef readonly uint64_t starved_bytes    # of these, for want of a free block
 
     cdef inline bint is_over(self) noexcept:

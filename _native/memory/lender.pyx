@@ -108,12 +108,16 @@ cdef class Lender:
         self.regions.remove(region)
 
     def statistics(self):
-        """Bytes lent, copied, and copied for want of memory; bytes and leases held; the quota."""
+        """What became of the bytes since the beginning, and what is held now; all but `leases`
+        are bytes. starved_bytes are those of copied_bytes that should have been lent."""
         account = self.account
         return {
             "lent_bytes": account.lent_bytes,
             "copied_bytes": account.copied_bytes,
             "starved_bytes": account.starved_bytes,
+            "sent_bytes": account.sent_bytes,
+            "sent_zero_copy_bytes": account.sent_zero_copy_bytes,
+            "kernel_copied_bytes": account.kernel_copied_bytes,
             "held": account.held,
             "leases": account.leases,
             "quota": account.quota,

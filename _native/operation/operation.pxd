@@ -25,6 +25,7 @@ cdef class Operation:
     cdef int fd
     cdef uint32_t slot          # its place in the channel's table while not IDLE
     cdef uint8_t state
+    cdef bint is_notified       # after its result, the kernel says when it is done with the memory
     cdef bint is_eager          # completed inside the reap; its owner runs no user code then
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept

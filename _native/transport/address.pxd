@@ -10,3 +10,4 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef object address_of(const sockaddr_storage *storage, socklen_t size)
 cdef bytes peer_address(int fd)
 cdef bytes local_address(int fd)
+cdef bint is_same_machine(bytes local, bytes peer) noexcept

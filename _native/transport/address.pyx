@@ -3,7 +3,7 @@
 import os
 
 from libc.stdint cimport uint16_t, uint32_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 cdef extern from * nogil:
     """
@@ -77,6 +77,21 @@ cdef bytes local_address(int fd):
     if getsockname(fd, <sockaddr *> <void *> raw, &size) < 0:
         return None
     return raw[:size]
+
+
+cdef bint is_same_machine(bytes local, bytes peer) noexcept:
+    """Whether what goes between two raw sockaddrs, as far as they tell, never leaves the host."""
+    cdef const char *one
+    cdef const char *other
+    if local is None or peer is None or len(local) != len(peer) or len(peer) < 8:
+        return True
+    one = local
+    other = peer
+    if (<const sockaddr_storage *> other).ss_family == AF_INET:
+        return other[4] == 127 or memcmp(one + 4, other + 4, 4) == 0
+    if (<const sockaddr_storage *> other).ss_family == AF_INET6 and len(peer) >= 24:
+        return memcmp(one + 8, other + 8, 16) == 0
+    return True
 
 
 def decode_address(bytes raw):

@@ -25,21 +25,27 @@ cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, errno
 from libc.string cimport memcpy, memset
 
 from asyncio import constants, protocols
 from asyncio.log import logger
 
-from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
-from zcloop._native.kernel.uring cimport CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE
+from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
+from zcloop._native.kernel.uring cimport (
+    CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
+)
 from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
+from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send cimport iovec, msghdr
+from zcloop._native.operation.send_zero_copy cimport make_send_zero_copy
+from zcloop._native.transport.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport is_resting
+from zcloop._native.transport.write_queue cimport Piece
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 
@@ -71,6 +77,9 @@ cdef size_t BULK_SIZE = 256 * 1024
 # A block to receive into when a protocol takes leases; what stays empty of it is free at once.
 cdef size_t LEASE_SIZE = 256 * 1024
 cdef size_t BULK_SLOT_SIZE = 16 * 1024
+# From so many bytes on a piece of a lease is worth pinning pages and a second completion.
+cdef size_t ZERO_COPY_MIN = 32 * 1024
+cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
@@ -83,6 +92,9 @@ cdef object GET_BUFFER = "get_buffer"
 cdef object BUFFER_UPDATED = "buffer_updated"
 cdef object EOF_RECEIVED = "eof_received"
 cdef object BUFFER_RECEIVED = "buffer_received"
+cdef dict _ZERO_COPY_MODES = {
+    "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
+}
 cdef object _BufferedProtocol = protocols.BufferedProtocol
 cdef object _ZeroCopyProtocol = ZeroCopyProtocol
 
@@ -206,6 +218,10 @@ cdef class Stream(Endpoint):
         if operation is self.try_send:
             self.send_result = result       # told in `flushed`
             return 0
+        if type(operation) is SendZeroCopy:
+            if flags & CQE_F_NOTIF:
+                return self.notified(<SendZeroCopy> operation, result)
+            return self.sent_zero_copy(result)
         if operation is self.write_poll:
             self.is_blocked = False
             if self.is_lost:
@@ -546,6 +562,7 @@ cdef class Stream(Endpoint):
         cdef ssize_t sent = 0
         cdef const unsigned char[::1] view
         cdef object owner
+        cdef Account account
         if type(data) is bytes:
             owner = data
             start = PyBytes_AS_STRING(data)
@@ -575,6 +592,16 @@ cdef class Stream(Endpoint):
             if owner is None:
                 view = memoryview(data).cast("B")
                 start = <const char *> &view[0]
+            elif type(owner) is Lease:
+                if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
+                    self.choose_zero_copy()
+                if size >= self.zero_copy_min:
+                    self.append(owner, start, size)
+                    self.send_now()
+                    self.pause_if_high()
+                    return
+                account = self.lend().account
+                account.sent_bytes += size
             sent = send(self.fd, start, size, MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent == <ssize_t> size:
                 return
@@ -709,6 +736,8 @@ cdef class Stream(Endpoint):
         cdef size_t offered
         cdef unsigned count
         while self.queue is not None and self.queue.size:
+            if self.is_zero_copy_next():
+                return self.send_zero_copy()
             count = self.queue.describe(vector, PIECES_MAX)
             if count == 1:
                 offered = vector[0].iov_len
@@ -727,11 +756,83 @@ cdef class Stream(Endpoint):
                 return self.wait_writable()
         return 0
 
+    # ---- without a copy ----------------------------------------------------------------------
+
+    cdef int choose_zero_copy(self) except -1:
+        """Whether to try: to the same machine the kernel always copies."""
+        self.zero_copy_min = NEVER
+        if self.zero_copy_mode == ZERO_COPY_NEVER or not self.channel.has_send_zero_copy:
+            return 0
+        if self.zero_copy_mode == ZERO_COPY_ALWAYS:
+            self.zero_copy_min = 1
+            return 0
+        self.zero_copy_mode = ZERO_COPY_AUTO
+        if not is_same_machine(self.raw_local(), self.peer):
+            self.zero_copy_min = ZERO_COPY_MIN
+        return 0
+
+    def set_zero_copy_send(self, str mode):
+        if mode not in _ZERO_COPY_MODES:
+            raise ValueError(f"mode is one of {', '.join(_ZERO_COPY_MODES)}, not {mode!r}")
+        self.zero_copy_mode = _ZERO_COPY_MODES[mode]
+        if self.zero_copy_mode != ZERO_COPY_UNDECIDED:
+            self.choose_zero_copy()
+
+    cdef bint is_zero_copy_next(self) noexcept:
+        """Whether the first piece is to be sent from its lease, and an enter follows."""
+        return (self.zero_copy_min != 0 and self.queue.first().size >= self.zero_copy_min
+                and type(<object> self.queue.first().owner) is Lease and self.channel.is_started)
+
+    cdef int send_zero_copy(self) except -1:
+        """Submit the first piece; until its result is known the socket counts as blocked."""
+        cdef Piece *piece = self.queue.first()
+        cdef Lease lease = <Lease> <object> piece.owner
+        operation = make_send_zero_copy(self, self.fd, lease, piece.data, piece.size,
+                                        self.channel.pin_of(lease.region))
+        self.channel.submit(operation)
+        self.zero_copy_send = operation
+        self.is_blocked = True
+        return 0
+
+    cdef int sent_zero_copy(self, int result) except -1:
+        self.zero_copy_send = None
+        self.is_blocked = False
+        if self.is_lost:
+            return self.release_fd()
+        if self.lost_count:
+            return 0
+        if result >= 0:
+            self.queue.consume(result)
+        elif result in (-EINVAL, -EOPNOTSUPP):
+            self.channel.has_send_zero_copy = False     # a kernel before 6.2, or another socket
+            self.zero_copy_min = NEVER
+        elif result in (-ENOMEM, -ENOBUFS):
+            self.zero_copy_min = NEVER      # net.core.optmem_max bounds what may be in the air
+        elif result not in (-ECANCELED, -EINTR, -EAGAIN):
+            return self.fail(-result, "Fatal write error on socket transport")
+        self.send_now()
+        if not self.is_blocked and self.lost_count == 0:
+            self.drained(True)
+        return 0
+
+    cdef int notified(self, SendZeroCopy operation, int result) except -1:
+        """The kernel is done with the memory, and says whether it copied."""
+        cdef Account account = self.lend().account
+        if not <unsigned> result & NOTIF_COPIED:
+            account.sent_zero_copy_bytes += operation.size
+            return 0
+        account.kernel_copied_bytes += operation.size
+        if self.zero_copy_mode == ZERO_COPY_AUTO:
+            self.zero_copy_min = NEVER      # it pays only where the network can
+        return 0
+
     cdef size_t queued(self) noexcept:
         return self.queue.size if self.queue is not None else 0
 
     cdef int clear_queue(self) except -1:
         self.queue = None
+        if not is_resting(self.zero_copy_send):
+            self.channel.cancel(self.zero_copy_send)
         return 0
 
     cdef int emptied(self) except -1:
@@ -755,7 +856,8 @@ cdef class Stream(Endpoint):
     # ---- ending ------------------------------------------------------------------------------
 
     cdef bint is_idle(self) noexcept:
-        return is_resting(self.receive) and is_resting(self.read_poll)
+        return (is_resting(self.receive) and is_resting(self.read_poll)
+                and self.zero_copy_send is None)
 
     cdef int forget_operations(self) except -1:
         self.forget(self.receive)

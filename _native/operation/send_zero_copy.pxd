@@ -1,0 +1,12 @@
+from zcloop._native.memory.region cimport Lease
+from zcloop._native.operation.operation cimport Operation, Owner
+
+
+cdef class SendZeroCopy(Operation):
+    cdef Lease lease            # the memory; held until the kernel's notification
+    cdef const char *data
+    cdef size_t size
+    cdef int pin                # registered buffer that holds it, or -1
+
+cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,
+                                      size_t size, int pin)

@@ -1,0 +1,59 @@
+"""Send from a lease without a copy: the network stack takes references to its pages.
+
+Two completions. The first is the number of bytes that were queued, or an error, and ends the
+request as far as the socket is concerned. If it says that more follows, a second one
+(CQE_F_NOTIF) comes when the last reference to the memory is gone, which can be long after, when
+the peer has acknowledged; its result says whether the kernel had to copy after all
+(NOTIF_COPIED). The memory is held until then, the fd is not.
+"""
+
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t
+
+from zcloop._native.kernel.uring cimport (
+    OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
+)
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLOUT
+
+cdef extern from "<sys/socket.h>" nogil:
+    enum:
+        MSG_DONTWAIT
+        MSG_NOSIGNAL
+        MSG_WAITALL
+    ssize_t send(int fd, const void *data, size_t size, int flags)
+
+
+cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,
+                                      size_t size, int pin):
+    cdef SendZeroCopy operation = SendZeroCopy.__new__(SendZeroCopy)
+    operation.owner = owner
+    operation.fd = fd
+    operation.lease = lease
+    operation.data = data
+    operation.size = size
+    operation.pin = pin
+    operation.is_notified = True
+    return operation
+
+
+cdef class SendZeroCopy(Operation):
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept:
+        sqe.opcode = OP_SEND_ZC
+        sqe.fd = self.fd
+        sqe.addr = <size_t> self.data
+        sqe.len = <unsigned> self.size
+        sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL
+        sqe.ioprio = SEND_ZC_REPORT_USAGE
+        if self.pin >= 0:
+            sqe.ioprio |= RECVSEND_FIXED_BUF
+            sqe.buf_index = self.pin
+
+    cdef int attempt(self) noexcept:
+        cdef ssize_t sent = send(self.fd, self.data, self.size, MSG_DONTWAIT | MSG_NOSIGNAL)
+        return <int> sent if sent >= 0 else -errno
+
+    cdef uint32_t readiness(self) noexcept:
+        return POLLOUT
