@@ -109,6 +109,49 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         while self._pidfds:
             os.close(self._pidfds.pop())
 
+    # ---- memory ------------------------------------------------------------------------------
+
+    def statistics(self) -> dict[str, int]:
+        """Counters of the loop, and of what it lends; a new dict, made without a system call.
+
+        `pool_*` is the memory that is lent where no region is associated, in bytes;
+        `paused_holders` are transports not read from until leases come back.
+        """
+        found = super().statistics()
+        channel = self.channel
+        pool = channel.pool
+        if pool is not None:
+            found.update({f"pool_{name}": value for name, value in pool.statistics().items()})
+        found["pinned"] = channel.pinned
+        found["notifying"] = channel.notifying
+        found["quarantined"] = channel.quarantined
+        accounts = [one.lender.account for one in self.native_transports() if one.lender]
+        found["paused_holders"] = sum(account.is_waiting for account in accounts)
+        for name in ("lent_bytes", "copied_bytes", "starved_bytes"):
+            found[name] = sum(getattr(account, name) for account in accounts)
+        return found
+
+    def leases(self) -> list[dict[str, Any]]:
+        """What is out of the loop's pool and of associated regions: size, use, owner, age, place.
+
+        Newest first of each region; age in seconds; place only while trace_leases("full").
+        """
+        pool = self.channel.pool
+        found = [] if pool is None else pool.leases()
+        regions = {
+            region
+            for transport in self.native_transports()
+            if transport.lender
+            for region in transport.lender.regions
+        }
+        return found + [lease for region in regions for lease in region.leases()]
+
+    def set_lease_pool_limit(self, size: int) -> None:
+        """Bytes to which the pool of lent memory may grow (64 MiB at first). ValueError below 1."""
+        if size < 1:
+            raise ValueError("the limit is a number of bytes, at least 1")
+        self.channel.lending_pool().limit = size
+
     # ---- signals -----------------------------------------------------------------------------
 
     @property

@@ -62,7 +62,7 @@ cdef class Channel:
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
     cdef BufferRing lending_buffers(self)
-    cdef Pool lending_pool(self)
+    cpdef Pool lending_pool(self)
     cdef int pin(self, Region region) except -1
     cdef int pin_of(self, Region region) noexcept
     cdef int check_usable(self) except -1

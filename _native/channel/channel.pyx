@@ -142,7 +142,7 @@ cdef class Channel:
 
     # ---- shared ------------------------------------------------------------------------------
 
-    cdef Pool lending_pool(self):
+    cpdef Pool lending_pool(self):
         """The memory of everything that is lent without a region of the program's."""
         if self.pool is None:
             self.pool = Pool()

@@ -266,6 +266,11 @@ cdef class UringChannel(Channel):
             self.pins.pin(self.ring, <Region> self.pins_wanted.pop())
         return 0
 
+    @property
+    def pinned(self):
+        """Bytes registered with the ring, which RLIMIT_MEMLOCK counts."""
+        return self.pins.size
+
     cdef int pin(self, Region region) except -1:
         if self.is_started:
             return self.pins.pin(self.ring, region)

@@ -61,7 +61,6 @@ cdef class Core(Owner):
     cdef int run_timed(self, Handle handle) except -1
     cdef int expire_timers(self) except -1
     cdef int wake(self) except -1
-    cdef int count_transports(self) noexcept
     cdef int listen_outside(self) except -1
     cdef Handle call(self, object callback, tuple args, object context)
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1

@@ -666,12 +666,11 @@ cdef class Core(Owner):
             close(self.event_fd)
             self.event_fd = -1
 
-    cdef int count_transports(self) noexcept:
+    def native_transports(self):
+        """Every native transport that has an fd, as a new list."""
         cdef int fd
-        cdef int count = 0
-        for fd in range(self.transports_size):
-            count += self.transports[fd] != NULL
-        return count
+        return [<object> self.transports[fd] for fd in range(self.transports_size)
+                if self.transports[fd] != NULL]
 
     def statistics(self):
         """Counters since the loop was made, as a new dict; reading them makes no system call."""
@@ -685,7 +684,7 @@ cdef class Core(Owner):
             "completions": channel.completed,
             "inflight": channel.inflight,
             "operations": channel.held,
-            "transports": self.count_transports(),
+            "transports": len(self.native_transports()),
             "ready": self.ready.count(),
             "timers": self.timers.count,
             "slots": 0 if buffers is None else buffers.count,

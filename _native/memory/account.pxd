@@ -7,8 +7,9 @@ ctypedef void (*Relieved)(void *holder) noexcept
 cdef class Account:
     cdef void *holder               # whose it is, borrowed; NULL once that is gone
     cdef Relieved relieved
-    cdef bint is_waiting            # the holder is paused until less is held
+    cdef readonly bint is_waiting            # the holder is paused until less is held
     cdef public str name            # for people: who holds
+    cdef readonly uint64_t pauses   # how often it was
     cdef readonly size_t held       # bytes of blocks, with their padding
     cdef readonly uint64_t leases   # now out
     cdef public size_t quota        # bytes that may be held before the holder is paused
@@ -23,4 +24,5 @@ cdef class Account:
         return self.held > self.quota
 
     cdef void charge(self, size_t size) noexcept
+    cdef void wait(self) noexcept
     cdef void credit(self, size_t size) noexcept

@@ -11,6 +11,11 @@ cdef class Account:
         self.held += size
         self.leases += 1
 
+    cdef void wait(self) noexcept:
+        """The holder has paused itself until enough has come back."""
+        self.is_waiting = True
+        self.pauses += 1
+
     cdef void credit(self, size_t size) noexcept:
         self.held -= size
         self.leases -= 1

@@ -121,4 +121,5 @@ cdef class Lender:
             "held": account.held,
             "leases": account.leases,
             "quota": account.quota,
+            "pauses": account.pauses,
         }

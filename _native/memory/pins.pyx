@@ -5,9 +5,8 @@ charges them to RLIMIT_MEMLOCK. Where it refuses, memory is used unpinned, which
 and the first refusal in a process is logged with what to do. Only the ring's thread registers.
 """
 
+import logging
 import resource
-
-from asyncio.log import logger
 
 from libc.errno cimport ENOMEM, EPERM
 from libc.string cimport memset
@@ -85,8 +84,8 @@ cdef class Pins:
         if not _is_refusal_logged and errno_ in (ENOMEM, EPERM):
             _is_refusal_logged = True
             limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
-            logger.warning(
-                "zcloop: %d bytes of memory could not be pinned (RLIMIT_MEMLOCK is %d bytes) and "
+            logging.getLogger("zcloop").warning(
+                "%d bytes of memory could not be pinned (RLIMIT_MEMLOCK is %d bytes) and "
                 "are used unpinned; `ulimit -l` or LimitMEMLOCK= raises the limit",
                 region.size, limit)
         return 0

@@ -20,7 +20,7 @@ cdef class Endpoint(Client):
     cdef bytes peer                     # raw sockaddr
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
-    cdef Lender lender                  # None until something is lent or reserved
+    cdef readonly Lender lender                  # None until something is lent or reserved
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water

@@ -265,6 +265,7 @@ cdef class Endpoint(Client):
 
     def associate(self, region):
         self.lend().associate(region)
+        self.channel.pin(region)
         self.update_reading()
 
     def disassociate(self, region):

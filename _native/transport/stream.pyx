@@ -384,7 +384,7 @@ cdef class Stream(Endpoint):
             self.fatal(error, "Fatal error: protocol.buffer_received() call failed.")
         view = None
         if self.lender.account.is_over():
-            self.lender.account.is_waiting = True
+            self.lender.account.wait()
             self.update_reading()
         return 0
 
