@@ -37,6 +37,8 @@ cdef size_t LENDING_SLOT_SIZE = 16384
 # which a slot's pages are touched only as far as a datagram reaches.
 cdef unsigned DATAGRAM_SLOTS = 64
 cdef size_t DATAGRAM_SLOT_SIZE = 69632
+# Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
+cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
 cdef uint64_t EAGER = 1 << 31
@@ -234,7 +236,7 @@ cdef class UringChannel(Channel):
         if self.ring.attach() == -EEXIST:
             # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
             ring = Ring(self.entries, self.completion_entries)
-            for pool in (self.buffers, self.lending, self.datagrams):
+            for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
                 if pool is not None:
                     (<BufferRing> pool).unregister()
             self.quarantine()
@@ -242,7 +244,7 @@ cdef class UringChannel(Channel):
             self.ring = ring
             self.ring.attach()
             self.pins.move_to(ring)
-        for pool in (self.buffers, self.lending, self.datagrams):
+        for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
             if pool is not None and (<BufferRing> pool).ring is None:
                 (<BufferRing> pool).register_with(self.ring)
         count, self.parked_count = self.parked_count, 0
@@ -349,6 +351,15 @@ cdef class UringChannel(Channel):
                 self.has_multishot_receive = False
         return self.lending
 
+    cdef BufferRing lending_datagram_buffers(self):
+        if self.lending_datagrams is None and self.has_multishot_message:
+            try:
+                self.lending_datagrams = self.make_pool(4, LENDING_DATAGRAM_SLOTS,
+                                                        DATAGRAM_SLOT_SIZE, self.lending_pool())
+            except (OSError, MemoryError):
+                self.has_multishot_message = False
+        return self.lending_datagrams
+
     cdef BufferRing datagram_buffers(self):
         if self.datagrams is None and self.has_multishot_message:
             try:
@@ -373,7 +384,7 @@ cdef class UringChannel(Channel):
         self.quarantine()
         self.discard_all()
         self.ring.close()
-        self.buffers = self.lending = self.datagrams = None
+        self.buffers = self.lending = self.datagrams = self.lending_datagrams = None
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
@@ -382,6 +393,6 @@ cdef class UringChannel(Channel):
             close(self.ring.uring.ring_fd)
             self.ring.abandon()
             self.pins.abandon()
-            for pool in (self.buffers, self.lending, self.datagrams):
+            for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
                 if pool is not None:
                     pool.abandon()

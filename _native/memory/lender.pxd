@@ -12,6 +12,7 @@ cdef class Lender:
     cdef object place               # while tracing: what receives
 
     cdef Lease take(self, size_t size, int use)
-    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t size)
+    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t offset, size_t size)
+    cdef object starve(self, const char *data, size_t size)
     cdef object lend(self, Lease lease, size_t size)
     cdef object copy(self, const char *data, size_t size)

@@ -58,16 +58,17 @@ cdef class Lender:
                 return lease
         return None
 
-    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t size):
-        """A view of the first `size` bytes of a slot; the slot can be given back at once."""
+    cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t offset, size_t size):
+        """A view of `size` bytes of a slot; the slot can be given back at once."""
         cdef Lease lease
-        if size > self.copybreak:
-            if ring.pool is not None and not self.account.is_over():
-                lease = ring.exchange(slot)
-                if lease is not None:
-                    return self.lend(lease, size)
-            self.account.starved_bytes += size
-        return self.copy(ring.slot(slot), size)
+        if size <= self.copybreak:
+            return self.copy(ring.slot(slot) + offset, size)
+        if ring.pool is not None and not self.account.is_over():
+            lease = ring.exchange(slot)
+            if lease is not None:
+                lease.data += offset
+                return self.lend(lease, size)
+        return self.starve(ring.slot(slot) + offset, size)
 
     cdef object lend(self, Lease lease, size_t size):
         """A view of the first `size` bytes of a block; the rest of it is free again."""
@@ -82,6 +83,11 @@ cdef class Lender:
     cdef object copy(self, const char *data, size_t size):
         self.account.copied_bytes += size
         return PyMemoryView_FromObject(PyByteArray_FromStringAndSize(data, size))
+
+    cdef object starve(self, const char *data, size_t size):
+        """A copy of what should have been lent, were there memory."""
+        self.account.starved_bytes += size
+        return self.copy(data, size)
 
     def reserve(self, size_t size):
         """A writable view of `size` bytes to be filled and written; see Region.reserve."""

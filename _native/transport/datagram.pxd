@@ -6,7 +6,9 @@ from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
 from zcloop._native.transport.endpoint cimport Endpoint
 
 cdef struct Outgoing:
-    PyObject *data                  # owned bytes
+    PyObject *owner                 # keeps the bytes where they are: bytes, or a Lease; owned
+    const char *start
+    size_t size
     char[CACHED_SIZE] name
     unsigned name_size
     # Owned, when it takes Python's socket to convert it; or NULL. Without either a name or an
@@ -30,15 +32,17 @@ cdef class Datagram(Endpoint):
     cdef int family
     cdef bint is_connected
     cdef bint is_started
+    cdef bint is_lending            # protocol is a ZeroCopyDatagramProtocol
 
-    cdef int update_reading(self) except -1
     cdef int receive_directly(self) except -1
-    cdef int received(self, const char *slot, int result) except -1
+    cdef int received(self, unsigned index, int result) except -1
     cdef int refused(self, int errno_) except -1
-    cdef int deliver(self, bytes data, object address) except -1
+    cdef object receive_bytes(self, size_t size, char *name, unsigned *name_size)
+    cdef object receive_view(self, size_t size, char *name, unsigned *name_size)
+    cdef int deliver(self, object data, object address) except -1
     cdef int deliver_error(self, object error) except -1
-    cdef int append(self, bytes data, const char *name, unsigned name_size,
-                    object address) except -1
+    cdef int append(self, object owner, const char *start, size_t size, const char *name,
+                    unsigned name_size, object address) except -1
     cdef ssize_t send_one(self, Outgoing *item) except? -1
     cdef int release(self, Outgoing *item) except -1
     cdef int drop_first(self, unsigned count) except -1

@@ -25,12 +25,15 @@ from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, io_uring_recvmsg_out,
 )
 from zcloop._native.loop.client cimport FLUSH_LAST, Flush
+from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
 from zcloop._native.transport.address cimport AF_UNIX
 from zcloop._native.transport.endpoint cimport is_resting
+
+from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol
 
 cdef extern from * nogil:
     """
@@ -57,6 +60,7 @@ cdef extern from "<poll.h>" nogil:
     enum:
         POLLIN
 
+cdef object _ZeroCopyDatagramProtocol = ZeroCopyDatagramProtocol
 cdef Py_ssize_t DATAGRAM_MAX = 65536
 # As asyncio receives; a Unix datagram is as large as its sender's buffer allows.
 cdef Py_ssize_t UNIX_DATAGRAM_MAX = 256 * 1024
@@ -82,6 +86,14 @@ cdef class Datagram(Endpoint):
         self.addresses = AddressCache.__new__(AddressCache)
         self.operations = []
 
+    def set_protocol(self, protocol):
+        self.protocol = protocol
+        self.is_lending = isinstance(protocol, _ZeroCopyDatagramProtocol)
+        if self.is_lending:
+            self.lend().account.name = type(protocol).__qualname__
+        if self.is_started:
+            self.update_reading()
+
     def start(self):
         """Receive from now on: connection_made has been called."""
         self.is_started = True
@@ -90,10 +102,17 @@ cdef class Datagram(Endpoint):
     # ---- receiving ---------------------------------------------------------------------------
 
     cdef int update_reading(self) except -1:
-        if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None):
+        if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None
+                or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
+        if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
+            if self.receive.state != IDLE:
+                return self.channel.cancel(self.receive)
+            self.forget(self.receive)
+            self.receive = None
         if self.receive is None and self.family != AF_UNIX:
-            pool = self.channel.datagram_buffers()
+            pool = (self.channel.lending_datagram_buffers() if self.is_lending
+                    else self.channel.datagram_buffers())
             if pool is not None:
                 self.receive = make_receive_message(self, self.fd, pool)
         if self.receive is None or not self.channel.has_multishot_message:
@@ -117,26 +136,50 @@ cdef class Datagram(Endpoint):
         """Without a multishot receive: the fd is readable, so take some datagrams, not all."""
         cdef char[NAME_SIZE] name
         cdef unsigned name_size
-        cdef ssize_t got
-        cdef PyObject *data
-        cdef Py_ssize_t size = UNIX_DATAGRAM_MAX if self.family == AF_UNIX else DATAGRAM_MAX
+        cdef size_t size = UNIX_DATAGRAM_MAX if self.family == AF_UNIX else DATAGRAM_MAX
         cdef int count = 0
         while count < BATCH_MAX and not (self.is_paused or self.is_closing_):
             count += 1
             name_size = NAME_SIZE
-            data = PyBytes_New(NULL, size)
-            got = zc_receive_from(self.fd, PyBytes_Start(data), size, name, &name_size)
-            if got < 0:
-                got = errno
-                PyObject_Release(data)
-                if got != EAGAIN and got != EINTR:
-                    self.refused(got)
+            if self.is_lending:
+                data = self.receive_view(size, name, &name_size)
+            else:
+                data = self.receive_bytes(size, name, &name_size)
+            if isinstance(data, int):
+                if data != EAGAIN and data != EINTR:
+                    self.refused(data)
                 return 0
-            _PyBytes_Resize(&data, got)
-            payload = <bytes> data
-            PyObject_Release(data)
-            self.deliver(payload, self.addresses.decode(name, name_size) if name_size else None)
+            self.deliver(data, self.addresses.decode(name, name_size) if name_size else None)
         return 0
+
+    cdef object receive_bytes(self, size_t size, char *name, unsigned *name_size):
+        """One datagram as bytes, or an errno."""
+        cdef PyObject *data = PyBytes_New(NULL, size)
+        cdef ssize_t got = zc_receive_from(self.fd, PyBytes_Start(data), size, name, name_size)
+        cdef int failed = errno
+        if got < 0:
+            PyObject_Release(data)
+            return failed
+        _PyBytes_Resize(&data, got)
+        payload = <bytes> data
+        PyObject_Release(data)
+        return payload
+
+    cdef object receive_view(self, size_t size, char *name, unsigned *name_size):
+        """One datagram as a view of a lease, or a copy where that is due; or an errno."""
+        cdef Lease lease = self.lender.take(size, USED_BY_LEASE)
+        cdef ssize_t got
+        if lease is None:
+            data = self.receive_bytes(size, name, name_size)
+            if isinstance(data, int):
+                return data
+            return self.lender.starve(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        got = zc_receive_from(self.fd, lease.data, size, name, name_size)
+        if got < 0:
+            return errno
+        if <size_t> got <= self.lender.copybreak:
+            return self.lender.copy(lease.data, got)
+        return self.lender.lend(lease, got)
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
@@ -144,7 +187,7 @@ cdef class Datagram(Endpoint):
             if flags & CQE_F_BUFFER:
                 try:
                     if not self.is_closing_ and result >= 0:
-                        self.received(self.receive.pool.slot(slot), result)
+                        self.received(slot, result)
                 finally:
                     self.receive.pool.give(slot)
             if flags & CQE_F_MORE:
@@ -178,16 +221,19 @@ cdef class Datagram(Endpoint):
             (<TrySendTo> operation).size = <size_t> <ssize_t> result
         return 0
 
-    cdef int received(self, const char *slot, int result) except -1:
+    cdef int received(self, unsigned index, int result) except -1:
+        cdef const char *slot = self.receive.pool.slot(index)
         cdef const io_uring_recvmsg_out *header = <const io_uring_recvmsg_out *> slot
         cdef const char *name = slot + sizeof(io_uring_recvmsg_out)
         cdef const char *payload = name + NAME_SIZE
         cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
-        cdef bytes data
         if size < 0:
             return 0
-        data = PyBytes_FromStringAndSize(payload, size)
         address = self.addresses.decode(name, header.namelen) if header.namelen else None
+        if self.is_lending:
+            data = self.lender.lend_slot(self.receive.pool, index, payload - slot, size)
+        else:
+            data = PyBytes_FromStringAndSize(payload, size)
         if self.held is not None:
             self.held.append((data, address))
             return 0
@@ -207,14 +253,25 @@ cdef class Datagram(Endpoint):
             self.deliver_error(os_error(errno_, None))
         return 0
 
-    cdef int deliver(self, bytes data, object address) except -1:
+    cdef int deliver(self, object data, object address) except -1:
+        if self.is_lending:
+            if not isinstance(data, memoryview):
+                data = memoryview(bytearray(data))      # held since before set_protocol
+        elif isinstance(data, memoryview):
+            data = bytes(data)
         try:
-            self.protocol_call_two("datagram_received", data, address)
+            self.protocol_call_two("datagram_buffer_received" if self.is_lending
+                                   else "datagram_received", data, address)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             # As for any callback: logged, and the endpoint goes on.
-            self.report("Exception in protocol.datagram_received()", error)
+            self.report("Exception in the protocol's call for a datagram" if self.is_lending
+                        else "Exception in protocol.datagram_received()", error)
+        data = None
+        if self.is_lending and self.lender.account.is_over():
+            self.lender.account.wait()
+            self.update_reading()
         return 0
 
     cdef int deliver_error(self, object error) except -1:
@@ -251,7 +308,10 @@ cdef class Datagram(Endpoint):
             item = self.held[0]
             del self.held[0]
             if isinstance(item, tuple):
-                self.deliver(item[0], item[1])
+                data, address = item
+                item = None
+                self.deliver(data, address)
+                data = None
             else:
                 self.deliver_error(os_error(item, None))
         if self.is_closing_ or not self.held:
@@ -265,10 +325,12 @@ cdef class Datagram(Endpoint):
         """Accept one datagram for sending; never blocks, but to resolve a host name.
 
         Raises TypeError for what is not bytes-like, ValueError for an address other than the
-        connected one. Copies unless `data` is bytes.
+        connected one. Copies unless `data` is bytes or a view of a lease.
         """
         cdef char[CACHED_SIZE] name
         cdef int name_size = 0
+        cdef const char *start
+        cdef size_t size
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError("data argument must be a bytes-like object, "
                             f"not {type(data).__name__!r}")
@@ -282,11 +344,14 @@ cdef class Datagram(Endpoint):
                     logger.warning("socket.send() raised exception.")
                 self.lost_count += 1
             return
-        if type(data) is not bytes:
-            data = bytes(data)
+        owner = lease_of(data, &start, &size) if type(data) is memoryview else None
+        if owner is None:
+            owner = data if type(data) is bytes else bytes(data)
+            start = PyBytes_AS_STRING(owner)
+            size = PyBytes_GET_SIZE(owner)
         if not self.is_connected:
             name_size = self.addresses.encode(addr, self.family, name)
-        self.append(<bytes> data, name, name_size,
+        self.append(owner, start, size, name, name_size,
                     None if name_size or self.is_connected else (addr,))
         if self.is_blocked:
             self.pause_if_high()
@@ -297,8 +362,8 @@ cdef class Datagram(Endpoint):
         else:
             self.core.want_flush(self)
 
-    cdef int append(self, bytes data, const char *name, unsigned name_size,
-                    object address) except -1:
+    cdef int append(self, object owner, const char *start, size_t size, const char *name,
+                    unsigned name_size, object address) except -1:
         cdef void *grown
         cdef Outgoing *item
         if self.queue_count == self.queue_capacity:
@@ -308,8 +373,10 @@ cdef class Datagram(Endpoint):
             self.queue = <Outgoing *> grown
             self.queue_capacity = self.queue_capacity * 2 + 16
         item = &self.queue[self.queue_count]
-        Py_INCREF(data)
-        item.data = <PyObject *> data
+        Py_INCREF(owner)
+        item.owner = <PyObject *> owner
+        item.start = start
+        item.size = size
         item.name_size = name_size
         memcpy(item.name, name, name_size)
         item.address = NULL
@@ -318,12 +385,12 @@ cdef class Datagram(Endpoint):
             item.address = <PyObject *> address
             self.object_count += 1
         self.queue_count += 1
-        self.queue_size += PyBytes_GET_SIZE(data) + HEADER_SIZE
+        self.queue_size += size + HEADER_SIZE
         return 0
 
     cdef int release(self, Outgoing *item) except -1:
-        self.queue_size -= PyBytes_GET_SIZE(<object> item.data) + HEADER_SIZE
-        Py_DECREF(<object> item.data)
+        self.queue_size -= item.size + HEADER_SIZE
+        Py_DECREF(<object> item.owner)
         if item.address != NULL:
             self.object_count -= 1
             Py_DECREF(<object> item.address)
@@ -358,8 +425,8 @@ cdef class Datagram(Endpoint):
         for index in range(count):
             operation = <TrySendTo> self.operations[index]
             item = &self.queue[index]
-            operation.data = PyBytes_AS_STRING(<object> item.data)
-            operation.size = PyBytes_GET_SIZE(<object> item.data)
+            operation.data = item.start
+            operation.size = item.size
             operation.name_size = item.name_size
             operation.name = item.name if item.name_size else NULL
             self.channel.submit(operation)
@@ -426,11 +493,10 @@ cdef class Datagram(Endpoint):
         """Bytes sent, or -errno."""
         cdef ssize_t sent
         if item.address == NULL:
-            sent = zc_send_to(self.fd, PyBytes_AS_STRING(<object> item.data),
-                              PyBytes_GET_SIZE(<object> item.data), item.name, item.name_size)
+            sent = zc_send_to(self.fd, item.start, item.size, item.name, item.name_size)
             return sent if sent >= 0 else -errno
         try:
-            return self.face._sock.sendto(<object> item.data, (<tuple> item.address)[0])
+            return self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
         except (BlockingIOError, InterruptedError):
             return -EAGAIN
         except OSError as error:

@@ -297,7 +297,7 @@ cdef class Stream(Endpoint):
 
     cdef int received_lease(self, unsigned slot, int size) except -1:
         try:
-            view = self.lender.lend_slot(self.receive.pool, slot, size)
+            view = self.lender.lend_slot(self.receive.pool, slot, 0, size)
         finally:
             self.receive.pool.give(slot)
         return self.hold_or_deliver(view)
@@ -369,8 +369,7 @@ cdef class Stream(Endpoint):
             return 0
         self.note_read_size(got)
         if lease is None:
-            self.lender.account.starved_bytes += got
-            return self.deliver_view(self.lender.copy(memory, got))
+            return self.deliver_view(self.lender.starve(memory, got))
         if <size_t> got <= self.lender.copybreak:
             return self.deliver_view(self.lender.copy(memory, got))
         return self.deliver_view(self.lender.lend(lease, got))
