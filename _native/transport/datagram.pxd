@@ -4,6 +4,7 @@ from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive_message cimport ReceiveMessage
 from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
 from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.newest cimport Newest
 
 cdef struct Outgoing:
     PyObject *owner                 # keeps the bytes where they are: bytes, or a Lease; owned
@@ -19,6 +20,8 @@ cdef struct Outgoing:
 cdef class Datagram(Endpoint):
     cdef ReceiveMessage receive     # None until first used
     cdef Poll read_poll             # where the kernel has no multishot receive of messages
+    cdef Newest newest              # instead of these, when only the newest are wanted
+    cdef Poll newest_poll           # its eventfd
     cdef AddressCache addresses
     cdef list held                  # (data, address) or an errno, arrived while paused
     cdef list operations            # TrySendTo, reused from batch to batch
@@ -36,6 +39,8 @@ cdef class Datagram(Endpoint):
 
     cdef int receive_directly(self) except -1
     cdef int received(self, unsigned index, int result) except -1
+    cdef int update_newest(self) except -1
+    cdef int deliver_newest(self) except -1
     cdef int refused(self, int errno_) except -1
     cdef object receive_bytes(self, size_t size, char *name, unsigned *name_size)
     cdef object receive_view(self, size_t size, char *name, unsigned *name_size)

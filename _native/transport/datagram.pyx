@@ -32,6 +32,7 @@ from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_me
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
 from zcloop._native.transport.address cimport AF_UNIX
 from zcloop._native.transport.endpoint cimport is_resting
+from zcloop._native.transport.newest cimport Arrived
 
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol
 
@@ -105,6 +106,8 @@ cdef class Datagram(Endpoint):
         if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None
                 or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
+        if self.newest is not None:
+            return self.update_newest()
         if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
             if self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
@@ -130,6 +133,73 @@ cdef class Datagram(Endpoint):
             self.channel.cancel(self.receive)
         if not is_resting(self.read_poll):
             self.channel.cancel(self.read_poll)
+        if not is_resting(self.newest_poll):
+            self.channel.cancel(self.newest_poll)
+        if self.is_closing_ and self.newest is not None:
+            self.newest.stop()      # before the fd can be closed
+        return 0
+
+    # ---- only the newest ---------------------------------------------------------------------
+
+    def set_receive_policy(self, str policy, unsigned depth=1):
+        if policy not in ("all", "latest"):
+            raise ValueError(f"a receive policy is 'all' or 'latest', not {policy!r}")
+        if self.is_closing_:
+            raise RuntimeError("the transport is closing")
+        cdef Newest newest = None
+        if policy == "latest":
+            newest = Newest(self.lend(), self.fd, depth)
+        if self.newest is not None:
+            self.newest.stop()
+            if not is_resting(self.newest_poll):
+                self.channel.cancel(self.newest_poll)
+            self.newest_poll = None
+        self.newest = newest
+        if newest is not None:
+            newest.start()
+        self.stop_reading()
+        self.update_reading()
+
+    @property
+    def dropped(self):
+        """Datagrams sacrificed to newer ones by the policy in force."""
+        return 0 if self.newest is None else self.newest.dropped
+
+    cdef int update_newest(self) except -1:
+        """The thread has the socket: what the loop had in flight on it ends, then its turn comes."""
+        if not is_resting(self.receive):
+            return self.channel.cancel(self.receive)
+        if not is_resting(self.read_poll):
+            return self.channel.cancel(self.read_poll)
+        if self.newest_poll is None:
+            self.newest_poll = make_poll(self, self.newest.event_fd(), POLLIN)
+        if self.newest_poll.state == IDLE:
+            return self.channel.submit(self.newest_poll)
+        return 0
+
+    cdef int deliver_newest(self) except -1:
+        """As many as are kept at most; between two of them the older may still give way."""
+        cdef Newest newest = self.newest
+        cdef Arrived taken
+        cdef unsigned count = 0
+        cdef int failed = newest.take_error()
+        newest.forget_event()
+        if failed:
+            self.refused(failed)
+        while (count < newest.shelf.depth and not (self.is_paused or self.is_closing_)
+               and self.newest is newest and newest.take(&taken)):
+            count += 1
+            try:
+                if self.is_lending:
+                    data = newest.lend(self.lender, &taken)
+                else:
+                    data = PyBytes_FromStringAndSize(newest.shelf.memory[taken.block], taken.size)
+            finally:
+                newest.give(&taken)
+            self.deliver(data, self.addresses.decode(taken.name, taken.name_size)
+                         if taken.name_size else None)
+            data = None
+        newest.look_again()
         return 0
 
     cdef int receive_directly(self) except -1:
@@ -208,6 +278,15 @@ cdef class Datagram(Endpoint):
             if result >= 0 and self.held is None:
                 self.receive_directly()
             return self.update_reading()
+        if operation is self.newest_poll:
+            if self.is_lost:
+                return self.release_fd()
+            try:
+                if result >= 0 and self.newest is not None and self.held is None:
+                    self.deliver_newest()
+            finally:
+                self.update_reading()
+            return 0
         if operation is self.write_poll:
             self.is_blocked = False
             if self.is_lost:
@@ -513,11 +592,14 @@ cdef class Datagram(Endpoint):
     # ---- ending ------------------------------------------------------------------------------
 
     cdef bint is_idle(self) noexcept:
-        return is_resting(self.receive) and is_resting(self.read_poll)
+        return (is_resting(self.receive) and is_resting(self.read_poll)
+                and is_resting(self.newest_poll))
 
     cdef int forget_operations(self) except -1:
         for operation in self.operations:
             self.forget(operation)
         self.operations = []
         self.forget(self.read_poll)
+        self.forget(self.newest_poll)
+        self.newest = None
         return self.forget(self.receive)

@@ -1,0 +1,50 @@
+from libc.stdint cimport uint64_t
+
+from zcloop._native.memory.lender cimport Lender
+from zcloop._native.operation.receive_message cimport NAME_SIZE
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    ctypedef struct pthread_mutex_t:
+        pass
+
+cdef struct Arrived:
+    unsigned block          # where it is: an index of `memory`
+    size_t size
+    unsigned name_size
+    char[NAME_SIZE] name
+
+# What the two threads share. `lock` guards all that is not constant while the thread runs, but for
+# the one block that is being filled (the thread's) and the one that was taken (the loop's).
+cdef struct Shelf:
+    pthread_mutex_t lock
+    Arrived *arrived        # a ring of `depth`, oldest first
+    unsigned depth
+    unsigned first
+    unsigned count
+    char **memory           # depth + 2 blocks of DATAGRAM_SIZE bytes
+    unsigned *free          # of these the unused ones
+    unsigned free_count
+    uint64_t dropped
+    int failed              # errno of the last receive that failed; 0: none
+    bint is_told            # event_fd was written and not read since
+    int fd
+    int event_fd
+    int stop_fd
+
+
+cdef class Newest:
+    cdef Shelf *shelf
+    cdef pthread_t thread
+    cdef bint is_running
+    cdef list blocks        # the Leases behind `memory`; their region may have been closed meanwhile
+
+    cdef int start(self) except -1
+    cdef int stop(self) noexcept
+    cdef int event_fd(self) noexcept
+    cdef void forget_event(self) noexcept
+    cdef void look_again(self) noexcept
+    cdef int take_error(self) noexcept
+    cdef bint take(self, Arrived *taken) noexcept
+    cdef void give(self, Arrived *taken) noexcept
+    cdef object lend(self, Lender lender, Arrived *taken)

@@ -1,0 +1,263 @@
+"""A datagram socket of which only the newest arrivals are wanted: the oldest undelivered one is
+sacrificed, also while Python is busy computing.
+
+The kernel's socket queue keeps the oldest and drops what comes later, and a ring of the loop
+delivers nothing while its thread computes. So a native thread without the GIL drains the socket
+into `depth` entries, overwriting the oldest, and writes an eventfd when there is something new.
+
+    a block is: free | being filled (one) | arrived (at most depth) | taken by the loop (one)
+
+It runs from `start` to `stop`, which joins it before the fd is closed. It blocks every signal.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+from posix.unistd cimport close, read, write
+
+from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.memory.region cimport USED_BY_KERNEL, Lease
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_create(pthread_t *thread, void *attributes, void *(*run)(void *) noexcept nogil,
+                       void *argument)
+    int pthread_join(pthread_t thread, void **result)
+    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
+    int pthread_mutex_lock(pthread_mutex_t *lock)
+    int pthread_mutex_unlock(pthread_mutex_t *lock)
+    int pthread_mutex_destroy(pthread_mutex_t *lock)
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int sigfillset(sigset_t *set)
+    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+    enum:
+        SIG_SETMASK
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long count, int timeout)
+    enum:
+        POLLIN
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned initial, int flags)
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+
+cdef extern from * nogil:
+    """
+    #include <sys/socket.h>
+    static ssize_t zc_receive_newest(int fd, void *data, size_t size, void *name, unsigned *n)
+    {
+        return recvfrom(fd, data, size, MSG_DONTWAIT, name, n);
+    }
+    """
+    ssize_t zc_receive_newest(int fd, void *data, size_t size, void *name, unsigned *n)
+
+# The largest UDP datagram; larger Unix ones are cut, as recvfrom cuts them.
+cdef size_t DATAGRAM_SIZE = 65536
+cdef unsigned DEPTH_MAX = 1024
+
+
+cdef void tell(Shelf *shelf) noexcept nogil:
+    """Called with the lock: let the loop look, once."""
+    cdef uint64_t one = 1
+    if not shelf.is_told:
+        shelf.is_told = True
+        write(shelf.event_fd, &one, sizeof(one))
+
+
+cdef void put(Shelf *shelf, Arrived *entry) noexcept nogil:
+    """Shelve what has arrived; `entry.block` is the one to fill next."""
+    cdef Arrived *place
+    cdef unsigned empty
+    pthread_mutex_lock(&shelf.lock)
+    if shelf.count == shelf.depth:
+        empty = shelf.arrived[shelf.first].block
+        shelf.first = (shelf.first + 1) % shelf.depth
+        shelf.count -= 1
+        shelf.dropped += 1
+    else:
+        shelf.free_count -= 1
+        empty = shelf.free[shelf.free_count]
+    place = &shelf.arrived[(shelf.first + shelf.count) % shelf.depth]
+    place[0] = entry[0]
+    shelf.count += 1
+    tell(shelf)
+    pthread_mutex_unlock(&shelf.lock)
+    entry.block = empty
+
+
+cdef void *drain(void *argument) noexcept nogil:
+    """The thread."""
+    cdef Shelf *shelf = <Shelf *> argument
+    cdef pollfd[2] fds
+    cdef Arrived entry
+    cdef ssize_t got
+    fds[0].fd = shelf.fd
+    fds[1].fd = shelf.stop_fd
+    fds[0].events = fds[1].events = POLLIN
+    entry.block = shelf.depth + 1
+    while True:
+        if poll(fds, 2, -1) < 0:
+            continue
+        if fds[1].revents:
+            break
+        entry.name_size = NAME_SIZE
+        got = zc_receive_newest(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE, entry.name,
+                                &entry.name_size)
+        if got >= 0:
+            entry.size = got
+            put(shelf, &entry)
+        elif errno != EAGAIN and errno != EINTR:
+            pthread_mutex_lock(&shelf.lock)
+            shelf.failed = errno
+            tell(shelf)
+            pthread_mutex_unlock(&shelf.lock)
+    pthread_mutex_lock(&shelf.lock)
+    shelf.free[shelf.free_count] = entry.block
+    shelf.free_count += 1
+    pthread_mutex_unlock(&shelf.lock)
+    return NULL
+
+
+cdef class Newest:
+    """Keep the last `depth` datagrams of `fd`; memory comes from the lender. MemoryError, OSError
+    and ValueError (a depth below 1 or above 1,024)."""
+
+    def __cinit__(self, Lender lender not None, int fd, unsigned depth):
+        cdef unsigned index
+        cdef Lease lease
+        if depth < 1 or depth > DEPTH_MAX:
+            raise ValueError(f"depth is a number of datagrams from 1 to {DEPTH_MAX}, not {depth}")
+        self.blocks = []
+        self.shelf = <Shelf *> calloc(1, sizeof(Shelf))
+        if self.shelf == NULL:
+            raise MemoryError("newest datagrams")
+        pthread_mutex_init(&self.shelf.lock, NULL)
+        self.shelf.event_fd = self.shelf.stop_fd = -1
+        self.shelf.arrived = <Arrived *> calloc(depth, sizeof(Arrived))
+        self.shelf.memory = <char **> calloc(depth + 2, sizeof(char *))
+        self.shelf.free = <unsigned *> calloc(depth + 2, sizeof(unsigned))
+        if not (self.shelf.arrived and self.shelf.memory and self.shelf.free):
+            raise MemoryError("newest datagrams")
+        for index in range(depth + 2):
+            lease = lender.take(DATAGRAM_SIZE, USED_BY_KERNEL)
+            if lease is None:
+                raise MemoryError(f"no memory for {depth} datagrams of 64 KiB: ask for fewer, or "
+                                  "raise the limit of the loop's lease pool")
+            self.blocks.append(lease)
+            self.shelf.memory[index] = lease.data
+            self.shelf.free[index] = index
+        self.shelf.free_count = depth + 1       # the last one is filled first
+        self.shelf.depth = depth
+        self.shelf.fd = fd
+        self.shelf.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        self.shelf.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.shelf.event_fd < 0 or self.shelf.stop_fd < 0:
+            raise_os_error(errno, "eventfd")
+
+    def __dealloc__(self):
+        if self.shelf == NULL:
+            return
+        self.stop()
+        if self.shelf.event_fd >= 0:
+            close(self.shelf.event_fd)
+        if self.shelf.stop_fd >= 0:
+            close(self.shelf.stop_fd)
+        pthread_mutex_destroy(&self.shelf.lock)
+        free(self.shelf.arrived)
+        free(self.shelf.memory)
+        free(self.shelf.free)
+        free(self.shelf)
+
+    cdef int start(self) except -1:
+        cdef sigset_t every, before
+        cdef int failed
+        sigfillset(&every)
+        pthread_sigmask(SIG_SETMASK, &every, &before)       # inherited by the thread
+        failed = pthread_create(&self.thread, NULL, drain, self.shelf)
+        pthread_sigmask(SIG_SETMASK, &before, NULL)
+        if failed:
+            raise_os_error(failed, "a thread for the newest datagrams")
+        self.is_running = True
+        return 0
+
+    cdef int stop(self) noexcept:
+        """Idempotent. The socket is nobody's when it returns; what has arrived stays."""
+        cdef uint64_t one = 1
+        if self.is_running:
+            self.is_running = False
+            write(self.shelf.stop_fd, &one, sizeof(one))
+            with nogil:
+                pthread_join(self.thread, NULL)
+        return 0
+
+    cdef int event_fd(self) noexcept:
+        return self.shelf.event_fd
+
+    cdef void forget_event(self) noexcept:
+        """Before taking: whatever arrives from now on tells again."""
+        cdef uint64_t count
+        read(self.shelf.event_fd, &count, sizeof(count))
+        pthread_mutex_lock(&self.shelf.lock)
+        self.shelf.is_told = False
+        pthread_mutex_unlock(&self.shelf.lock)
+
+    cdef void look_again(self) noexcept:
+        """After taking: tell about what was left, as nobody else will."""
+        pthread_mutex_lock(&self.shelf.lock)
+        if self.shelf.count:
+            tell(self.shelf)
+        pthread_mutex_unlock(&self.shelf.lock)
+
+    cdef int take_error(self) noexcept:
+        pthread_mutex_lock(&self.shelf.lock)
+        cdef int failed = self.shelf.failed
+        self.shelf.failed = 0
+        pthread_mutex_unlock(&self.shelf.lock)
+        return failed
+
+    cdef bint take(self, Arrived *taken) noexcept:
+        """The oldest that has not been sacrificed; `give` it back before the next one."""
+        cdef bint is_there
+        pthread_mutex_lock(&self.shelf.lock)
+        is_there = self.shelf.count != 0
+        if is_there:
+            taken[0] = self.shelf.arrived[self.shelf.first]
+            self.shelf.first = (self.shelf.first + 1) % self.shelf.depth
+            self.shelf.count -= 1
+        pthread_mutex_unlock(&self.shelf.lock)
+        return is_there
+
+    cdef void give(self, Arrived *taken) noexcept:
+        pthread_mutex_lock(&self.shelf.lock)
+        self.shelf.free[self.shelf.free_count] = taken.block
+        self.shelf.free_count += 1
+        pthread_mutex_unlock(&self.shelf.lock)
+
+    cdef object lend(self, Lender lender, Arrived *taken):
+        """A view of what was taken: of its block, which gets another in its place, or of a copy."""
+        cdef char *data = self.shelf.memory[taken.block]
+        cdef Lease fresh
+        if taken.size <= lender.copybreak:
+            return lender.copy(data, taken.size)
+        fresh = None if lender.account.is_over() else lender.take(DATAGRAM_SIZE, USED_BY_KERNEL)
+        if fresh is None:
+            return lender.starve(data, taken.size)
+        lease = <Lease> self.blocks[taken.block]
+        self.blocks[taken.block] = fresh
+        self.shelf.memory[taken.block] = fresh.data
+        return lender.lend(lease, taken.size)
+
+    @property
+    def dropped(self):
+        """Datagrams sacrificed since the beginning."""
+        return self.shelf.dropped
