@@ -13,6 +13,7 @@ import socket
 import sys
 import warnings
 from asyncio import constants, transports, trsock
+from collections.abc import Iterable
 from typing import Any
 
 from zcloop._native.memory.region import Region
@@ -286,3 +287,19 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
     def dropped(self) -> int:
         """Datagrams that gave way to newer ones under the "latest" policy."""
         return self._stream.dropped
+
+    def set_segmented_receive(self, is_wanted: bool) -> None:
+        """Let the kernel hand up many datagrams of one sender in one piece (UDP_GRO).
+
+        They are delivered one by one as ever; their views, when they are lent, share one lease.
+        Raises ValueError with the "latest" policy or for Unix sockets, OSError where refused.
+        """
+        self._stream.set_segmented_receive(is_wanted)
+
+    def sendto_many(self, datagrams: Iterable[Any], addr: Any = None) -> None:
+        """sendto() of each, in order; runs of one size leave in one system call (UDP_SEGMENT).
+
+        A run is up to 64 datagrams and 65,000 bytes; its last one may be shorter. They go at
+        once, not at the end of the turn. Copies as sendto does, and raises what it raises.
+        """
+        self._stream.sendto_many(datagrams, addr)

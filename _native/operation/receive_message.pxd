@@ -10,4 +10,5 @@ cdef enum:
 cdef class ReceiveMessage(Operation):
     cdef msghdr message
 
-cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool)
+cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool,
+                                         size_t control_size)

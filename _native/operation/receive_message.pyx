@@ -1,7 +1,7 @@
 """Receive datagrams with their senders into the slots of a buffer ring, again and again.
 
-A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address, then the payload. The request
-ends on an error (an ICMP refusal among them), on -ENOBUFS and on completion queue overflow.
+A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address,
+the control messages it was made with room for, then the payload. The request ends on an error (an ICMP refusal among them), on -ENOBUFS and on completion queue overflow.
 """
 
 from libc.errno cimport EAGAIN
@@ -17,13 +17,15 @@ cdef extern from "<poll.h>" nogil:
         POLLIN
 
 
-cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool):
+cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool,
+                                         size_t control_size):
     cdef ReceiveMessage operation = ReceiveMessage.__new__(ReceiveMessage)
     operation.owner = owner
     operation.fd = fd
     operation.pool = pool
     memset(&operation.message, 0, sizeof(msghdr))
     operation.message.msg_namelen = NAME_SIZE
+    operation.message.msg_controllen = control_size
     return operation
 
 

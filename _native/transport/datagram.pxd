@@ -35,12 +35,17 @@ cdef class Datagram(Endpoint):
     cdef int family
     cdef bint is_connected
     cdef bint is_started
+    cdef bint is_segmented          # UDP_GRO is on: a slot may hold several datagrams
     cdef bint is_lending            # protocol is a ZeroCopyDatagramProtocol
 
     cdef int receive_directly(self) except -1
     cdef int received(self, unsigned index, int result) except -1
     cdef int update_newest(self) except -1
     cdef int deliver_newest(self) except -1
+    cdef int deliver_or_hold(self, object data, object address) except -1
+    cdef int deliver_segments(self, object data, unsigned segment, object address) except -1
+    cdef int send_run(self, list run, unsigned segment, const char *name,
+                      unsigned name_size) except -1
     cdef int refused(self, int errno_) except -1
     cdef object receive_bytes(self, size_t size, char *name, unsigned *name_size)
     cdef object receive_view(self, size_t size, char *name, unsigned *name_size)

@@ -33,6 +33,10 @@ from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
 from zcloop._native.transport.address cimport AF_UNIX
 from zcloop._native.transport.endpoint cimport is_resting
 from zcloop._native.transport.newest cimport Arrived
+from zcloop._native.transport.segments cimport (
+    CONTROL_SIZE, SEGMENTS_MAX, receive_segmented, segment_size, send_segments,
+)
+from zcloop._native.transport.write_queue cimport as_piece
 
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol
 
@@ -69,6 +73,8 @@ cdef Py_ssize_t UNIX_DATAGRAM_MAX = 256 * 1024
 cdef unsigned BATCH_MIN = 3
 # So many operations are kept for batches; the rest of a larger turn goes with the next one.
 cdef unsigned BATCH_MAX = 64
+# A run of segments is one datagram to the kernel until it leaves.
+cdef Py_ssize_t RUN_SIZE_MAX = 65000
 # What a queued datagram counts beside its payload, so that empty ones are bounded too.
 cdef size_t HEADER_SIZE = 8
 
@@ -108,7 +114,9 @@ cdef class Datagram(Endpoint):
             return self.stop_reading()
         if self.newest is not None:
             return self.update_newest()
-        if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
+        if self.receive is not None and (
+                (self.receive.pool.pool is not None) != self.is_lending
+                or (self.receive.message.msg_controllen != 0) != self.is_segmented):
             if self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
             self.forget(self.receive)
@@ -117,7 +125,8 @@ cdef class Datagram(Endpoint):
             pool = (self.channel.lending_datagram_buffers() if self.is_lending
                     else self.channel.datagram_buffers())
             if pool is not None:
-                self.receive = make_receive_message(self, self.fd, pool)
+                self.receive = make_receive_message(self, self.fd, pool,
+                                                    CONTROL_SIZE if self.is_segmented else 0)
         if self.receive is None or not self.channel.has_multishot_message:
             if self.read_poll is None:
                 self.read_poll = make_poll(self, self.fd, POLLIN)
@@ -146,6 +155,8 @@ cdef class Datagram(Endpoint):
             raise ValueError(f"a receive policy is 'all' or 'latest', not {policy!r}")
         if self.is_closing_:
             raise RuntimeError("the transport is closing")
+        if self.is_segmented and policy == "latest":
+            raise ValueError("the policy 'latest' does not go with segmented receive")
         cdef Newest newest = None
         if policy == "latest":
             newest = Newest(self.lend(), self.fd, depth)
@@ -166,7 +177,7 @@ cdef class Datagram(Endpoint):
         return 0 if self.newest is None else self.newest.dropped
 
     cdef int update_newest(self) except -1:
-        """The thread has the socket: what the loop had in flight on it ends, then its turn comes."""
+        """The thread has the socket: first ends what the loop had in flight on it."""
         if not is_resting(self.receive):
             return self.channel.cancel(self.receive)
         if not is_resting(self.read_poll):
@@ -304,7 +315,9 @@ cdef class Datagram(Endpoint):
         cdef const char *slot = self.receive.pool.slot(index)
         cdef const io_uring_recvmsg_out *header = <const io_uring_recvmsg_out *> slot
         cdef const char *name = slot + sizeof(io_uring_recvmsg_out)
-        cdef const char *payload = name + NAME_SIZE
+        cdef const char *control = name + NAME_SIZE
+        cdef const char *payload = control + self.receive.message.msg_controllen
+        cdef unsigned segment = 0
         cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
         if size < 0:
             return 0
@@ -313,6 +326,24 @@ cdef class Datagram(Endpoint):
             data = self.lender.lend_slot(self.receive.pool, index, payload - slot, size)
         else:
             data = PyBytes_FromStringAndSize(payload, size)
+        if header.controllen:
+            segment = segment_size(control, header.controllen)
+        if segment and <Py_ssize_t> segment < size:
+            return self.deliver_segments(data, segment, address)
+        return self.deliver_or_hold(data, address)
+
+    cdef int deliver_segments(self, object data, unsigned segment, object address) except -1:
+        """The datagrams of one buffer: slices of its view, or bytes of their own."""
+        cdef Py_ssize_t size = len(data)
+        cdef Py_ssize_t start = 0
+        while start < size and not self.is_closing_:
+            self.deliver_or_hold(data[start:start + segment], address)
+            start += segment
+        if type(data) is memoryview:
+            data.release()
+        return 0
+
+    cdef int deliver_or_hold(self, object data, object address) except -1:
         if self.held is not None:
             self.held.append((data, address))
             return 0
@@ -440,6 +471,75 @@ cdef class Datagram(Endpoint):
             self.pause_if_high()
         else:
             self.core.want_flush(self)
+
+    # ---- many in one system call -------------------------------------------------------------
+
+    def set_segmented_receive(self, bint is_wanted):
+        if self.newest is not None or self.family == AF_UNIX:
+            raise ValueError("segmented receive is for UDP, and not with the policy 'latest'")
+        if not self.channel.has_multishot_message:
+            raise NotImplementedError("segmented receive needs multishot receives (Linux 6.0)")
+        cdef int failed = receive_segmented(self.fd, is_wanted)
+        if failed < 0:
+            raise os_error(-failed, "UDP_GRO")
+        self.is_segmented = is_wanted
+        self.update_reading()
+
+    def sendto_many(self, datagrams, addr=None):
+        cdef char[CACHED_SIZE] name
+        cdef int name_size = 0
+        cdef Py_ssize_t size
+        cdef Py_ssize_t segment = 0
+        cdef Py_ssize_t run_size = 0
+        datagrams = [as_piece(data) for data in datagrams]
+        if self.remote is not None:
+            if addr is not None and addr != self.remote:
+                raise ValueError(f"Invalid address: must be None or {self.remote}")
+            addr = self.remote
+        if not self.is_connected:
+            name_size = self.addresses.encode(addr, self.family, name)
+        cdef bint is_possible = ((self.is_connected or name_size) and self.family != AF_UNIX
+                                 and self.lost_count == 0 and self.is_fd_ours())
+        run = []
+        for data in datagrams:
+            size = len(data)
+            if not is_possible or size == 0:
+                self.send_run(run, segment, name, name_size)
+                run = []
+                self.sendto(data, addr)
+                continue
+            # All are of the first one's size; a shorter one can only be the last.
+            if run and (size > segment or len(run) == SEGMENTS_MAX
+                        or run_size + size > RUN_SIZE_MAX or run_size % segment):
+                self.send_run(run, segment, name, name_size)
+                run = []
+            if not run:
+                segment = size
+                run_size = 0
+            run.append(data)
+            run_size += size
+        self.send_run(run, segment, name, name_size)
+
+    cdef int send_run(self, list run, unsigned segment, const char *name,
+                      unsigned name_size) except -1:
+        """Send datagrams at once by one call, or one by one behind those that wait."""
+        cdef ssize_t sent = -EAGAIN
+        cdef const char *start
+        cdef size_t size
+        if len(run) > 1 and self.queue_count == 0 and not self.is_blocked:
+            sent = send_segments(self.fd, run, segment, name, name_size)
+        if sent >= 0:
+            return 0
+        # The socket's buffer is full, the path has no room for this size, or there is just one.
+        for data in run:
+            owner = data if type(data) is bytes else lease_of(data, &start, &size)
+            if type(data) is bytes:
+                start = PyBytes_AS_STRING(data)
+                size = PyBytes_GET_SIZE(data)
+            self.append(owner, start, size, name, name_size, None)
+        if run and not self.is_blocked:
+            self.send_now()
+        return self.pause_if_high()
 
     cdef int append(self, object owner, const char *start, size_t size, const char *name,
                     unsigned name_size, object address) except -1:

@@ -37,7 +37,7 @@ cdef class Newest:
     cdef Shelf *shelf
     cdef pthread_t thread
     cdef bint is_running
-    cdef list blocks        # the Leases behind `memory`; their region may have been closed meanwhile
+    cdef list blocks        # the Leases behind `memory`
 
     cdef int start(self) except -1
     cdef int stop(self) noexcept

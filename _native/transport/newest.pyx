@@ -13,7 +13,6 @@ It runs from `start` to `stop`, which joins it before the fd is closed. It block
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 from posix.unistd cimport close, read, write
 
 from zcloop._native.kernel.errors cimport raise_os_error

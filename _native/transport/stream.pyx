@@ -45,7 +45,7 @@ from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport make_send_zero_copy
 from zcloop._native.transport.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport is_resting
-from zcloop._native.transport.write_queue cimport Piece
+from zcloop._native.transport.write_queue cimport Piece, as_piece
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 
@@ -97,17 +97,6 @@ cdef dict _ZERO_COPY_MODES = {
 }
 cdef object _BufferedProtocol = protocols.BufferedProtocol
 cdef object _ZeroCopyProtocol = ZeroCopyProtocol
-
-
-cdef object as_piece(object data):
-    """`data` itself if it is bytes or a view of a lease, else a copy; TypeError if no buffer."""
-    cdef const char *start
-    cdef size_t size
-    if type(data) is bytes or lease_of(data, &start, &size) is not None:
-        return data
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
 
 
 cdef size_t fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:

@@ -27,3 +27,5 @@ cdef class WriteQueue:
     cdef Piece *first(self) noexcept
     cdef void clear(self) noexcept
     cdef unsigned describe(self, iovec *vector, unsigned limit) noexcept
+
+cdef object as_piece(object data)

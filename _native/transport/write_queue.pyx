@@ -8,6 +8,19 @@ cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
+from zcloop._native.memory.region cimport lease_of
+
+
+cdef object as_piece(object data):
+    """`data` itself if it is bytes or a view of a lease, else a copy; TypeError if no buffer."""
+    cdef const char *start
+    cdef size_t size
+    if type(data) is bytes or lease_of(data, &start, &size) is not None:
+        return data
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+
 
 @cython.final
 @cython.freelist(64)
