@@ -278,8 +278,8 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
 
         "all", the default: as the kernel's socket queue, which drops the newest when it is full.
         "latest": the last `depth` (1 to 1,024); the oldest undelivered one gives way, also while
-        Python is busy, for a native thread drains the socket; `dropped` counts them. Takes depth + 2
-        blocks of 64 KiB of leased memory. Raises ValueError, MemoryError and OSError.
+        Python is busy, for a native thread drains the socket; `dropped` counts them. It takes
+        depth + 2 blocks of 64 KiB of leased memory. Raises ValueError, MemoryError and OSError.
         """
         self._stream.set_receive_policy(policy, depth)
 
