@@ -46,6 +46,8 @@ cdef class Datagram(Endpoint):
     cdef int deliver_segments(self, object data, unsigned segment, object address) except -1
     cdef int send_run(self, list run, unsigned segment, const char *name,
                       unsigned name_size) except -1
+    cdef int rested(self) except -1
+    cdef int ended(self, int result) except -1
     cdef int refused(self, int errno_) except -1
     cdef object receive_bytes(self, size_t size, char *name, unsigned *name_size)
     cdef object receive_view(self, size_t size, char *name, unsigned *name_size)

@@ -265,38 +265,30 @@ cdef class Datagram(Endpoint):
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
         if operation is self.receive:
-            if flags & CQE_F_BUFFER:
-                try:
+            try:
+                if flags & CQE_F_BUFFER:
                     if not self.is_closing_ and result >= 0:
                         self.received(slot, result)
-                finally:
+            finally:
+                if flags & CQE_F_BUFFER:
                     self.receive.pool.give(slot)
-            if flags & CQE_F_MORE:
-                return 0
-            if self.is_lost:
-                return self.release_fd()
-            if result == -ENOBUFS:
-                if not self.is_paused and not self.is_closing_ and self.held is None:
-                    return self.channel.starve(self.receive)
-            elif result == -EINVAL and self.channel.has_multishot_message:
-                self.channel.has_multishot_message = False      # a kernel before 6.0
-            elif result < 0 and not self.is_closing_:
-                self.refused(-result)
-            return self.update_reading()
+                if not flags & CQE_F_MORE:
+                    self.ended(result)
+            return 0
         if operation is self.read_poll:
-            if self.is_lost:
-                return self.release_fd()
-            if result >= 0 and self.held is None:
-                self.receive_directly()
-            return self.update_reading()
-        if operation is self.newest_poll:
-            if self.is_lost:
-                return self.release_fd()
             try:
-                if result >= 0 and self.newest is not None and self.held is None:
+                if not self.is_lost and result >= 0 and self.held is None:
+                    self.receive_directly()
+            finally:    # KeyboardInterrupt ends the run, not the receiving
+                self.rested()
+            return 0
+        if operation is self.newest_poll:
+            try:
+                if not self.is_lost and result >= 0 and self.newest is not None and (
+                        self.held is None):
                     self.deliver_newest()
             finally:
-                self.update_reading()
+                self.rested()
             return 0
         if operation is self.write_poll:
             self.is_blocked = False
@@ -309,6 +301,27 @@ cdef class Datagram(Endpoint):
         # A batched send: its result is read in `flushed`.
         elif isinstance(operation, TrySendTo):
             (<TrySendTo> operation).size = <size_t> <ssize_t> result
+        return 0
+
+    cdef int rested(self) except -1:
+        """A receiving operation is idle: submit what is wanted now, or let the fd go."""
+        if self.is_lost:
+            return self.release_fd()
+        return self.update_reading()
+
+    cdef int ended(self, int result) except -1:
+        """The multishot receive is over, after everything it brought."""
+        try:
+            if result == -ENOBUFS:
+                if not self.is_paused and not self.is_closing_ and self.held is None:
+                    return self.channel.starve(self.receive)
+            elif result == -EINVAL and self.channel.has_multishot_message:
+                self.channel.has_multishot_message = False      # a kernel before 6.0
+            elif result < 0 and not self.is_closing_:
+                self.refused(-result)
+        finally:
+            if self.receive.state == IDLE:
+                self.rested()
         return 0
 
     cdef int received(self, unsigned index, int result) except -1:
@@ -336,11 +349,17 @@ cdef class Datagram(Endpoint):
         """The datagrams of one buffer: slices of its view, or bytes of their own."""
         cdef Py_ssize_t size = len(data)
         cdef Py_ssize_t start = 0
-        while start < size and not self.is_closing_:
-            self.deliver_or_hold(data[start:start + segment], address)
-            start += segment
-        if type(data) is memoryview:
-            data.release()
+        try:
+            while start < size and not self.is_closing_:
+                start += segment
+                self.deliver_or_hold(data[start - segment:start], address)
+        finally:
+            if start < size and not self.is_closing_:       # interrupted
+                self.held = [(data[rest:rest + segment], address)
+                             for rest in range(start, size, segment)]
+                self.core.call(self._deliver_held, (), None)
+            if type(data) is memoryview:
+                data.release()
         return 0
 
     cdef int deliver_or_hold(self, object data, object address) except -1:
@@ -414,20 +433,25 @@ cdef class Datagram(Endpoint):
 
     def _deliver_held(self):
         """Hand over what arrived during a pause, oldest first, until paused again."""
-        while self.held and not self.is_paused and not self.is_closing_:
-            item = self.held[0]
-            del self.held[0]
-            if isinstance(item, tuple):
-                data, address = item
-                item = None
-                self.deliver(data, address)
-                data = None
-            else:
-                self.deliver_error(os_error(item, None))
-        if self.is_closing_ or not self.held:
-            self.held = None
-        if not self.is_paused and not self.is_closing_:
-            self.update_reading()
+        try:
+            while self.held and not self.is_paused and not self.is_closing_:
+                item = self.held[0]
+                del self.held[0]
+                if isinstance(item, tuple):
+                    data, address = item
+                    item = None
+                    self.deliver(data, address)
+                    data = None
+                else:
+                    self.deliver_error(os_error(item, None))
+        finally:
+            if self.is_closing_ or not self.held:
+                self.held = None
+            if not self.is_paused and not self.is_closing_:
+                if self.held is not None:
+                    self.core.call(self._deliver_held, (), None)    # interrupted
+                else:
+                    self.update_reading()
 
     # ---- sending -----------------------------------------------------------------------------
 

@@ -178,13 +178,15 @@ cdef class Endpoint(Client):
 
     cdef int drained(self, bint may_call) except -1:
         """Less is queued than before: tell who waits for that."""
-        if self.is_writing_paused and self.queued() <= self.low_water:
-            if may_call:
-                self.resume_if_low()
-            else:
-                self.core.call(self._resume_writing, (), None)
-        if self.queued() == 0 and self.lost_count == 0:
-            self.emptied()
+        try:
+            if self.is_writing_paused and self.queued() <= self.low_water:
+                if may_call:
+                    self.resume_if_low()
+                else:
+                    self.core.call(self._resume_writing, (), None)
+        finally:    # KeyboardInterrupt ends the run, not the writing
+            if self.queued() == 0 and self.lost_count == 0:
+                self.emptied()
         return 0
 
     def get_write_buffer_size(self):

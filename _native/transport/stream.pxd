@@ -55,6 +55,8 @@ cdef class Stream(Endpoint):
     cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1
     cdef object get_buffer(self)
+    cdef int keep(self, const char *data, size_t size) except -1
+    cdef int want_delivery(self) except -1
     cdef int end_of_file(self) except -1
     cdef int choose_zero_copy(self) except -1
     cdef bint is_zero_copy_next(self) noexcept

@@ -131,7 +131,8 @@ cdef class Stream(Endpoint):
         except BaseException as error:
             # asyncio logs it, as of any callback, and goes on reading.
             self.report("Exception in protocol.connection_made()", error)
-        self.start()
+        finally:
+            self.start()
 
     def start(self):
         """Read from now on: connection_made has been called."""
@@ -452,16 +453,13 @@ cdef class Stream(Endpoint):
                 return 0
             if self.is_paused or not self.is_buffered:
                 # Paused, or another protocol, in the middle: the rest comes later, or as bytes.
-                rest = PyBytes_FromStringAndSize(data, size)
                 if self.is_paused:
-                    if self.held is None:
-                        self.held = []
-                    self.held.insert(0, rest)
-                    return 0
-                return self.deliver(rest)
+                    return self.keep(data, size)
+                return self.deliver(PyBytes_FromStringAndSize(data, size))
             try:
                 view = self.get_buffer()
             except (SystemExit, KeyboardInterrupt):
+                self.keep(data, size)
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
@@ -475,9 +473,26 @@ cdef class Stream(Endpoint):
             try:
                 self.protocol_call(BUFFER_UPDATED, count)
             except (SystemExit, KeyboardInterrupt):
+                self.keep(data, size)
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
+        return 0
+
+    cdef int keep(self, const char *data, size_t size) except -1:
+        """The rest of a delivery that was left in the middle comes before all that is held."""
+        if size and not self.is_closing_:
+            if self.held is None:
+                self.held = []
+            self.held.insert(0, PyBytes_FromStringAndSize(data, size))
+            if not self.is_paused:
+                self.want_delivery()
+        return 0
+
+    cdef int want_delivery(self) except -1:
+        if not self.is_resume_posted:
+            self.is_resume_posted = True
+            self.core.call(self._deliver_held, (), None)
         return 0
 
     cdef int end_of_file(self) except -1:
@@ -487,6 +502,7 @@ cdef class Stream(Endpoint):
         try:
             keep_open = self.protocol_call(EOF_RECEIVED, None)
         except (SystemExit, KeyboardInterrupt):
+            self.is_ended = False       # asked again, since it has not answered
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal error: protocol.eof_received() call failed.")
@@ -509,32 +525,32 @@ cdef class Stream(Endpoint):
         if self.core._debug:
             logger.debug("%r resumes reading", self.face)
         if self.held is not None:
-            if not self.is_resume_posted:
-                self.is_resume_posted = True
-                self.core.call(self._deliver_held, (), None)
+            self.want_delivery()
         else:
             self.update_reading()
 
     def _deliver_held(self):
         """Hand over what arrived during a pause, oldest first, until paused again."""
         self.is_resume_posted = False
-        while self.held and not self.is_paused and not self.is_closing_:
-            item = self.held[0]
-            del self.held[0]
-            if not isinstance(item, int):
-                self.deliver(item)
-            elif item == 0:
-                self.end_of_file()
-            else:
-                self.fail(item, "Fatal read error on socket transport")
-            item = None
-        if self.is_closing_:
-            self.held = None
-        elif not self.is_paused:
-            self.held = None
-            self.update_reading()
-        elif not self.held:
-            self.held = None
+        try:
+            while self.held and not self.is_paused and not self.is_closing_:
+                item = self.held[0]
+                del self.held[0]
+                if not isinstance(item, int):
+                    self.deliver(item)
+                elif item == 0:
+                    self.end_of_file()
+                else:
+                    self.fail(item, "Fatal read error on socket transport")
+                item = None
+        finally:
+            if self.is_closing_ or not self.held:
+                self.held = None
+            if not self.is_paused and not self.is_closing_:
+                if self.held is not None:
+                    self.want_delivery()    # interrupted
+                else:
+                    self.update_reading()
 
     # ---- sending -----------------------------------------------------------------------------
 

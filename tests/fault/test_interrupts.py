@@ -121,16 +121,16 @@ def test_the_ends_of_all_connections_are_told(loop):
         armed[:] = ["eof_received"]
         for _, _, peer in made:
             peer.close()
-        # asyncio, too, asks the interrupted one no more: its answer was the exception.
-        with pytest.raises(KeyboardInterrupt):
-            loop.run_until_complete(everybody())
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0.01))
-        assert sum(protocol.is_lost for _, protocol, _ in made) >= len(made) - 1
+        run_through_interrupt(loop, everybody())
+        # The interrupted one is asked again: it has not answered.
+        assert sum(protocol.names.count("eof_received") for _, protocol, _ in made) == 51
 
 
-@pytest.mark.parametrize("name", ["pause_writing", "resume_writing"])
+# asyncio's transport then finds an empty queue, and fails.
+RESUME_WRITING = pytest.param("resume_writing", marks=pytest.mark.zcloop_only)
+
+
+@pytest.mark.parametrize("name", ["pause_writing", RESUME_WRITING])
 def test_what_is_queued_goes_out_although_flow_control_was_interrupted(loop, name):
     async def receive(transport, peer):
         transport.write(b"queued")
@@ -155,7 +155,11 @@ def test_what_is_queued_goes_out_although_flow_control_was_interrupted(loop, nam
             assert transport.get_write_buffer_size() == 0
 
 
-@pytest.mark.parametrize("where", ["factory", "connection_made"])
+# asyncio leaves the accepted socket to the garbage collector, which warns.
+FACTORY = pytest.param("factory", marks=pytest.mark.zcloop_only)
+
+
+@pytest.mark.parametrize("where", [FACTORY, "connection_made"])
 def test_connections_accepted_in_the_same_batch_are_served(loop, where):
     made = []
 
@@ -177,6 +181,10 @@ def test_connections_accepted_in_the_same_batch_are_served(loop, where):
     run_through_interrupt(loop, served(20 if where == "connection_made" else 19))
     clients.append(socket.create_connection(server.sockets[0].getsockname()))
     loop.run_until_complete(served(len(clients) - (where == "factory")))
+    for client in clients:
+        client.send(b"x")
+    for protocol in made:
+        assert loop.run_until_complete(protocol.received(1)) == b"x"
     server.close()
     for client in clients:
         client.close()
