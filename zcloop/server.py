@@ -97,12 +97,14 @@ class Accepting:
                     server_side=True, server=self._server, **self._ssl_timeouts,
                 )  # fmt: skip
         except (SystemExit, KeyboardInterrupt):
+            if stream.face is None:
+                stream.drop()  # now, not when the traceback that holds it is forgotten
             raise
         except BaseException as error:
             if transport is not None:
                 transport.abort()
             else:
-                stream.drop()  # now, not when the traceback that holds it is forgotten
+                stream.drop()  # now, as above
             if self._loop.get_debug():
                 context = {
                     "message": "Error on transport creation for incoming connection",
