@@ -59,6 +59,8 @@ class Accepting:
     def _failed(self, number: int) -> None:
         error = OSError(number, os.strerror(number))
         if number in _OUT_OF_RESOURCES:
+            # Before the report, which may raise KeyboardInterrupt.
+            self._retry = self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self._listener.start)
             self._loop.call_exception_handler(
                 {
                     "message": "socket.accept() out of system resource",
@@ -66,7 +68,6 @@ class Accepting:
                     "socket": trsock.TransportSocket(self._sock),
                 }
             )
-            self._retry = self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self._listener.start)
         else:
             self._loop.call_exception_handler(
                 {

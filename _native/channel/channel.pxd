@@ -60,6 +60,7 @@ cdef class Channel:
     cdef int unpark(self, Operation operation) except -1
     cdef bint is_pending(self) noexcept
     cdef int dispatch(self) except -1
+    cdef int dispatch_queued(self) except -1
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
     cdef BufferRing lending_buffers(self)

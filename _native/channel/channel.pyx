@@ -271,6 +271,13 @@ cdef class Channel:
 
     cdef int dispatch(self) except -1:
         """Hand every queued completion to its operation's owner, in order. Returns how many."""
+        try:
+            return self.dispatch_queued()
+        finally:    # an exception may come with the last completion: nothing else feeds them
+            if self.starved:
+                self.feed()
+
+    cdef int dispatch_queued(self) except -1:
         cdef Completion completion
         cdef Operation operation
         cdef Owner owner
@@ -294,8 +301,6 @@ cdef class Channel:
                     operation.pool.give(completion.flags >> CQE_BUFFER_SHIFT)
             else:
                 owner.completed(operation, completion.result, completion.flags)
-        if self.starved:
-            self.feed()
         return count
 
     cdef int park_slot(self, uint32_t slot) except -1:

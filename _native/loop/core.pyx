@@ -198,7 +198,11 @@ cdef class Core(Owner):
         if self.unarmed:
             self.arm_watches()
         if self.flushing:
-            self.flush(False)
+            try:
+                self.flush(False)
+            except BaseException:
+                self.settle()
+                raise
         if self.ready.count() or self._stopping:
             timeout_ns = 0
         elif self.timers.count:
@@ -346,7 +350,7 @@ cdef class Core(Owner):
         return 0
 
     cdef int settle(self) except -1:
-        """Submit and wait failed: what the kernel has not got is not sent, and stays queued."""
+        """Flush or wait failed: what the kernel has not got is not sent, and stays queued."""
         self.channel.withdraw()
         return self.flushed()
 

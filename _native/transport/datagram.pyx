@@ -687,6 +687,9 @@ cdef class Datagram(Endpoint):
                 if sent < 0:
                     self.core.call(self._error_received, (os_error(-sent, None),), None)
         except (SystemExit, KeyboardInterrupt):
+            self.drop_first(done + 1)       # the interrupted one, too, as asyncio drops it
+            if self.queue_count:
+                self.core.want_flush(self)
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal write error on datagram transport")

@@ -116,12 +116,16 @@ cdef class Endpoint(Client):
         PyContext_Enter(context)
         result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
         PyContext_Exit(context)
-        if start:
-            self.core.log_if_slow(start, protocol, name)
         if result == NULL:
-            _reraise()
+            try:
+                _reraise()
+            finally:
+                if start:
+                    self.core.log_if_slow(start, protocol, name)
         answer = <object> result
         Py_DECREF(result)
+        if start:
+            self.core.log_if_slow(start, protocol, name)
         return answer
 
     cdef object protocol_call_two(self, object name, object one, object two):
@@ -309,14 +313,16 @@ cdef class Endpoint(Client):
         return self.fatal(os_error(errno_, None), message)
 
     cdef int fatal(self, object error, str message) except -1:
-        if isinstance(error, OSError):
-            if self.core._debug:
+        try:
+            if not isinstance(error, OSError):
+                self.report(message, error)
+            elif self.core._debug:
                 logger.debug("%r: %s", self.face, message, exc_info=error)
-        else:
-            self.report(message, error)
-        if self.empty_waiter is not None and not self.empty_waiter.done():
-            self.empty_waiter.set_exception(error)
-        return self.force_close(error)
+        finally:
+            if self.empty_waiter is not None and not self.empty_waiter.done():
+                self.empty_waiter.set_exception(error)
+            self.force_close(error)
+        return 0
 
     cdef int force_close(self, object error) except -1:
         if self.lost_count:
