@@ -42,7 +42,6 @@ _FROM_SELECTOR_LOOP = (
     "remove_writer",
 )
 _FROM_UNIX_LOOP = (
-    "add_signal_handler",
     "_handle_signal",
     "_check_signal",
     "_process_self_data",
@@ -85,29 +84,36 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         self._unix_server_sockets: dict[Any, int] = {}
 
     def _run_once(self) -> None:
-        is_claimed = self._claim_wakeup_fd()
+        self._claim_wakeup_fd()
         try:
             Core._run_once(self)
         finally:
-            if is_claimed and not self._signal_handlers:
-                signal.set_wakeup_fd(-1)
+            if not self._signal_handlers:
+                self._release_wakeup_fd()
 
     def close(self) -> None:
         """End every request and close the loop. Idempotent; RuntimeError while it runs."""
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
-        if self.is_closed():
-            return
+        try:
+            base_events.BaseEventLoop.close(self)
+        finally:
+            self._close_core()
+            while self._pidfds:
+                os.close(self._pidfds.pop())
+        # Last: only the main thread may do this, and otherwise the pipe must stay.
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
-        base_events.BaseEventLoop.close(self)
-        self._close_core()
+        self._release_wakeup_fd()
         if self._signal_pipe is not None:
             for fd in self._signal_pipe:
                 os.close(fd)
             self._signal_pipe = None
-        while self._pidfds:
-            os.close(self._pidfds.pop())
+
+    def abandon(self) -> None:
+        """In a forked child: its signals are none of the parent's."""
+        self._release_wakeup_fd()
+        Core.abandon(self)
 
     # ---- memory ------------------------------------------------------------------------------
 
@@ -163,25 +169,37 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
             self._listen_signals(read_fd)
         return _WakeupFd(self._signal_pipe[1])
 
-    def _claim_wakeup_fd(self) -> bool:
+    def _claim_wakeup_fd(self) -> None:
         """While the main thread runs the loop, any signal wakes it, whichever thread got it."""
-        if threading.get_ident() != threading.main_thread().ident:
-            return False
+        if not self._thread_id == threading.get_ident() == threading.main_thread().ident:
+            return
         ours = self._csock.fileno()
         before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
-        if before not in (-1, ours):
-            # Somebody else's: leave it, unless signal handlers were asked of this loop.
-            if not self._signal_handlers:
-                signal.set_wakeup_fd(before)
-            return False
-        return True
+        # Somebody else's: leave it, unless signal handlers were asked of this loop.
+        if before not in (-1, ours) and not self._signal_handlers:
+            signal.set_wakeup_fd(before)
+
+    def _release_wakeup_fd(self) -> None:
+        """Ours goes; one that the program has set meanwhile is left to it."""
+        if self._signal_pipe is None or threading.get_ident() != threading.main_thread().ident:
+            return
+        current = signal.set_wakeup_fd(-1)
+        if current not in (-1, self._signal_pipe[1]):
+            signal.set_wakeup_fd(current)
+
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+        """Call `callback(*args)` on the loop for each arrival; RuntimeError if it cannot be."""
+        try:
+            _Unix.add_signal_handler(self, sig, callback, *args)
+        finally:
+            self._claim_wakeup_fd()
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Whether there was one; afterwards the signal has Python's default action."""
-        removed = bool(_Unix.remove_signal_handler(self, sig))
-        if self.is_running():
+        try:
+            return bool(_Unix.remove_signal_handler(self, sig))
+        finally:
             self._claim_wakeup_fd()
-        return removed
 
     # ---- transports --------------------------------------------------------------------------
 

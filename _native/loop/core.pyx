@@ -170,8 +170,7 @@ cdef class Core(Owner):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
         self.channel.start()
         try:
-            if self.signal_read is not None and self.signal_read.state == IDLE:
-                self.channel.submit(self.signal_read)
+            self._read_signals()
             while True:
                 self.turn()
                 if self._stopping:
@@ -438,8 +437,12 @@ cdef class Core(Owner):
         self.signal_fd = fd
         if fd >= 0:
             self.signal_read = make_read(self, fd, self.signal_buffer, sizeof(self.signal_buffer))
-            if self.channel.is_started:
-                self.channel.submit(self.signal_read)
+            if self.channel.is_started:     # perhaps in another thread
+                self.call_soon_threadsafe(self._read_signals)
+
+    def _read_signals(self):
+        if self.signal_read is not None and self.signal_read.state == IDLE:
+            self.channel.submit(self.signal_read)
 
     def _write_to_self(self):
         """Wake the loop if it sleeps. Thread-safe; no system call while it is awake."""
