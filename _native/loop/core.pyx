@@ -474,6 +474,8 @@ cdef class Core(Owner):
                 self._check_thread()
             self._check_callback(callback, name)
             handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        if self._closed:    # meanwhile: what is above can give up the GIL
+            raise RuntimeError("Event loop is closed")
         self.ready.push(handle)
         return handle
 
@@ -530,10 +532,11 @@ cdef class Core(Owner):
         """Make a Handle ready, the interpreter's own kind included."""
         if handle._cancelled:
             return
-        if isinstance(handle, Handle):
-            self.ready.push(<Handle> handle)
-        else:
-            self.ready.push(make_handle(handle._run, (), self, None))
+        if not isinstance(handle, Handle):
+            handle = make_handle(handle._run, (), self, None)
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        self.ready.push(<Handle> handle)
 
     def _timer_handle_cancelled(self, handle):
         """Only asyncio's own timer handles count their dead."""

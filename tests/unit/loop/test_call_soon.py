@@ -91,6 +91,7 @@ def test_a_callback_lets_go_of_its_arguments_when_it_has_run(loop):
 
 
 def test_the_repr_of_a_handle_names_its_callback(loop):
+    loop.set_debug(False)
     handle = loop.call_soon(functools.partial(print, 1), 2)
     assert "print" in repr(handle) and repr(handle).startswith("<Handle")
     handle.cancel()

@@ -51,6 +51,7 @@ def test_slow_callbacks_are_logged_with_their_name(debugged, caplog):
 
 
 def test_nothing_is_logged_without_debug(loop, caplog):
+    loop.set_debug(False)
     loop.slow_callback_duration = 0
     loop.run_until_complete(asyncio.sleep(0.001))
     assert caplog.records == []

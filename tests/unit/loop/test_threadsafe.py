@@ -134,9 +134,11 @@ def test_run_coroutine_threadsafe_returns_results_and_cancels(loop):
     assert results == [42] and ended == [True]
 
 
-def test_closing_while_other_threads_call_raises_in_them_and_nothing_else(loop_factory):
+@pytest.mark.parametrize("debug", [False, True])
+def test_closing_while_other_threads_call_raises_in_them_and_nothing_else(loop_factory, debug):
     for _ in range(20):
         loop = loop_factory()
+        loop.set_debug(debug)
         refused = []
         started = threading.Event()
 
