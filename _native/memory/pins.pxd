@@ -9,7 +9,7 @@ cdef class Pins:
     cdef Ring ring                  # None until a region is pinned
     cdef list regions               # by index: a Region or None
     cdef readonly size_t size       # bytes pinned
-    cdef readonly int refused       # errno of the last refusal; 0: none
+    cdef readonly int refused       # errno of the first refusal, after which none is asked
 
     cdef int pin(self, Ring ring, Region region) except -1
     cdef int index_of(self, Region region) noexcept

@@ -60,7 +60,8 @@ cdef class Pins:
     cdef int pin(self, Ring ring, Region region) except -1:
         """Register the region, if it wants that, is not yet, and the kernel allows it."""
         cdef int index, got
-        if not region.pinned or region.is_closed or self.index_of(region) >= 0:
+        if (self.refused or not region.pinned or region.is_closed
+                or self.index_of(region) >= 0):
             return 0
         if self.ring is None:
             got = register_table(ring)

@@ -6,7 +6,8 @@ RLIMIT_MEMLOCK of 8 MiB; those that growth adds are never pinned. Regions are tr
 they were made, so that the first stays the one in the cache.
 """
 
-from zcloop._native.memory.region cimport Region
+from zcloop._native.memory.allocator cimport order_of
+from zcloop._native.memory.region cimport UNIT, Region
 
 # 32 slots of 16 KiB for the ring, and four blocks of 256 KiB for bulk.
 cdef size_t FIRST_SIZE = 1536 * 1024
@@ -29,7 +30,7 @@ cdef class Pool:
                 return lease
         growth = GROWTH_SIZE if self.regions else FIRST_SIZE
         if size > growth:
-            growth = size
+            growth = <size_t> UNIT << order_of((size + UNIT - 1) // UNIT)
         if self.size + growth > self.limit:
             self.refusals += 1
             return None

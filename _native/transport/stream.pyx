@@ -791,8 +791,11 @@ cdef class Stream(Endpoint):
         """Submit the first piece; until its result is known the socket counts as blocked."""
         cdef Piece *piece = self.queue.first()
         cdef Lease lease = <Lease> <object> piece.owner
-        operation = make_send_zero_copy(self, self.fd, lease, piece.data, piece.size,
-                                        self.channel.pin_of(lease.region))
+        cdef int pin = self.channel.pin_of(lease.region)
+        if pin < 0 and lease.region.pinned:
+            self.channel.pin(lease.region)
+            pin = self.channel.pin_of(lease.region)
+        operation = make_send_zero_copy(self, self.fd, lease, piece.data, piece.size, pin)
         self.channel.submit(operation)
         self.zero_copy_send = operation
         self.is_blocked = True
