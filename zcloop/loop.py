@@ -187,7 +187,7 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         if current not in (-1, self._signal_pipe[1]):
             signal.set_wakeup_fd(current)
 
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         """Call `callback(*args)` on the loop for each arrival; RuntimeError if it cannot be."""
         try:
             _Unix.add_signal_handler(self, sig, callback, *args)

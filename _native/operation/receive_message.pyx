@@ -1,7 +1,8 @@
 """Receive datagrams with their senders into the slots of a buffer ring, again and again.
 
-A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address,
-the control messages it was made with room for, then the payload. The request ends on an error (an ICMP refusal among them), on -ENOBUFS and on completion queue overflow.
+A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address, as much of control messages as
+the operation was made with room for, then the payload. The request ends on an error (an ICMP
+refusal among them), on -ENOBUFS and on completion queue overflow.
 """
 
 from libc.errno cimport EAGAIN
