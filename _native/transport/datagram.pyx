@@ -315,8 +315,9 @@ cdef class Datagram(Endpoint):
             if result == -ENOBUFS:
                 if not self.is_paused and not self.is_closing_ and self.held is None:
                     return self.channel.starve(self.receive)
-            elif result == -EINVAL and self.channel.has_multishot_message:
-                self.channel.has_multishot_message = False      # a kernel before 6.0
+            elif result == -EINVAL:
+                # A kernel before 6.0, or an error of the socket's own: a direct receive will tell.
+                self.channel.has_multishot_message = False
             elif result < 0 and not self.is_closing_:
                 self.refused(-result)
         finally:

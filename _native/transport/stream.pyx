@@ -152,6 +152,8 @@ cdef class Stream(Endpoint):
             return self.stop_reading()
         if self.is_lending and self.lender.regions:
             self.is_bulk = True         # a ring's slots are the loop's
+        if not self.channel.has_multishot_receive:
+            self.is_bulk = True         # it may have been found out by another stream
         if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
             if self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
@@ -241,9 +243,9 @@ cdef class Stream(Endpoint):
         """The multishot receive is over, after everything it brought."""
         if self.is_lost:
             return self.release_fd()
-        if result == -EINVAL and self.channel.has_multishot_receive:
-            self.channel.has_multishot_receive = False      # a kernel before 6.0
-            self.is_bulk = True
+        if result == -EINVAL:
+            # A kernel before 6.0, or an error of the socket's own: a direct receive will tell.
+            self.channel.has_multishot_receive = False
         elif result == -ENOBUFS:
             if self.is_reading_wanted() and not self.is_bulk:
                 return self.channel.starve(self.receive)

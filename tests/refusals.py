@@ -1,0 +1,110 @@
+"""Kernels that refuse: zcloop's system calls are answered as an older kernel would answer them.
+
+zcloop calls liburing through one table of functions. The `enter` of `refusing` puts a flag that
+no kernel knows into each new SQE of a refused form, so that the kernel itself answers -EINVAL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from zcloop._native.ring import liburing
+
+FORMS = ("multishot_receive", "multishot_message", "multishot_accept")
+# Opcode, and the flag of `ioprio` that asks for the form.
+_SQES = {"multishot_receive": (27, 2), "multishot_message": (10, 2), "multishot_accept": (13, 1)}
+_UNKNOWN_FLAG = 0x8000
+_SQE_SIZE = 64
+_REGISTER_BUFFER_RING = 22
+
+_int, _unsigned, _void = ctypes.c_int, ctypes.c_uint, ctypes.c_void_p
+_Init = ctypes.CFUNCTYPE(_int, _unsigned, _void, _void)
+_Exit = ctypes.CFUNCTYPE(None, _void)
+_Enter = ctypes.CFUNCTYPE(_int, _unsigned, _unsigned, _unsigned, _unsigned, _void, ctypes.c_size_t)
+_Register = ctypes.CFUNCTYPE(_int, _unsigned, _unsigned, _void, _unsigned)
+
+
+class _Functions(ctypes.Structure):
+    """struct Functions of liburing.pxd, without the one that nobody replaces."""
+
+    _fields_ = (("init", _Init), ("exit", _Exit), ("enter", _Enter), ("register", _Register))
+
+
+def _table() -> _Functions:
+    capsule = liburing.__pyx_capi__["liburing"]
+    name = ctypes.pythonapi.PyCapsule_GetName
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer.restype, pointer.argtypes = _void, [ctypes.py_object, ctypes.c_char_p]
+    return _Functions.from_address(pointer(capsule, name(capsule)))
+
+
+def _spoil(sqes: Any, forms: Collection[str]) -> int:
+    """Make SQEs of these forms ones that the kernel does not know; how many there were."""
+    count = 0
+    refused = {_SQES[form] for form in forms}
+    for start in range(0, len(sqes), _SQE_SIZE):
+        asked = sqes[start + 2] | sqes[start + 3] << 8
+        if not asked & _UNKNOWN_FLAG and (sqes[start], asked & 3) in refused:
+            sqes[start + 3] |= _UNKNOWN_FLAG >> 8
+            count += 1
+    return count
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+@contextlib.contextmanager
+def refusing(forms: Collection[str], buffer_rings: bool = False) -> Iterator[list[int]]:
+    """What every ring made meanwhile does not know; the list gets the number refused each time."""
+    table = _table()
+    original = tuple(getattr(table, name) for name, _ in table._fields_)
+    init, exit_, enter, register = (
+        kind.from_buffer_copy(ctypes.c_void_p(ctypes.cast(function, _void).value))
+        for (_, kind), function in zip(table._fields_, original, strict=True)
+    )
+    queues: dict[int, Any] = {}
+    refusals: list[int] = []
+
+    def made(entries: int, ring: int, params: int) -> int:
+        got: int = init(entries, ring, params)
+        if got == 0:
+            # struct io_uring begins with seven pointers of the submission queue, then `sqes`.
+            sqes = _void.from_address(ring + 7 * ctypes.sizeof(_void)).value
+            queues[ring] = (ctypes.c_ubyte * (entries * _SQE_SIZE)).from_address(sqes or 0)
+        return got
+
+    def gone(ring: int) -> None:
+        del queues[ring]
+        exit_(ring)
+
+    def entered(fd: int, submit: int, wait: int, flags: int, argument: int, size: int) -> int:
+        try:
+            if submit:
+                count = sum(_spoil(sqes, forms) for sqes in queues.values())
+                if count:
+                    refusals.append(count)
+            return int(enter(fd, submit, wait, flags, argument, size))
+        except BaseException as error:  # of a signal handler: what called us is not Python
+            asyncio.get_running_loop().call_soon(_raise, error)
+            return -errno.EINTR
+
+    def registered(fd: int, opcode: int, argument: int, count: int) -> int:
+        if buffer_rings and opcode == _REGISTER_BUFFER_RING:
+            return -errno.EINVAL
+        return int(register(fd, opcode, argument, count))
+
+    ours = _Init(made), _Exit(gone), _Enter(entered), _Register(registered)
+    for (name, _), function in zip(table._fields_, ours, strict=True):
+        setattr(table, name, function)
+    try:
+        yield refusals
+    finally:
+        for (name, _), function in zip(table._fields_, (init, exit_, enter, register), strict=True):
+            setattr(table, name, function)
