@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import threading
-from asyncio import base_events, constants, selector_events, sslproto, unix_events
+from asyncio import base_events, constants, selector_events, unix_events
 from asyncio.log import logger
 from collections.abc import Iterator
 from typing import Any
@@ -26,13 +26,13 @@ from zcloop._native.transport.stream import Stream
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
+from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
 _ReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
 _WritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
-_SSLProtocol: Any = sslproto.SSLProtocol
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
 _FROM_SELECTOR_LOOP = (
@@ -247,7 +247,7 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
     ) -> Any:
-        tls = _SSLProtocol(
+        tls = TlsProtocol(
             self, protocol, sslcontext, waiter, server_side, server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
@@ -268,10 +268,12 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         **timeouts: Any,
     ) -> Any:
         """TLS on an accepted stream; the handshake begins at once."""
-        tls = _SSLProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
+        tls = TlsProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
         StreamTransport(self, stream, tls, family, None, server)
         stream.connect()
         return tls._app_transport
+
+    start_tls = start_tls
 
     def _make_datagram_transport(
         self,

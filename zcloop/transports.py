@@ -16,6 +16,7 @@ from asyncio import constants, transports, trsock
 from collections.abc import Iterable
 from typing import Any
 
+from zcloop._native.memory.lender import Lender
 from zcloop._native.memory.region import Region
 from zcloop._native.transport.address import decode_address
 from zcloop._native.transport.datagram import Datagram
@@ -24,7 +25,52 @@ from zcloop._native.transport.stream import Stream
 _UNKNOWN = object()
 
 
-class _Face:
+class Lending:
+    """What a transport that lends memory has; `_stream` is the native half that does."""
+
+    __slots__ = ()
+
+    _stream: Any
+
+    def _lend(self) -> Lender:
+        lender: Lender = self._stream.lend()
+        return lender
+
+    def reserve(self, size: int) -> memoryview:
+        """A writable view of `size` bytes of registered memory, not zeroed: fill it and write it.
+
+        Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
+        change until it is sent, but may be released at once. Raises RegionExhaustedError.
+        """
+        return self._lend().reserve(size)
+
+    def associate(self, region: Region) -> None:
+        """Receive into this region, and reserve from it (dma_assoc). May be called for several:
+        they are used in that order. ValueError if it is closed."""
+        self._stream.associate(region)
+
+    def disassociate(self, region: Region) -> None:
+        """No more from this region (dma_disassoc); what is lent from it stays lent. Without any
+        region left the loop's pool is used again. ValueError if it is not associated."""
+        self._stream.disassociate(region)
+
+    def set_lease_limits(self, *, copybreak: int | None = None, quota: int | None = None) -> None:
+        """Bytes up to which a payload is copied rather than lent (0: none; default 4,096), and
+        bytes that may be held before this transport is not read from (default 8 MiB)."""
+        lender = self._lend()
+        if (copybreak or 0) < 0 or (quota or 0) < 0:
+            raise ValueError("copybreak and quota are numbers of bytes, not below 0")
+        if copybreak is not None:
+            lender.copybreak = copybreak
+        if quota is not None:
+            lender.account.quota = quota
+
+    def lease_statistics(self) -> dict[str, int]:
+        """Bytes lent in place and copied since the beginning, and what is held now."""
+        return self._lend().statistics()
+
+
+class _Face(Lending):
     """What asyncio's own code, and programs, ask of any socket transport."""
 
     __slots__ = ()
@@ -130,39 +176,6 @@ class _Face:
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
         self._stream.set_write_buffer_limits(high, low)
-
-    def reserve(self, size: int) -> memoryview:
-        """A writable view of `size` bytes of registered memory, not zeroed: fill it and write it.
-
-        Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
-        change until it is sent, but may be released at once. Raises RegionExhaustedError.
-        """
-        return self._stream.lend().reserve(size)
-
-    def associate(self, region: Region) -> None:
-        """Receive into this region, and reserve from it (dma_assoc). May be called for several:
-        they are used in that order. ValueError if it is closed."""
-        self._stream.associate(region)
-
-    def disassociate(self, region: Region) -> None:
-        """No more from this region (dma_disassoc); what is lent from it stays lent. Without any
-        region left the loop's pool is used again. ValueError if it is not associated."""
-        self._stream.disassociate(region)
-
-    def set_lease_limits(self, *, copybreak: int | None = None, quota: int | None = None) -> None:
-        """Bytes up to which a payload is copied rather than lent (0: none; default 4,096), and
-        bytes that may be held before this transport is not read from (default 8 MiB)."""
-        lender = self._stream.lend()
-        if (copybreak or 0) < 0 or (quota or 0) < 0:
-            raise ValueError("copybreak and quota are numbers of bytes, not below 0")
-        if copybreak is not None:
-            lender.copybreak = copybreak
-        if quota is not None:
-            lender.account.quota = quota
-
-    def lease_statistics(self) -> dict[str, int]:
-        """Bytes lent in place and copied since the beginning, and what is held now."""
-        return self._stream.lend().statistics()
 
     def close(self) -> None:
         """Send what is queued, then connection_lost(None). Idempotent."""

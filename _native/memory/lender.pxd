@@ -9,6 +9,7 @@ cdef class Lender:
     cdef readonly list regions      # associated ones; then nothing comes from the pool
     cdef readonly Account account
     cdef public size_t copybreak    # bytes up to which a payload is copied
+    cdef object relief              # what is called then, if the holder is not an Endpoint
     cdef object place               # while tracing: what receives
 
     cdef Lease take(self, size_t size, int use)

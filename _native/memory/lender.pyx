@@ -13,9 +13,10 @@ import os
 import sys
 import weakref
 
+cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 
-from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region
+from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region, lease_of
 
 from zcloop._native.memory.region import RegionExhaustedError
 
@@ -25,6 +26,9 @@ cdef extern from "Python.h":
 cdef size_t COPYBREAK = 4096
 # An eighth of the pool's limit: eight hoarders before anybody else is copied for.
 cdef size_t QUOTA = 8 * 1024 * 1024
+
+# What is received into without a free block, and the smallest block that is tried before.
+cdef size_t PRIVATE_SIZE = 16 * 1024
 
 _TRACES = ("off", "full")
 cdef bint _is_tracing = bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.dev_mode
@@ -40,6 +44,15 @@ def trace_leases(str how):
     _is_tracing = how == "full"
 
 
+cdef void call_relief(void *holder) noexcept:
+    """In whichever thread the last of the leases came back."""
+    try:
+        (<Lender> holder).relief()
+    except RuntimeError:
+        pass        # the loop is closed
+
+
+@cython.no_gc_clear     # __dealloc__ needs the account, which leases keep
 cdef class Lender:
     def __cinit__(self, Pool pool not None):
         self.pool = pool
@@ -47,6 +60,23 @@ cdef class Lender:
         self.account = Account()
         self.account.quota = QUOTA
         self.copybreak = COPYBREAK
+
+    def __dealloc__(self):
+        if self.account is not None and self.account.holder == <void *> self:
+            self.account.holder = NULL
+
+    def when_relieved(self, relief):
+        """For a holder that is not an Endpoint: what is called, in any thread, when enough is
+        back after `wait_if_over`. It may raise RuntimeError in vain."""
+        self.relief = relief
+        self.account.holder = <void *> self
+        self.account.relieved = call_relief
+
+    def wait_if_over(self):
+        """Whether more than the quota is held; its holder reads no more until it is relieved."""
+        if self.account.is_over() and not self.account.is_waiting:
+            self.account.wait()
+        return self.account.is_waiting
 
     cdef Lease take(self, size_t size, int use):
         cdef Lease lease
@@ -88,6 +118,47 @@ cdef class Lender:
         """A copy of what should have been lent, were there memory."""
         self.account.starved_bytes += size
         return self.copy(data, size)
+
+    def take_buffer(self, size_t size):
+        """A view of up to `size` bytes to be filled by recv_into and the like, for `lent`.
+
+        Smaller, down to 16 KiB, where no such block is free, and then of private memory.
+        """
+        cdef Lease lease = self.take(size, USED_BY_LEASE)
+        while lease is None and size > PRIVATE_SIZE:
+            size = size // 2
+            lease = self.take(size, USED_BY_LEASE)
+        if lease is None:
+            return memoryview(bytearray(size))
+        lease.put_to(USED_BY_LEASE, None)
+        return memoryview(lease)
+
+    def lent(self, buffer not None, size_t size):
+        """A view of the first `size` bytes of `buffer`, which is released.
+
+        The buffer is one of `take_buffer`, or a reservation, and nothing else may show its
+        memory: what its block has beyond `size` is free at once. ValueError if it is smaller.
+        """
+        cdef const char *data = NULL
+        cdef size_t capacity = 0
+        cdef Lease lease = lease_of(buffer, &data, &capacity)
+        cdef const unsigned char[::1] private
+        if size > buffer.nbytes:
+            raise ValueError(f"{size} bytes cannot have come into a buffer of {buffer.nbytes}")
+        if lease is None:
+            private = buffer
+            if size > self.copybreak:
+                self.account.starved_bytes += size
+            view = self.copy(<const char *> &private[0], size)
+            private = None
+        elif size <= self.copybreak:
+            view = self.copy(data, size)
+        else:
+            if lease.account is not None:
+                lease.account.credit(lease.block_size())
+            view = self.lend(lease, size)
+        buffer.release()
+        return view
 
     def reserve(self, size_t size):
         """A writable view of `size` bytes to be filled and written; see Region.reserve."""

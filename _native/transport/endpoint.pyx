@@ -265,6 +265,11 @@ cdef class Endpoint(Client):
             self.lender.account.relieved = leases_returned
         return self.lender
 
+    def pause_if_over_quota(self):
+        """Read no more, if too much is lent, until enough of it is back."""
+        if self.lend().wait_if_over():
+            self.update_reading()
+
     def _leases_returned(self):
         if not self.is_lost:
             self.update_reading()

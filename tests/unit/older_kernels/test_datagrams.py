@@ -8,7 +8,6 @@ import pytest
 from peers import LOOP_NAME, io_passed, payload, unix_pair
 from recording import DatagramRecorder
 
-
 # asyncio sends to the peer of an unnamed Unix socket only with an address, which it has not.
 KINDS = pytest.mark.parametrize(
     "kind", ["udp", pytest.param("unix", marks=pytest.mark.zcloop_only)]

@@ -1,0 +1,92 @@
+"""asyncio's TLS, which decrypts into leases for a ZeroCopyProtocol.
+
+Handshake, shutdown and flow control are the interpreter's own. A protocol that takes leases is
+read for as a BufferedProtocol is: the buffer is a block of the stream's memory, of which what
+stays empty is free again before the protocol gets its view. What is received below is ciphertext
+in memory of SSLProtocol; a transport over its quota stops reading there.
+"""
+
+from __future__ import annotations
+
+import types
+from asyncio import base_events, sslproto
+from typing import Any
+
+from zcloop._native.transport.zero_copy import ZeroCopyProtocol
+from zcloop.transports import Lending
+
+_SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
+
+# A TLS record: what the decryption may still hold when no ciphertext is left.
+_RECORD_SIZE = 16 * 1024
+_BUFFER_SIZE_MAX = 256 * 1024
+
+
+class TlsTransport(Lending, sslproto._SSLProtocolTransport):
+    """What the application writes to and is read for; its memory is that of the stream below."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        # A view of our own, since asyncio may keep it and the application may release its.
+        super().write(data[:] if isinstance(data, memoryview) and data else data)
+
+
+class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
+    """Between a stream and an application's protocol."""
+
+    _app_transport: Any
+    _app_transport_created: bool
+    _stream: Any = None
+    _buffer: memoryview | None = None  # to be decrypted into
+
+    def _get_app_transport(self) -> Any:
+        if not self._app_transport_created:
+            self._app_transport = TlsTransport(self._loop, self)
+            self._app_transport_created = True
+        return super()._get_app_transport()
+
+    def _set_app_protocol(self, app_protocol: Any) -> None:
+        super()._set_app_protocol(app_protocol)
+        if isinstance(app_protocol, ZeroCopyProtocol):
+            self._app_protocol_get_buffer = self._take_buffer
+            self._app_protocol_buffer_updated = self._lend_buffer
+            self._app_protocol_is_buffer = True
+            if self._stream is not None:
+                self._stream.lend().account.name = type(app_protocol).__qualname__
+
+    def connection_made(self, transport: Any) -> None:
+        self._stream = self._app_transport._stream = transport._stream
+        if isinstance(self._app_protocol, ZeroCopyProtocol):
+            self._stream.lend().account.name = type(self._app_protocol).__qualname__
+        super().connection_made(transport)
+
+    def _do_read__buffered(self) -> None:
+        try:
+            super()._do_read__buffered()
+        finally:
+            if self._buffer is not None:  # nothing came
+                self._buffer.release()
+                self._buffer = None
+
+    def _take_buffer(self, ciphertext_size: int) -> memoryview:
+        size = min(max(ciphertext_size, _RECORD_SIZE), _BUFFER_SIZE_MAX)
+        self._buffer = self._stream.lend().take_buffer(size)
+        return self._buffer
+
+    def _lend_buffer(self, size: int) -> None:
+        buffer, self._buffer = self._buffer, None
+        stream = self._stream
+        self._app_protocol.buffer_received(stream.lend().lent(buffer, size))
+        stream.pause_if_over_quota()
+
+
+def _start_tls() -> Any:
+    """asyncio's own start_tls, of whichever version, with TlsProtocol for its SSLProtocol."""
+    original: Any = base_events.BaseEventLoop.start_tls
+    names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=TlsProtocol)}
+    ours = types.FunctionType(original.__code__, names, "start_tls", original.__defaults__)
+    ours.__kwdefaults__ = original.__kwdefaults__
+    ours.__doc__ = original.__doc__
+    return ours
+
+
+start_tls: Any = _start_tls()
