@@ -23,6 +23,7 @@ from typing import Any
 from zcloop._native.loop.core import Core
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
+from zcloop.pipes import ReadPipeTransport
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
@@ -31,7 +32,6 @@ from zcloop.transports import DatagramTransport, StreamTransport
 
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
-_ReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
 _WritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
@@ -356,7 +356,7 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
     def _make_read_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return _ReadPipeTransport(self, pipe, protocol, waiter, extra)
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
 
     def _make_write_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
