@@ -13,6 +13,7 @@ from zcloop._native.memory.region import Region, RegionExhaustedError
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol, ZeroCopyProtocol
 from zcloop.loop import Loop, new_event_loop
 from zcloop.policy import EventLoopPolicy, install, run
+from zcloop.zero_copy_socket import ZeroCopySocket
 
 __all__ = [
     "EventLoopPolicy",
@@ -21,6 +22,7 @@ __all__ = [
     "RegionExhaustedError",
     "ZeroCopyDatagramProtocol",
     "ZeroCopyProtocol",
+    "ZeroCopySocket",
     "install",
     "new_event_loop",
     "run",
