@@ -116,7 +116,10 @@ async def test_serve_forever_ends_by_cancelling_it():
         assert not server.is_serving()
 
 
-async def test_a_factory_that_fails_loses_its_connection_only():
+@pytest.mark.parametrize("debug", [False, True])
+async def test_a_factory_that_fails_loses_its_connection_only(reported, debug):
+    """As in asyncio, debug mode reports it."""
+    asyncio.get_running_loop().set_debug(debug)
     calls = []
 
     def factory():
@@ -137,6 +140,10 @@ async def test_a_factory_that_fails_loses_its_connection_only():
         assert await reader.readexactly(1) == b"x"
         writer.close()
         await writer.wait_closed()
+    if debug:
+        (context,) = reported
+        assert isinstance(context["exception"], LookupError)
+        reported.clear()
 
 
 async def test_a_server_of_several_sockets_serves_them_all():
