@@ -292,8 +292,12 @@ cdef class Core(Owner):
     cdef int arm_watches(self) except -1:
         watches = self.unarmed[:]
         self.unarmed.clear()
-        for watch in watches:
-            (<Watch> watch).arm()
+        while watches:
+            try:
+                (<Watch> watches.pop(0)).arm()
+            except BaseException:
+                self.unarmed[:0] = watches      # out of memory: the others go next time
+                raise
         return 0
 
     # ---- output collected during a turn ------------------------------------------------------
@@ -650,8 +654,11 @@ cdef class Core(Owner):
     def _close_core(self):
         """End every request, then drop what is ready, timed and watched. Idempotent."""
         self._listen_signals(-1)
-        if not self.channel.is_forked and not self.channel.is_closed:
-            self.flush(True)        # what was written goes out, as if it had been sent at once
+        while self.flushing and not self.channel.is_forked and not self.channel.is_closed:
+            try:
+                self.flush(True)    # what was written goes out, as if it had been sent at once
+            except RuntimeError:
+                pass        # a connection that failed wants to tell its protocol: nobody runs it
         self.channel.close()
         self.flushing = []
         self.batched = []
