@@ -20,10 +20,11 @@ PYTHONS ?= $(shell for v in 3.11 3.12 3.13; do \
   $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
-.PHONY: help build demo test check debug-test sanitize sanitized bench conformance stress clean
+.PHONY: help build demo test check debug-test sanitize sanitized bench bench-zero-copy \
+  conformance stress clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 build: $(VENV)/zcloop.built  ## compile, and install with what tests need (1 minute at first)
 
@@ -60,6 +61,10 @@ sanitized: $(VENV)/zcloop.tests
 
 bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how to ask for more
 	python -m bench
+
+bench-zero-copy: $(VENV)/zcloop.bench  ## ZeroCopyProtocol against uvloop; build/zero-copy.md (17 min)
+	python -m bench zero-copy --loop zcloop/zero-copy \
+	  --against uvloop,uvloop/buffered,zcloop --markdown build/zero-copy.md
 
 conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.13 that is there
 	@status=0; for python in $(PYTHONS); do name=$${python##*/}; \

@@ -19,7 +19,7 @@ from bench.processes import (
     pick_cores,
     run_pinned,
 )
-from bench.scenarios import FLOOR, GROUPS, SCENARIOS, Scenario, select
+from bench.scenarios import FLOOR, GROUPS, SCENARIOS, ZERO_COPY, Scenario, select
 
 IMPORT_SECONDS = 30.0
 YIELD_SECONDS = 0.05  # between rounds, so that another measurement that waits gets its turn
@@ -38,8 +38,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--loop",
         default="zcloop",
-        metavar="LOOP[@PYTHON]",
-        help="the loop in question, a short name or MODULE:FACTORY",
+        metavar="LOOP[/PROTOCOL][@PYTHON]",
+        help="the loop in question, a short name or MODULE:FACTORY; with /buffered or /zero-copy "
+        "its servers are made of that kind of protocol where it matters",
     )
     parser.add_argument(
         "--against", default="uvloop", metavar="LOOP,...", help="the loops to compare it with"
@@ -67,6 +68,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="count system calls per operation, in one more run with perf",
     )
     parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
+    parser.add_argument(
+        "--markdown", metavar="OUT", help="write CPU seconds for each GiB, as a table for a README"
+    )
     parser.add_argument("--list", action="store_true", help="show the scenarios and end")
     return parser.parse_args(arguments)
 
@@ -77,7 +81,8 @@ def list_scenarios() -> None:
         size = "" if one.group in ("callbacks", "http") else f"{one.size} B"
         shape = f"{one.connections} connections {size}" if one.server else ""
         shape += f" depth {one.depth}" if one.depth > 1 else ""
-        target = f"target {FLOOR[one.name]}" if one.name in FLOOR else ""
+        promised = FLOOR | ZERO_COPY
+        target = f"target {promised[one.name]}" if one.name in promised else ""
         print(
             f"{one.name:<24}{one.group:<11}{one.transport if one.server else '':<6}"
             f"{shape:<36}{target}".rstrip()
@@ -87,6 +92,8 @@ def list_scenarios() -> None:
 
 def missing(contestant: Contestant) -> str:
     """Why this loop cannot run here, or nothing."""
+    if contestant.protocol == "zero-copy" and contestant.loop != "zcloop":
+        return "only zcloop has a ZeroCopyProtocol"
     command = module_command(contestant.python, "bench.loops", contestant.factory)
     try:
         found = run_pinned(command, pick_cores().client, IMPORT_SECONDS)
@@ -163,7 +170,7 @@ def main() -> int:
         f"{arguments.seconds:g} s; ratios are {contestants[0].label} / loop of the row: "
         "median (lowest-highest)\n"
     )
-    table = report.Table([one.label for one in contestants], has_targets=not settings.fresh)
+    table = report.Table(contestants, has_targets=not settings.fresh)
     print(table.header(), flush=True)
     results: list[report.Result] = []
     is_interrupted = False
@@ -179,6 +186,8 @@ def main() -> int:
         print("interrupted: what was measured so far is kept", file=sys.stderr)
     if arguments.json:
         report.write_json(arguments.json, results, contestants, dataclasses.asdict(settings))
+    if arguments.markdown:
+        report.write_markdown(arguments.markdown, results, contestants)
     return 1 if is_interrupted or any(table.subject in result.failures for result in results) else 0
 
 

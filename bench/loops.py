@@ -1,5 +1,8 @@
 """Event loops by name: `uvloop`, `package:factory`, or `name@/path/to/python` for its own Python.
 
+`name/buffered` and `name/zero-copy` are served by that kind of protocol, where it makes a
+difference; without one it is asyncio.Protocol.
+
 `python -m bench.loops MODULE:FACTORY` says by its exit status whether the loop can be made.
 """
 
@@ -11,28 +14,39 @@ import sys
 from dataclasses import dataclass
 from typing import cast
 
+PROTOCOLS = ("", "buffered", "zero-copy")
 KNOWN = ("asyncio", "uvloop", "rloop", "rsloop", "blazio", "zcloop")
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A loop under test: the label of its rows, its `module:factory`, its interpreter."""
+    """A loop under test: the label of its rows, its `module:factory`, its interpreter, and the
+    kind of protocol that its servers are made of."""
 
     label: str
     factory: str
     python: str
+    protocol: str = ""
+
+    @property
+    def loop(self) -> str:
+        """Its name alone."""
+        return self.label.partition("@")[0].partition("/")[0]
 
 
 def parse_contestant(specification: str, python: str = sys.executable) -> Contestant:
     """The contestant that a command line names; raises ValueError for an unknown short name."""
     label, _, own_python = specification.partition("@")
+    label, _, protocol = label.partition("/")
     if ":" in label:
         factory = label
     elif label in KNOWN:
         factory = f"{label}:new_event_loop"
     else:
         raise ValueError(f"{label} is none of {', '.join(KNOWN)}: write MODULE:FACTORY")
-    return Contestant(specification, factory, own_python or python)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"/{protocol} is none of {', '.join(filter(None, PROTOCOLS))}")
+    return Contestant(specification, factory, own_python or python, protocol)
 
 
 def new_loop(factory: str) -> asyncio.AbstractEventLoop:

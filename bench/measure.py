@@ -28,6 +28,7 @@ from bench.processes import (
     running_server,
 )
 from bench.scenarios import Scenario
+from bench.servers import FACTORIES
 
 WARM_UP_SECONDS = 0.5
 CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
@@ -64,6 +65,11 @@ class Sample:
         return self.cpu_seconds / self.ops * 1e6
 
     @property
+    def cpu_seconds_per_gib(self) -> float:
+        """CPU time of the server for 2^30 bytes that the client got back, or a sink took."""
+        return self.cpu_seconds / self.bytes * 2**30 if self.bytes else math.nan
+
+    @property
     def ops_per_second(self) -> float:
         """Operations a second of elapsed time."""
         return self.ops / self.seconds
@@ -82,19 +88,29 @@ def _parse_sample(output: subprocess.CompletedProcess[str], **more: Any) -> Samp
     return Sample(**report)
 
 
+def server_kind(scenario: Scenario, contestant: Contestant) -> str:
+    """Which server of servers.py: of the contestant's protocol, where there is one of it."""
+    kind = f"{contestant.protocol}-{scenario.server}"
+    return kind if kind in FACTORIES else scenario.server
+
+
 @contextlib.contextmanager
 def _server(scenario: Scenario, contestant: Contestant, settings: Settings) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="zcloop-bench-") as directory:
-        arguments = [scenario.server, "--loop", contestant.factory]
+    with contextlib.ExitStack() as stack:
+        arguments = [server_kind(scenario, contestant), "--loop", contestant.factory]
         if settings.fresh:
             arguments.append("--fresh")
         if scenario.transport == "unix":
-            arguments += ["--unix", f"{directory}/socket"]
+            directory = tempfile.TemporaryDirectory(prefix="zcloop-bench-")
+            arguments += ["--unix", f"{stack.enter_context(directory)}/socket"]
         if scenario.transport == "tls":
             arguments += ["--certificate", artefacts.certificate()]
+        if scenario.server == "proxy":
+            command = [artefacts.client(), "backend"]
+            backend = stack.enter_context(running_server(command, settings.cores.client))
+            arguments += ["--backend", backend.place]
         command = module_command(contestant.python, "bench.servers", *arguments)
-        with running_server(command, settings.cores.server) as server:
-            yield server
+        yield stack.enter_context(running_server(command, settings.cores.server))
 
 
 def drive_client(

@@ -85,6 +85,26 @@ class Sink(asyncio.Protocol):
         self.transport.write(self.received.to_bytes(8, "little"))
 
 
+class BufferedSink(asyncio.BufferedProtocol):
+    """The same, of what the loop put into its one buffer."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.buffer = memoryview(bytearray(RECEIVE_SIZE))
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> Any:
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.received += nbytes
+
+    def eof_received(self) -> None:
+        self.transport.write(self.received.to_bytes(8, "little"))
+
+
 class Source(asyncio.Protocol):
     """Writes the same block for as long as the transport takes more."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.loops import Contestant
 from bench.measure import Sample
-from bench.scenarios import FLOOR, Scenario
+from bench.scenarios import FLOOR, ZERO_COPY, Scenario
 
 FLOOR_PEER = "uvloop"
 
@@ -50,6 +50,11 @@ class Result:
         return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
 
+def targets(subject: Contestant) -> dict[str, float]:
+    """The CPU ratios that the project promises of this contestant, by scenario."""
+    return ZERO_COPY if subject.protocol == "zero-copy" else FLOOR
+
+
 def cpu(sample: Sample) -> float:
     """What a ratio of CPU compares."""
     return sample.cpu_us_per_op
@@ -76,17 +81,18 @@ def _text(ratio: Ratio | None) -> str:
 class Table:
     """The lines of the report; ratios are of the subject to the loop of the row."""
 
-    def __init__(self, labels: list[str], has_targets: bool) -> None:
-        self.subject, *self.peers = labels
-        self.has_targets = has_targets
-        self.width = max(map(len, labels)) + 2
+    def __init__(self, contestants: list[Contestant], has_targets: bool) -> None:
+        self.subject, *self.peers = (one.label for one in contestants)
+        self.targets = targets(contestants[0]) if has_targets else {}
+        self.with_target = [one.label for one in contestants[1:] if one.loop == FLOOR_PEER]
+        self.width = max(len(one.label) for one in contestants) + 2
 
     def header(self) -> str:
         """The line above all rows."""
         return (
             f"{'scenario':<22}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}{'p50 us':>9}"
             f"{'p99 us':>9}{'calls/op':>10}{'noise':>7}   {'CPU ratio':<18}{'ops/s ratio':<18}"
-            f"{'target' if self.has_targets else ''}"
+            f"{'target' if self.targets else ''}"
         ).rstrip()
 
     def rows(self, result: Result) -> list[str]:
@@ -112,10 +118,41 @@ class Table:
         return row.rstrip() + (f"   lost {lost} datagrams" if lost else "")
 
     def _verdict(self, name: str, peer: str, ratio: Ratio | None) -> str:
-        is_floor_peer = peer.partition("@")[0] == FLOOR_PEER
-        if not self.has_targets or not is_floor_peer or name not in FLOOR or not ratio:
+        target = self.targets.get(name)
+        if target is None or peer not in self.with_target or not ratio:
             return ""
-        return f"{FLOOR[name]} {'met' if ratio.median <= FLOOR[name] else 'MISSED'}"
+        return f"{target} {'met' if ratio.median <= target else 'MISSED'}"
+
+
+def markdown(results: list[Result], contestants: list[Contestant]) -> str:
+    """The figures as a table for a README: CPU for each GiB, and the subject's ratio to the row's
+    others. In brackets where the ratios of the rounds moved."""
+    subject, *peers = contestants
+    header = ["", subject.label, *(one.label for one in peers), "aim"]
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1)]
+    for result in results:
+        row = [result.scenario.name, _seconds_per_gib(result, subject)]
+        for peer in peers:
+            ratio = _text(result.ratio(subject.label, peer.label, cpu))
+            row.append(f"{_seconds_per_gib(result, peer)}: {ratio}")
+        target = targets(subject).get(result.scenario.name)
+        lines.append([*row, f"{target:g}" if target else ""])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _seconds_per_gib(result: Result, contestant: Contestant) -> str:
+    if contestant.label in result.failures:
+        return "failed"
+    samples = result.samples.get(contestant.label, [])
+    return f"{_median(samples, lambda one: one.cpu_seconds_per_gib):.3f}"
+
+
+def write_markdown(path: str, results: list[Result], contestants: list[Contestant]) -> None:
+    """The table of `markdown`, below what it depends on."""
+    machine_text = ", ".join(f"{name} {value}" for name, value in machine().items())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    caption = f"Server CPU seconds for each GiB moved; {machine_text}."
+    Path(path).write_text(f"{caption}\n\n{markdown(results, contestants)}")
 
 
 def machine() -> dict[str, Any]:
@@ -151,7 +188,7 @@ def write_json(
         "results": [
             {
                 "scenario": asdict(result.scenario),
-                "target": FLOOR.get(result.scenario.name),
+                "target": targets(contestants[0]).get(result.scenario.name),
                 "samples": {
                     label: [asdict(one) for one in samples]
                     for label, samples in result.samples.items()

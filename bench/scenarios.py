@@ -25,6 +25,14 @@ class Scenario:
     wrk: bool = False  # driven by wrk where it is installed
 
 
+ZERO_COPY_SIZES = {
+    "1k": KIB,
+    "16k": 16 * KIB,
+    "64k": 64 * KIB,
+    "256k": 256 * KIB,
+    "1m": 1024 * KIB,
+}
+
 SCENARIOS = [
     Scenario("echo-64-1", "echo"),
     Scenario("echo-64-10", "echo", connections=10),
@@ -41,8 +49,8 @@ SCENARIOS = [
     Scenario("echo-100k-10", "echo", connections=10, size=100 * KIB),
     Scenario("echo-100k-100", "echo", connections=100, size=100 * KIB),
     Scenario("echo-pipelined", "echo", connections=10, depth=16),
-    Scenario("buffered-64-100", "buffered", "buffered", connections=100),
-    Scenario("buffered-100k-10", "buffered", "buffered", connections=10, size=100 * KIB),
+    Scenario("buffered-64-100", "buffered", "buffered-echo", connections=100),
+    Scenario("buffered-100k-10", "buffered", "buffered-echo", connections=10, size=100 * KIB),
     Scenario("http-1", "http", "http", "http", wrk=True),
     Scenario("http-64", "http", "http", "http", connections=64, wrk=True),
     Scenario("http-256", "http", "http", "http", connections=256, wrk=True),
@@ -66,6 +74,11 @@ SCENARIOS = [
     Scenario("churn", "churn", client="churn", connections=10),
     Scenario("churn-unix", "churn", client="churn", connections=10, transport="unix"),
     *(Scenario(name, "callbacks", server="") for name in BATCHES),
+    *(
+        Scenario(f"zero-copy-{kind}-{size}", "zero-copy", kind, client, 10, bytes_)
+        for kind, client in (("sink", "sink"), ("echo", "echo"), ("proxy", "echo"))
+        for size, bytes_ in ZERO_COPY_SIZES.items()
+    ),
 ]
 
 # The CPU ratio against uvloop that the project promises: the group `floor`.
@@ -77,6 +90,16 @@ FLOOR = {
     "streams-64-100": 0.85,
     "udp-64": 0.8,
     "call-soon-chain": 0.3,
+}
+
+# And of a ZeroCopyProtocol: the aim of `make bench-zero-copy`.
+ZERO_COPY = {
+    **{f"zero-copy-sink-{size}": 0.75 for size in ZERO_COPY_SIZES},
+    **{f"zero-copy-echo-{size}": 1.0 for size in ZERO_COPY_SIZES},
+    **{
+        f"zero-copy-proxy-{size}": 0.7 if bytes_ >= 64 * KIB else 1.0
+        for size, bytes_ in ZERO_COPY_SIZES.items()
+    },
 }
 
 GROUPS = ("floor", *dict.fromkeys(scenario.group for scenario in SCENARIOS), "all")

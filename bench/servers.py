@@ -1,5 +1,7 @@
 """One server under test: `python -m bench.servers KIND --loop MODULE:FACTORY [--port P] [...]`.
 
+A kind may say which protocol: `echo`, `buffered-echo` and `zero-copy-echo` do the same.
+
 Prints `listening on HOST:PORT` (or the path of a Unix socket) when it is ready, and serves until
 it is killed. The listening socket is made here and passed as `sock=`: all loops get the same.
 """
@@ -8,21 +10,31 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import importlib.util
+import pkgutil
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from bench import protocols
 from bench.loops import free_large_block, new_loop
 
 BACKLOG = 4096
-FACTORIES: dict[str, type[asyncio.BaseProtocol]] = {
-    "echo": protocols.Echo,
-    "buffered": protocols.BufferedEcho,
-    "http": protocols.HttpHello,
-    "sink": protocols.Sink,
-    "source": protocols.Source,
+# By name, for zcloop need not be installed where another loop is measured.
+FACTORIES = {
+    "echo": "bench.protocols:Echo",
+    "http": "bench.protocols:HttpHello",
+    "sink": "bench.protocols:Sink",
+    "source": "bench.protocols:Source",
+    "proxy": "bench.proxies:Side",
+    "buffered-echo": "bench.protocols:BufferedEcho",
+    "buffered-sink": "bench.protocols:BufferedSink",
+    "buffered-proxy": "bench.proxies:BufferedSide",
+    "zero-copy-echo": "bench.lending:ZeroCopyEcho",
+    "zero-copy-sink": "bench.lending:ZeroCopySink",
+    "zero-copy-proxy": "bench.lending:ZeroCopySide",
 }
 KINDS = (*FACTORIES, "streams", "sock", "udp")
 
@@ -45,7 +57,18 @@ def open_socket(arguments: argparse.Namespace) -> socket.socket:
     return opened
 
 
-async def start(kind: str, opened: socket.socket, tls: ssl.SSLContext | None) -> Any:
+def protocol_factory(kind: str, backend: str) -> Callable[[], asyncio.BaseProtocol]:
+    """What makes the protocol of each connection; a proxy's also knows where to connect to."""
+    factory: Callable[..., asyncio.BaseProtocol] = pkgutil.resolve_name(FACTORIES[kind])
+    if not kind.endswith("proxy"):
+        return factory
+    host, _, port = backend.rpartition(":")
+    return functools.partial(factory, (host, int(port)))
+
+
+async def start(
+    kind: str, opened: socket.socket, tls: ssl.SSLContext | None, backend: str = ""
+) -> Any:
     """Start to serve; what is returned must be kept."""
     loop = asyncio.get_running_loop()
     is_unix = opened.family == socket.AF_UNIX
@@ -60,7 +83,7 @@ async def start(kind: str, opened: socket.socket, tls: ssl.SSLContext | None) ->
         start_server: Any = asyncio.start_unix_server if is_unix else asyncio.start_server
         return await start_server(protocols.echo_stream, **options)
     create_server: Any = loop.create_unix_server if is_unix else loop.create_server
-    return await create_server(FACTORIES[kind], **options)
+    return await create_server(protocol_factory(kind, backend), **options)
 
 
 def main() -> None:
@@ -72,10 +95,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--unix", metavar="PATH")
     parser.add_argument("--certificate", metavar="PEM", help="serve TLS with this certificate")
+    parser.add_argument("--backend", metavar="HOST:PORT", help="what the proxy is in front of")
     parser.add_argument("--fresh", action="store_true", help="keep glibc's mmap threshold as is")
     arguments = parser.parse_args()
     if arguments.kind == "http" and not importlib.util.find_spec("httptools"):
         parser.exit(2, "the HTTP server needs the package httptools\n")
+    if arguments.kind.endswith("proxy") and not arguments.backend:
+        parser.exit(2, "a proxy needs --backend\n")
     if not arguments.fresh:
         free_large_block()
     tls = None
@@ -85,7 +111,7 @@ def main() -> None:
     loop = new_loop(arguments.loop)
     opened = open_socket(arguments)
     address = opened.getsockname()  # now, for some loops take the descriptor away
-    kept = loop.run_until_complete(start(arguments.kind, opened, tls))
+    kept = loop.run_until_complete(start(arguments.kind, opened, tls, arguments.backend))
     place = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
     print(f"listening on {place}", flush=True)
     loop.run_forever()

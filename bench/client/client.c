@@ -219,9 +219,11 @@ static uint64_t turn(const struct peers *peers)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (argc > 1 && !strcmp(argv[1], "backend"))
+        serve_echo();
     parse_options(argc, argv);
     fill_pattern();
-    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     const struct peers *peers = options.mode == MODE_DATAGRAM ? &datagram_peers : &stream_peers;
     peers->open();
 

@@ -61,6 +61,9 @@ size_t http_take_answers(const uint8_t *data, size_t size, uint32_t *answers);
 /* connect.c: a connected, non-blocking socket; *tls is its session or NULL. */
 int connect_stream(void **tls);
 
+/* backend.c: the server behind a proxy; never returns. */
+void serve_echo(void) __attribute__((noreturn));
+
 /* tls.c: like recv() and send() on a non-blocking socket. */
 void *tls_connect(int fd);
 ssize_t tls_receive(void *session, void *data, size_t size);
