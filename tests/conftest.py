@@ -118,7 +118,7 @@ def time_is_bounded(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_leaks(request: pytest.FixtureRequest, time_is_bounded: None) -> Iterator[None]:
-    """No descriptor, process, thread, loop, operation or slot outlives the test that made it."""
+    """No descriptor, process, thread, loop, operation, slot or lease outlives its test."""
     if not is_ours(request.node):
         yield
         return

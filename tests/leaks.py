@@ -1,4 +1,4 @@
-"""What a test may not leave behind: descriptors, processes, threads, loops, operations, slots."""
+"""What a test may not leave behind: descriptors, processes, threads, loops, slots, leases …"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import zcloop
+from zcloop.testing import assert_no_leases, leases_out
 
 # A loop that slept once keeps a read on its eventfd, and one on its signal pipe.
 WAKE_UPS = 2
@@ -81,12 +82,14 @@ def guard() -> Iterator[None]:
     """Fail what its block leaks."""
     gc.collect()
     files, processes, threads = open_files(), children(), set(threading.enumerate())
+    leases = leases_out()
     with loops_watched() as (made, closed):
         yield
     gc.collect()
     assert [loop for loop in (each() for each in made) if loop and not loop.is_closed()] == []
     for books in closed:
         assert [name for name in MUST_BE_HOME if books[name]] == [], books
+    assert_no_leases(leases)
     assert dict(open_files() - files) == {}, "descriptors leaked"
     assert children() - processes == set(), "child processes leaked"
     assert set(threading.enumerate()) - threads == set(), "threads leaked"

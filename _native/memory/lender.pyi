@@ -7,7 +7,7 @@ from zcloop._native.memory.account import Account
 from zcloop._native.memory.pool import Pool
 from zcloop._native.memory.region import Region
 
-def trace_leases(how: str) -> None: ...
+def trace_leases(how: str) -> str: ...
 
 @disjoint_base
 class Lender:

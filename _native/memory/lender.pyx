@@ -37,11 +37,13 @@ cdef bint _is_tracing = bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.
 def trace_leases(str how):
     """"full": a view that was collected and not released is a ResourceWarning that says what
     received it; "off" is the default, but for PYTHONASYNCIODEBUG and PYTHONDEVMODE. Holds for
-    what is lent from now on, in the whole process. Raises ValueError."""
+    what is lent from now on, in the whole process. Returns what held before. Raises ValueError."""
     global _is_tracing
     if how not in _TRACES:
         raise ValueError(f"trace_leases takes one of {', '.join(_TRACES)}, not {how!r}")
+    before = "full" if _is_tracing else "off"
     _is_tracing = how == "full"
+    return before
 
 
 cdef void call_relief(void *holder) noexcept:

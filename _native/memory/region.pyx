@@ -155,7 +155,8 @@ cdef class Region:
         return found
 
     def leases(self):
-        """What is out, newest first: dicts of size, use, owner, age in seconds, and place."""
+        """What is out, newest first: dicts of size, address, use, owner, age in seconds,
+        and place."""
         cdef void *item = self.newest
         cdef Lease lease
         found = []
@@ -167,6 +168,7 @@ cdef class Region:
                 continue
             found.append({
                 "size": lease.size,
+                "address": <size_t> lease.data,
                 "use": _USE_NAMES[lease.use],
                 "owner": None if lease.account is None else lease.account.name,
                 "age": now - lease.born,
@@ -278,6 +280,13 @@ cdef Lease lease_of(object view, const char **data, size_t *size):
     data[0] = <const char *> buffer.buf
     size[0] = buffer.len
     return <Lease> exporter(view)
+
+
+def all_leases():
+    """What is out of every region of this process, pools of loops included: Region.leases() of
+    each."""
+    return [lease for region in list(_regions) if not (<Region> region).is_forked
+            for lease in region.leases()]
 
 
 # ---- tracing -------------------------------------------------------------------------------------
