@@ -44,14 +44,18 @@ def _table() -> _Functions:
     return _Functions.from_address(pointer(capsule, name(capsule)))
 
 
-def _spoil(sqes: Any, forms: Collection[str]) -> int:
-    """Make SQEs of these forms ones that the kernel does not know; how many there were."""
+def _spoil(sqes: Any, forms: Collection[str], is_shortened: bool) -> int:
+    """Make SQEs of these forms ones that the kernel does not know, or that complete once; how
+    many there were."""
     count = 0
     refused = {_SQES[form] for form in forms}
     for start in range(0, len(sqes), _SQE_SIZE):
         asked = sqes[start + 2] | sqes[start + 3] << 8
         if not asked & _UNKNOWN_FLAG and (sqes[start], asked & 3) in refused:
-            sqes[start + 3] |= _UNKNOWN_FLAG >> 8
+            if is_shortened:
+                sqes[start + 2] &= ~(asked & 3)
+            else:
+                sqes[start + 3] |= _UNKNOWN_FLAG >> 8
             count += 1
     return count
 
@@ -61,8 +65,11 @@ def _raise(error: BaseException) -> None:
 
 
 @contextlib.contextmanager
-def refusing(forms: Collection[str], buffer_rings: bool = False) -> Iterator[list[int]]:
-    """What every ring made meanwhile does not know; the list gets the number refused each time."""
+def refusing(
+    forms: Collection[str], buffer_rings: bool = False, is_shortened: bool = False
+) -> Iterator[list[int]]:
+    """What every ring made meanwhile does not know, or ends after one completion, as a kernel may
+    at any time; the list gets the number of requests each time."""
     table = _table()
     original = tuple(getattr(table, name) for name, _ in table._fields_)
     init, exit_, enter, register = (
@@ -87,7 +94,7 @@ def refusing(forms: Collection[str], buffer_rings: bool = False) -> Iterator[lis
     def entered(fd: int, submit: int, wait: int, flags: int, argument: int, size: int) -> int:
         try:
             if submit:
-                count = sum(_spoil(sqes, forms) for sqes in queues.values())
+                count = sum(_spoil(sqes, forms, is_shortened) for sqes in queues.values())
                 if count:
                     refusals.append(count)
             return int(enter(fd, submit, wait, flags, argument, size))

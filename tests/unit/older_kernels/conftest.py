@@ -12,25 +12,28 @@ from peers import LOOP_NAME
 from refusals import FORMS, refusing
 
 MODES = {
-    "without-receive": (["multishot_receive"], [], False),
-    "without-message": (["multishot_message"], [], False),
-    "without-accept": (["multishot_accept"], [], False),
-    "without-all": (FORMS, [], False),
-    "refused": ([], FORMS, False),
-    "no-buffer-rings": ([], ["multishot_accept"], True),
+    "without-receive": {"without": ["multishot_receive"]},
+    "without-message": {"without": ["multishot_message"]},
+    "without-accept": {"without": ["multishot_accept"]},
+    "without-all": {"without": FORMS},
+    "refused": {"refused": FORMS},
+    "no-buffer-rings": {"refused": ["multishot_accept"], "buffer_rings": True},
+    # No older kernel: one that is short of memory for completions.
+    "shortened": {"refused": ["multishot_receive", "multishot_accept"], "is_shortened": True},
 }
 if not LOOP_NAME.startswith("zcloop"):
-    MODES = {LOOP_NAME: ([], [], False)}
+    MODES = {LOOP_NAME: {}}
 
 
 @pytest.fixture(autouse=True, params=MODES.values(), ids=MODES.keys())
-def kernel(request: pytest.FixtureRequest) -> tuple:
+def kernel(request: pytest.FixtureRequest) -> dict:
     return request.param
 
 
 @pytest.fixture
-def loop_factory(kernel: tuple) -> Iterator[Callable]:
-    without, refused, buffer_rings = kernel
+def loop_factory(kernel: dict) -> Iterator[Callable]:
+    options = dict(kernel)
+    without = options.pop("without", ())
     make = pkgutil.resolve_name(LOOP_NAME)
 
     def factory():
@@ -40,6 +43,6 @@ def loop_factory(kernel: tuple) -> Iterator[Callable]:
         return loop
 
     with contextlib.ExitStack() as stack:
-        if refused:
-            stack.enter_context(refusing(refused, buffer_rings))
+        if options:
+            stack.enter_context(refusing(options.pop("refused"), **options))
         yield factory
