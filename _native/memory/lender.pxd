@@ -13,6 +13,7 @@ cdef class Lender:
     cdef object place               # while tracing: what receives
 
     cdef Lease take(self, size_t size, int use)
+    cdef Lease take_some(self, size_t size)
     cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t offset, size_t size)
     cdef object starve(self, const char *data, size_t size)
     cdef object lend(self, Lease lease, size_t size)

@@ -121,17 +121,22 @@ cdef class Lender:
         self.account.starved_bytes += size
         return self.copy(data, size)
 
+    cdef Lease take_some(self, size_t size):
+        """A block of `size` bytes, or of half of that, down to 16 KiB; None if there is none."""
+        cdef Lease lease = self.take(size, USED_BY_LEASE)
+        while lease is None and size > PRIVATE_SIZE:
+            size = size // 2
+            lease = self.take(size, USED_BY_LEASE)
+        return lease
+
     def take_buffer(self, size_t size):
         """A view of up to `size` bytes to be filled by recv_into and the like, for `lent`.
 
         Smaller, down to 16 KiB, where no such block is free, and then of private memory.
         """
-        cdef Lease lease = self.take(size, USED_BY_LEASE)
-        while lease is None and size > PRIVATE_SIZE:
-            size = size // 2
-            lease = self.take(size, USED_BY_LEASE)
+        cdef Lease lease = self.take_some(size)
         if lease is None:
-            return memoryview(bytearray(size))
+            return memoryview(bytearray(min(size, PRIVATE_SIZE)))
         lease.put_to(USED_BY_LEASE, None)
         return memoryview(lease)
 
@@ -149,9 +154,8 @@ cdef class Lender:
             raise ValueError(f"{size} bytes cannot have come into a buffer of {buffer.nbytes}")
         if lease is None:
             private = buffer
-            if size > self.copybreak:
-                self.account.starved_bytes += size
-            view = self.copy(<const char *> &private[0], size)
+            data = <const char *> &private[0]
+            view = self.starve(data, size) if size > self.copybreak else self.copy(data, size)
             private = None
         elif size <= self.copybreak:
             view = self.copy(data, size)

@@ -27,10 +27,12 @@ cdef class Region:
     cdef readonly bint pinned       # registered with each ring that sends from it, if allowed
     cdef readonly bint is_closing   # no new blocks
     cdef bint is_forked
-    cdef object returned            # a threading.Event while somebody waits for the last block
+    cdef unsigned closers           # threads inside close()
+    cdef object returned            # a lock, released when the last block comes back
 
     cdef Lease take(self, size_t size, int use)
     cdef int check_usable(self) except -1
+    cdef int wait_for_returns(self, timeout) except -1
 
 
 @cython.final

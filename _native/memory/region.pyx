@@ -50,6 +50,10 @@ _USE_NAMES = ("kernel", "lease", "reserve")
 _regions = weakref.WeakSet()
 
 
+cdef size_t units_of(size_t size) noexcept nogil:
+    return size // UNIT + (size % UNIT != 0)
+
+
 cdef double coarse_now() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
@@ -101,7 +105,7 @@ cdef class Region:
         cdef int64_t unit = -1
         cdef Lease lease
         if not self.is_closing and not self.is_forked:
-            unit = self.allocator.take(order_of((size + UNIT - 1) // UNIT))
+            unit = self.allocator.take(order_of(units_of(size)))
         if unit < 0:
             return None
         lease = Lease.__new__(Lease)
@@ -163,17 +167,17 @@ cdef class Region:
         now = coarse_now()
         while item != NULL:
             lease = <Lease> item
+            if lease.use != USED_BY_KERNEL:
+                found.append({
+                    "size": lease.size,
+                    "address": <size_t> lease.data,
+                    "use": _USE_NAMES[lease.use],
+                    "owner": None if lease.account is None else lease.account.name,
+                    "age": now - lease.born,
+                    "place": None if lease.trace is None else lease.trace[1],
+                })
+            # Read last: what is made above may run the collector, which ends other leases.
             item = lease.older
-            if lease.use == USED_BY_KERNEL:
-                continue
-            found.append({
-                "size": lease.size,
-                "address": <size_t> lease.data,
-                "use": _USE_NAMES[lease.use],
-                "owner": None if lease.account is None else lease.account.name,
-                "age": now - lease.born,
-                "place": None if lease.trace is None else lease.trace[1],
-            })
         return found
 
     def close(self, timeout=0.0):
@@ -186,17 +190,30 @@ cdef class Region:
         """
         if self.mapping.mapped == 0:
             return
+        self.closers += 1
         self.is_closing = True
-        if self.newest != NULL and timeout != 0.0:
-            self.returned = threading.Event()
-            # Made before the last look, so that no return slips in between.
+        try:
+            if self.newest != NULL and timeout != 0.0:
+                self.wait_for_returns(-1 if timeout is None else max(timeout, 0))
             if self.newest != NULL:
-                self.returned.wait(timeout)
-            self.returned = None
-        if self.newest != NULL:
-            self.is_closing = False
-            raise BufferError(self.busy_text())
-        self.mapping.close()
+                raise BufferError(self.busy_text())
+            self.mapping.close()
+        finally:
+            self.closers -= 1
+            if self.closers == 0:
+                self.returned = None
+                self.is_closing = self.mapping.mapped == 0
+
+    cdef int wait_for_returns(self, timeout) except -1:
+        # A bare lock, since the collector may end the last lease in the midst of an Event's wait.
+        if self.returned is None:
+            self.returned = threading.Lock()
+            self.returned.acquire()
+        gate = self.returned
+        # Made before the last look, so that no return slips in between.
+        if self.newest != NULL and gate.acquire(True, timeout):
+            gate.release()      # for the next who waits
+        return 0
 
     def busy_text(self):
         holders = [f"{one['size']} bytes by {one['owner'] or 'a reservation'}"
@@ -238,7 +255,8 @@ cdef class Lease:
         if self.account is not None:
             self.account.credit(size)
         if region.returned is not None and region.newest == NULL:
-            region.returned.set()
+            gate, region.returned = region.returned, None
+            gate.release()
 
     cdef size_t block_size(self) noexcept:
         return <size_t> UNIT << self.region.allocator.orders[self.unit]
@@ -248,7 +266,7 @@ cdef class Lease:
         cdef Region region = self.region
         cdef size_t end = self.data + size - (region.mapping.address + <size_t> self.unit * UNIT)
         region.used[self.use] -= self.block_size()
-        region.allocator.shrink(self.unit, order_of((end + UNIT - 1) // UNIT))
+        region.allocator.shrink(self.unit, order_of(units_of(end)))
         region.used[self.use] += self.block_size()
         self.size = size
 

@@ -23,7 +23,6 @@ cdef class Datagram(Endpoint):
     cdef Newest newest              # instead of these, when only the newest are wanted
     cdef Poll newest_poll           # its eventfd
     cdef AddressCache addresses
-    cdef list held                  # (data, address) or an errno, arrived while paused
     cdef list operations            # TrySendTo, reused from batch to batch
     cdef Outgoing *queue            # datagrams not yet sent, oldest first
     cdef unsigned queue_capacity

@@ -137,7 +137,7 @@ cdef class Datagram(Endpoint):
 
     cdef int stop_reading(self) except -1:
         if self.is_closing_:
-            self.held = None
+            self.drop_held()
         if not is_resting(self.receive):
             self.channel.cancel(self.receive)
         if not is_resting(self.read_poll):
@@ -388,7 +388,8 @@ cdef class Datagram(Endpoint):
             if not isinstance(data, memoryview):
                 data = memoryview(bytearray(data))      # held since before set_protocol
         elif isinstance(data, memoryview):
-            data = bytes(data)
+            view, data = data, bytes(data)
+            view.release()
         try:
             self.protocol_call_two("datagram_buffer_received" if self.is_lending
                                    else "datagram_received", data, address)
@@ -400,8 +401,7 @@ cdef class Datagram(Endpoint):
                         else "Exception in protocol.datagram_received()", error)
         data = None
         if self.is_lending and self.lender.account.is_over():
-            self.lender.account.wait()
-            self.update_reading()
+            self.pause_if_over_quota()
         return 0
 
     cdef int deliver_error(self, object error) except -1:
@@ -446,7 +446,9 @@ cdef class Datagram(Endpoint):
                 else:
                     self.deliver_error(os_error(item, None))
         finally:
-            if self.is_closing_ or not self.held:
+            if self.is_closing_:
+                self.drop_held()
+            elif not self.held:
                 self.held = None
             if not self.is_paused and not self.is_closing_:
                 if self.held is not None:

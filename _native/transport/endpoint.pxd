@@ -21,6 +21,7 @@ cdef class Endpoint(Client):
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
     cdef readonly Lender lender                  # None until something is lent or reserved
+    cdef list held                      # what arrived while reading was paused; None else
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
@@ -32,6 +33,7 @@ cdef class Endpoint(Client):
     cdef bint is_lost                   # connection_lost was called; the fd goes with the last op
 
     cpdef Lender lend(self)
+    cdef int drop_held(self) except -1
     cdef bint is_fd_ours(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)

@@ -18,7 +18,6 @@ cdef class Stream(Endpoint):
     # receiving
     cdef Receive receive                # multishot, small messages; None until first used
     cdef Poll read_poll                 # readiness, bulk; None until first used
-    cdef list held                      # what arrived while reading was paused; None else
     cdef uint8_t full_slots             # slots in a row that came filled
     cdef uint8_t small_reads            # direct receives in a row that a slot would have held
     cdef bint is_bulk

@@ -182,7 +182,7 @@ cdef class Stream(Endpoint):
 
     cdef int stop_reading(self) except -1:
         if self.is_closing_:
-            self.held = None
+            self.drop_held()
         if self.receive is not None and self.receive.state != IDLE:
             self.channel.cancel(self.receive)
         if self.read_poll is not None and self.read_poll.state != IDLE:
@@ -339,14 +339,15 @@ cdef class Stream(Endpoint):
 
     cdef int read_lease(self) except -1:
         """Receive into a fresh block, or into private memory when there is none."""
-        cdef Lease lease = self.lender.take(LEASE_SIZE, USED_BY_LEASE)
+        cdef Lease lease = self.lender.take_some(LEASE_SIZE)
         cdef char *memory
-        cdef size_t size = LEASE_SIZE
+        cdef size_t size
         cdef ssize_t got
         cdef int failed
         private = None
         if lease is not None:
             memory = lease.data
+            size = lease.size
         else:
             size = BULK_SLOT_SIZE
             private = PyByteArray_FromStringAndSize(NULL, size)
@@ -375,8 +376,7 @@ cdef class Stream(Endpoint):
             self.fatal(error, "Fatal error: protocol.buffer_received() call failed.")
         view = None
         if self.lender.account.is_over():
-            self.lender.account.wait()
-            self.update_reading()
+            self.pause_if_over_quota()
         return 0
 
     cdef void note_read_size(self, size_t size) noexcept:
@@ -432,7 +432,10 @@ cdef class Stream(Endpoint):
         if self.is_lending:
             return self.deliver_view(data if isinstance(data, memoryview)
                                      else memoryview(bytearray(data)))
-        return self.deliver_bytes(bytes(data))
+        copy = bytes(data)
+        if isinstance(data, memoryview):
+            data.release()
+        return self.deliver_bytes(copy)
 
     cdef int deliver_bytes(self, bytes data) except -1:
         """data_received(data), or a buffered protocol's two calls with a copy."""
@@ -546,7 +549,9 @@ cdef class Stream(Endpoint):
                     self.fail(item, "Fatal read error on socket transport")
                 item = None
         finally:
-            if self.is_closing_ or not self.held:
+            if self.is_closing_:
+                self.drop_held()
+            elif not self.held:
                 self.held = None
             if not self.is_paused and not self.is_closing_:
                 if self.held is not None:

@@ -16,7 +16,8 @@ class ZeroCopyProtocol(BaseProtocol):
         """Some bytes came: a writable memoryview, never empty, in the order of the stream.
 
         The protocol may keep it, slice it, change it and write it to a transport, and gives its
-        memory back by `view.release()`, by `with view:`, or by dropping it. A transport that
+        memory back by `view.release()`, by `with view:`, or by dropping it (which is a
+        ResourceWarning with trace_leases("full")). A transport that
         holds more than its quota is not read from until enough has come back.
         """
 
