@@ -188,10 +188,11 @@ def test_over_a_network_that_can_nothing_is_copied():
 
 
 @in_a_namespace
-def test_over_a_network_that_cannot_it_is_tried_once():
+def test_over_a_network_that_cannot_it_is_given_up_at_the_first_report():
     found = sent_over_veth("plain")
-    assert found.kernel_copied_bytes == SIZE
-    assert found.sent_bytes == 31 * SIZE
+    # The report comes when the peer has acknowledged: some more may have been sent meanwhile.
+    assert SIZE <= found.kernel_copied_bytes <= 4 * SIZE
+    assert found.kernel_copied_bytes + found.sent_bytes == 32 * SIZE
     assert found.sent_zero_copy_bytes == 0
 
 
