@@ -59,7 +59,7 @@ class Accepting:
     def _failed(self, number: int) -> None:
         error = OSError(number, os.strerror(number))
         if number in _OUT_OF_RESOURCES:
-            # Before the report, which may raise KeyboardInterrupt.
+            # Before the report, which may raise KeyboardInterrupt or call stop().
             self._retry = self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self._listener.start)
             self._loop.call_exception_handler(
                 {

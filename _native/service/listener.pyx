@@ -40,6 +40,8 @@ cdef class Listener(Owner):
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         cdef object failed = self.failed
         if result >= 0:
+            if not self.accept.is_multishot:
+                self.channel.has_multishot_accept = False   # it was that which was refused
             try:
                 self.accepted(result)
             finally:
@@ -50,7 +52,7 @@ cdef class Listener(Owner):
                 self.channel.submit(self.accept)
             elif result == -EINVAL and self.accept.is_multishot:
                 # A kernel before 5.19, or a socket that does not listen: one at a time will tell.
-                self.accept.is_multishot = self.channel.has_multishot_accept = False
+                self.accept.is_multishot = False
                 self.channel.submit(self.accept)
             else:
                 self.is_listening = False
