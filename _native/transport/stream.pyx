@@ -37,6 +37,7 @@ from zcloop._native.kernel.uring cimport (
 )
 from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
 from zcloop._native.memory.account cimport Account
+from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
@@ -260,23 +261,24 @@ cdef class Stream(Endpoint):
     cdef int received_slot(self, int result, uint32_t flags) except -1:
         """A message in a slot of the pool: deliver or hold it, and give the slot back."""
         cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
-        cdef const char *data = self.receive.pool.slot(slot)
+        cdef BufferRing pool = self.receive.pool    # a callback may exchange `receive`
+        cdef const char *data = pool.slot(slot)
         cdef bytes copy
         if self.is_closing_ or result <= 0:
-            self.receive.pool.give(slot)
+            pool.give(slot)
             return 0
         if self.is_buffered and self.held is None and not self.is_paused:
             try:
                 self.deliver_into(data, result)
             finally:
-                self.receive.pool.give(slot)
+                pool.give(slot)
         elif self.is_lending:
             self.received_lease(slot, result)
         else:
             copy = PyBytes_FromStringAndSize(data, result)
-            self.receive.pool.give(slot)
+            pool.give(slot)
             self.hold_or_deliver(copy)
-        if result != <int> self.receive.pool.slot_size:
+        if result != <int> pool.slot_size:
             self.full_slots = 0
             return 0
         self.full_slots += 1

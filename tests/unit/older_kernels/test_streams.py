@@ -9,6 +9,8 @@ import pytest
 from peers import PAIRS, connection, io_passed, payload, receive_all, receive_exactly
 from recording import BufferedRecorder, Recorder
 
+import zcloop
+
 pytestmark = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 SIZES = [1, 100, 16_384, 16_385, 70_000, 1 << 20]
 
@@ -201,3 +203,35 @@ async def test_a_connection_becomes_tls_and_keeps_every_byte(pair):
             assert (await client.received(before + size))[before:] == payload(size)
         secure_client.close()
         await asyncio.gather(client.lost(), server.lost())
+
+
+@pytest.mark.zcloop_only
+async def test_a_protocol_that_is_lent_its_data_may_take_over_in_any_callback(pair):
+    class Lent(Recorder, zcloop.ZeroCopyProtocol):
+        def buffer_received(self, view):
+            self.data += view
+            self.note("buffer_received")
+            if len(self.data) > 5000 and self.following:
+                take_over(self.transport, self.following.pop())
+
+    def take_over(transport, protocol):
+        protocol.transport = transport
+        transport.pause_reading()
+        transport.set_protocol(protocol)
+        transport.resume_reading()
+
+    class Changes(BufferedRecorder):
+        def buffer_updated(self, nbytes):
+            super().buffer_updated(nbytes)
+            take_over(self.transport, lent)
+
+    lent, last = Lent(), Recorder()
+    lent.following = [last]
+    async with connection(Changes, pair) as (_, protocol, peer):
+        for size in (10, 100, 6000, 100, 40_000, 100):
+            peer.send(payload(size))
+            await io_passed()
+        await last.received(40_100)
+        assert protocol.data + lent.data + last.data == b"".join(
+            payload(size) for size in (10, 100, 6000, 100, 40_000, 100)
+        )
