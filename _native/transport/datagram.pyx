@@ -112,6 +112,8 @@ cdef class Datagram(Endpoint):
         if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None
                 or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
+        if not self.is_fd_ours():
+            return self.fail(EBADF, "Fatal read error on datagram transport")
         if self.newest is not None:
             return self.update_newest()
         if self.receive is not None and (
@@ -219,7 +221,8 @@ cdef class Datagram(Endpoint):
         cdef unsigned name_size
         cdef size_t size = UNIX_DATAGRAM_MAX if self.family == AF_UNIX else DATAGRAM_MAX
         cdef int count = 0
-        while count < BATCH_MAX and not (self.is_paused or self.is_closing_):
+        while (count < BATCH_MAX and not (self.is_paused or self.is_closing_)
+               and self.is_fd_ours()):
             count += 1
             name_size = NAME_SIZE
             if self.is_lending:
@@ -617,6 +620,9 @@ cdef class Datagram(Endpoint):
         cdef TrySendTo operation
         cdef Outgoing *item
         if self.is_blocked or self.lost_count or self.queue_count == 0:
+            return False
+        if not self.is_fd_ours():
+            self.fail(EBADF, "Fatal write error on datagram transport")
             return False
         if (how == FLUSH_LAST or self.queue_count < BATCH_MIN or self.object_count
                 or self.family == AF_UNIX):

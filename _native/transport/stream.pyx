@@ -151,6 +151,8 @@ cdef class Stream(Endpoint):
         """Bring the operations in line with what is wanted; called after every change of either."""
         if not self.is_reading_wanted():
             return self.stop_reading()
+        if not self.is_fd_ours():
+            return self.fail(EBADF, "Fatal read error on socket transport")
         if self.is_lending and self.lender.regions:
             self.is_bulk = True         # a ring's slots are the loop's
         if not self.channel.has_multishot_receive:
@@ -748,6 +750,8 @@ cdef class Stream(Endpoint):
         cdef ssize_t sent
         cdef size_t offered
         cdef unsigned count
+        if not self.is_fd_ours():
+            return self.fail(EBADF, "Fatal write error on socket transport")
         while self.queue is not None and self.queue.size:
             if self.is_zero_copy_next():
                 return self.send_zero_copy()
@@ -862,6 +866,8 @@ cdef class Stream(Endpoint):
         """Send the end of file after what is queued; reading goes on."""
         if self.is_closing_ or self.is_eof_written:
             return
+        if not self.is_fd_ours():
+            raise os_error(EBADF, None)
         self.is_eof_written = True
         if self.queue is not None and self.queue.size and not self.is_blocked:
             self.send_now()
