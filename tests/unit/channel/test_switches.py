@@ -15,6 +15,7 @@ SWITCHES = {
 
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
 def test_everything_goes_on_without_what_the_environment_names(switches, monkeypatch):
+    monkeypatch.delenv("ZCLOOP_WITHOUT", raising=False)
     for name, value in switches.items():
         monkeypatch.setenv(name, value)
     said = script(
