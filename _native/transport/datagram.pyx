@@ -268,15 +268,19 @@ cdef class Datagram(Endpoint):
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         cdef unsigned slot = flags >> CQE_BUFFER_SHIFT
         if operation is self.receive:
+            pool = operation.pool       # user code may exchange the operation
             try:
                 if flags & CQE_F_BUFFER:
                     if not self.is_closing_ and result >= 0:
                         self.received(slot, result)
             finally:
                 if flags & CQE_F_BUFFER:
-                    self.receive.pool.give(slot)
+                    pool.give(slot)
                 if not flags & CQE_F_MORE:
-                    self.ended(result)
+                    if operation is self.receive:
+                        self.ended(result)
+                    else:
+                        self.rested()
             return 0
         if operation is self.read_poll:
             try:
@@ -324,7 +328,7 @@ cdef class Datagram(Endpoint):
             elif result < 0 and not self.is_closing_:
                 self.refused(-result)
         finally:
-            if self.receive.state == IDLE:
+            if is_resting(self.receive):
                 self.rested()
         return 0
 

@@ -38,7 +38,7 @@ from zcloop._native.kernel.uring cimport (
 from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
 from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.buffer_ring cimport BufferRing
-from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
+from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
