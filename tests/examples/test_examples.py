@@ -17,6 +17,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import sys
 from asyncio.subprocess import PIPE
 
@@ -27,6 +28,9 @@ LOOP = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 TEST_SECONDS = 30
 
 pytestmark = pytest.mark.filterwarnings("error")
+lending_only = pytest.mark.skipif(
+    not LOOP.startswith("zcloop:"), reason="no other loop lends its memory"
+)
 
 
 def bounded(test):
@@ -78,9 +82,9 @@ async def ends_cleanly(process: asyncio.subprocess.Process) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def server(name: str, ending: signal.Signals = signal.SIGINT):
+async def server(name: str, ending: signal.Signals = signal.SIGINT, *arguments: str):
     """The address of a running server; the end of the block is `ending`, and its clean exit."""
-    async with example(name) as process:
+    async with example(name, *arguments) as process:
         line = (await process.stdout.readline()).decode()
         announced = re.fullmatch(r"listening on (127\.0\.0\.1):(\d+)\n", line)
         assert announced, line + (await process.stderr.read()).decode()
@@ -412,6 +416,149 @@ async def test_both_pipelines_give_the_digest_that_python_computes():
         lines = (await ends_cleanly(process)).decode().splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["by_the_kernel:", "by_the_loop:"]
     assert {line.split()[1] for line in lines} == {"ok"}
+
+
+# zero_copy_proxy.py
+
+
+def place_text(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def proxy(backend: tuple[str, int], ending: signal.Signals = signal.SIGINT):
+    async with server("zero_copy_proxy.py", ending, "--to", place_text(backend)) as address:
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def backend(handler):
+    """The address of a server in this process, each of whose connections `handler` gets."""
+    served = await asyncio.start_server(handler, "127.0.0.1", 0)
+    async with served:
+        yield served.sockets[0].getsockname()
+
+
+@lending_only
+@bounded
+async def test_proxy_carries_everything_of_several_clients_that_half_close():
+    payloads = [random.Random(seed).randbytes(2_000_000) for seed in range(8)]
+    async with server("echo_server.py") as echo, proxy(echo) as address:
+        answers = await asyncio.gather(*(echoed(address, payload) for payload in payloads))
+    assert [len(answer) for answer in answers] == [len(payload) for payload in payloads]
+    assert all(map(operator.eq, answers, payloads))
+
+
+@lending_only
+@bounded
+async def test_proxy_passes_on_the_end_of_either_side_while_the_other_goes_on():
+    async def speak_first(reader, writer):
+        writer.write(b"that is all from me")
+        writer.write_eof()
+        received.set_result(await reader.read())
+        writer.close()
+
+    received = asyncio.get_running_loop().create_future()
+    async with (
+        backend(speak_first) as place,
+        proxy(place, signal.SIGTERM) as address,
+        connection(address) as (reader, writer),
+    ):
+        assert await reader.read() == b"that is all from me"
+        writer.write(b"and this from me")
+        writer.write_eof()
+        assert await received == b"and this from me"
+
+
+@lending_only
+@bounded
+async def test_proxy_does_not_read_what_the_other_side_does_not_take_and_loses_nothing():
+    async def listen_later(reader, writer):
+        await may_read.wait()
+        received.set_result(await reader.read())
+        writer.close()
+
+    loop = asyncio.get_running_loop()
+    may_read, received = asyncio.Event(), loop.create_future()
+    payload = random.Random(1).randbytes(64_000_000)
+    with socket.socket() as client:
+        client.setblocking(False)
+        async with backend(listen_later) as place, proxy(place) as address:
+            await loop.sock_connect(client, address)
+            sending = loop.create_task(loop.sock_sendall(client, payload))
+            # A proxy that held it all would have taken it long before.
+            assert await asyncio.wait([sending], timeout=1) == (set(), {sending})
+            may_read.set()
+            await sending
+            client.shutdown(socket.SHUT_WR)
+            assert operator.eq(await received, payload)
+
+
+@lending_only
+@bounded
+async def test_proxy_closes_a_client_whose_backend_is_not_there():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and nobody listens
+        async with proxy(bound.getsockname()) as address, connection(address) as (reader, _):
+            assert await reader.read() == b""
+
+
+# zero_copy_receive.py
+
+
+def readings(*values: float) -> bytes:
+    body = b"".join(struct.pack("!Id", sensor, value) for sensor, value in enumerate(values))
+    return struct.pack("!I", len(body)) + body
+
+
+async def counters(reader: asyncio.StreamReader) -> list[int]:
+    return [int(number) for number in re.findall(rb"\d+", await reader.read())]
+
+
+@lending_only
+@bounded
+async def test_receive_parses_messages_in_whatever_pieces_they_come():
+    stream = readings(1.5) + readings(*range(1, 21)) + readings(7)
+    async with server("zero_copy_receive.py") as address:
+        for step in (1, 3, 5, 17, len(stream)):
+            async with connection(address) as (reader, writer):
+                for start in range(0, len(stream), step):
+                    writer.write(stream[start : start + step])
+                    await asyncio.sleep(0)
+                writer.write_eof()
+                assert await reader.readline() == b"1 readings, mean 1.5\n"
+                assert await reader.readline() == b"20 readings, mean 10.5\n"
+                assert await reader.readline() == b"1 readings, mean 7\n"
+                assert sum((await counters(reader))[:2]) == len(stream)
+
+
+@lending_only
+@bounded
+async def test_receive_reads_large_messages_in_place_and_says_what_was_copied():
+    # Half of a message is in memory when it begins to be read: its parts are not all joined.
+    async with (
+        server("zero_copy_receive.py", signal.SIGTERM) as address,
+        example("zero_copy_receive.py", "--send", place_text(address)) as client,
+    ):
+        output = (await ends_cleanly(client)).decode()
+    in_place, copied, joined = map(int, re.findall(r"\d+", output))
+    assert in_place + copied == 100 * len(readings(*range(10_000)))
+    assert joined < in_place
+
+
+@lending_only
+@pytest.mark.parametrize("size", [0, 13, 0xFFFFFFFF])
+@bounded
+async def test_receive_drops_a_client_whose_length_is_that_of_no_message(size):
+    async with server("zero_copy_receive.py") as address:
+        async with connection(address) as (reader, writer):
+            writer.write(struct.pack("!I", size) + bytes(13))
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        async with connection(address) as (reader, writer):
+            writer.write(readings(2))
+            assert await reader.readline() == b"1 readings, mean 2\n"
 
 
 @bounded

@@ -103,9 +103,8 @@ def test_a_reservation_larger_than_the_region_is_refused(region, size):
 
 
 def test_exhaustion_says_what_is_in_use_and_what_to_do(region):
-    with region.reserve(512 * KIB):
-        with pytest.raises(zcloop.RegionExhaustedError) as caught:
-            region.reserve(MIB)
+    with region.reserve(512 * KIB), pytest.raises(zcloop.RegionExhaustedError) as caught:
+        region.reserve(MIB)
     assert isinstance(caught.value, MemoryError)
     assert str(caught.value) == (
         "no free block of 1048576 bytes in <Region of 1048576 bytes, 524288 in use>: "
