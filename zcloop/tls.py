@@ -22,7 +22,7 @@ _RECORD_SIZE = 16 * 1024
 _BUFFER_SIZE_MAX = 256 * 1024
 
 
-class TlsTransport(Lending, sslproto._SSLProtocolTransport):
+class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     """What the application writes to and is read for; its memory is that of the stream below."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -40,7 +40,7 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
 
     def _get_app_transport(self) -> Any:
         if not self._app_transport_created:
-            self._app_transport = TlsTransport(self._loop, self)
+            self._app_transport = SSLTransport(self._loop, self)
             self._app_transport_created = True
         return super()._get_app_transport()
 

@@ -209,7 +209,8 @@ async def test_a_connection_becomes_tls_and_keeps_every_byte(pair):
 async def test_a_protocol_that_is_lent_its_data_may_take_over_in_any_callback(pair):
     class Lent(Recorder, zcloop.ZeroCopyProtocol):
         def buffer_received(self, view):
-            self.data += view
+            with view:
+                self.data += view
             self.note("buffer_received")
             if len(self.data) > 5000 and self.following:
                 take_over(self.transport, self.following.pop())

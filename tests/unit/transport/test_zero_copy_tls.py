@@ -236,7 +236,8 @@ async def test_a_written_view_that_must_wait_may_be_released(certificates):
 async def test_an_exception_in_buffer_received_closes_the_connection(certificates, reported):
     class Failing(Lent):
         def buffer_received(self, view):
-            raise ArithmeticError
+            with view:
+                raise ArithmeticError
 
     async with encrypted(certificates, Failing) as (protocol, peer):
         peer.transport.write(bytes(10_000))
