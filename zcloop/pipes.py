@@ -28,6 +28,12 @@ class ReadPipeTransport(Lending, _ReadPipe):  # type: ignore[misc]
             )
         return self._lender
 
+    def reserve(self, size: int) -> memoryview:
+        return self._lend().reserve(size)
+
+    def _set_quota(self, quota: int) -> None:
+        self._lend().account.quota = quota
+
     def associate(self, region: Region) -> None:
         self._lend().associate(region)
 

@@ -42,7 +42,8 @@ class Lending:
         Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
         change until it is sent, but may be released at once. Raises RegionExhaustedError.
         """
-        return self._lend().reserve(size)
+        view: memoryview = self._stream.reserve(size)
+        return view
 
     def associate(self, region: Region) -> None:
         """Receive into this region, and reserve from it (dma_assoc). May be called for several:
@@ -63,7 +64,10 @@ class Lending:
         if copybreak is not None:
             lender.copybreak = copybreak
         if quota is not None:
-            lender.account.quota = quota
+            self._set_quota(quota)
+
+    def _set_quota(self, quota: int) -> None:
+        self._stream.set_quota(quota)
 
     def lease_statistics(self) -> dict[str, int]:
         """Bytes lent in place and copied since the beginning, and what is held now."""
@@ -96,9 +100,11 @@ class _Face(Lending):
     def __del__(self, _warn: Any = warnings.warn) -> None:
         stream = getattr(self, "_stream", None)
         if stream is not None and stream.has_connection:
-            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            stream.drop()
-            self._lost()
+            try:
+                _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            finally:
+                stream.drop()
+                self._lost()
 
     def _lost(self) -> None:
         """connection_lost was called."""

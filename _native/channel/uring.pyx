@@ -347,8 +347,10 @@ cdef class UringChannel(Channel):
                 self.lending = self.make_pool(3, LENDING_SLOTS, LENDING_SLOT_SIZE,
                                               self.lending_pool())
                 self.pin(<Region> self.pool.regions[0])
-            except (OSError, MemoryError):
+            except OSError:
                 self.has_multishot_receive = False
+            except MemoryError:
+                pass        # the pool is at its limit: that is no fault of the kernel's
         return self.lending
 
     cdef BufferRing lending_datagram_buffers(self):
@@ -356,8 +358,10 @@ cdef class UringChannel(Channel):
             try:
                 self.lending_datagrams = self.make_pool(4, LENDING_DATAGRAM_SLOTS,
                                                         DATAGRAM_SLOT_SIZE, self.lending_pool())
-            except (OSError, MemoryError):
+            except OSError:
                 self.has_multishot_message = False
+            except MemoryError:
+                pass        # as above
         return self.lending_datagrams
 
     cdef BufferRing datagram_buffers(self):

@@ -19,6 +19,7 @@ cdef class Core(Owner):
     cdef dict watches               # fd -> Watch
     cdef list socket_watches        # those of Python sockets, which may be closed underneath
     cdef list unarmed               # watches to arm before the next submission
+    cdef set waiting                # transports that are not read from until leases come back
     # asyncio.BaseEventLoop's own names: its cold paths read and write them.
     cdef public bint _stopping
     cdef public bint _closed

@@ -146,6 +146,7 @@ cdef class Core(Owner):
         self.batched = []
         self.spare_sends = []
         self.unarmed = []
+        self.waiting = set()
         self.scratch_spilled = []
         self.scratch = <char *> malloc(SCRATCH_SIZE)
         if self.scratch == NULL:
@@ -670,6 +671,7 @@ cdef class Core(Owner):
                 if handle is not None:
                     (<Handle> handle).clear()
         self.watches = {}
+        self.waiting = set()
         self.socket_watches.clear()
         if self.event_fd >= 0:
             close(self.event_fd)

@@ -26,3 +26,4 @@ cdef class Account:
     cdef void charge(self, size_t size) noexcept
     cdef void wait(self) noexcept
     cdef void credit(self, size_t size) noexcept
+    cdef void relieve(self, size_t enough) noexcept

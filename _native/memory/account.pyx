@@ -20,7 +20,11 @@ cdef class Account:
         self.held -= size
         self.leases -= 1
         # Half, so that a holder at its limit is not paused and resumed with every message.
-        if self.is_waiting and self.held <= self.quota // 2:
+        self.relieve(self.quota // 2)
+
+    cdef void relieve(self, size_t enough) noexcept:
+        """Let the holder go on if it waits and holds no more than `enough`."""
+        if self.is_waiting and self.held <= enough:
             self.is_waiting = False
             if self.holder != NULL:
                 self.relieved(self.holder)

@@ -11,7 +11,6 @@ the pool; network drivers do the same, and call it so.
 
 import os
 import sys
-import weakref
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
@@ -109,7 +108,7 @@ cdef class Lender:
         self.account.lent_bytes += size
         view = PyMemoryView_FromObject(lease)
         if _is_tracing:
-            lease.trace = (weakref.ref(view), self.account.name)
+            lease.trace_view(view, self.account.name)
         return view
 
     cdef object copy(self, const char *data, size_t size):
@@ -172,6 +171,8 @@ cdef class Lender:
             raise ValueError("a reservation needs a size of at least one byte")
         lease = self.take(size, USED_BY_RESERVE)
         if lease is None:
+            for region in self.regions:
+                (<Region> region).check_usable()
             raise RegionExhaustedError(
                 f"no free block of {size} bytes: release views, reserve less, or associate a "
                 "larger region")

@@ -6,8 +6,7 @@ RLIMIT_MEMLOCK of 8 MiB; those that growth adds are never pinned. Regions are tr
 they were made, so that the first stays the one in the cache.
 """
 
-from zcloop._native.memory.allocator cimport order_of
-from zcloop._native.memory.region cimport UNIT, Region
+from zcloop._native.memory.region cimport Region, block_size_of
 
 # 32 slots of 16 KiB for the ring, and four blocks of 256 KiB for bulk.
 cdef size_t FIRST_SIZE = 1536 * 1024
@@ -29,14 +28,18 @@ cdef class Pool:
             if lease is not None:
                 return lease
         growth = GROWTH_SIZE if self.regions else FIRST_SIZE
-        if size > growth:
-            growth = <size_t> UNIT << order_of((size + UNIT - 1) // UNIT)
-        if self.size + growth > self.limit:
+        if size <= self.limit and block_size_of(size) > growth:
+            growth = block_size_of(size)
+        if size > self.limit or self.size + growth > self.limit:
+            self.refusals += 1
+            return None
+        try:
+            region = Region(growth, pinned=not self.regions)
+        except (OSError, MemoryError):      # no more address space: RLIMIT_AS, overcommit
             self.refusals += 1
             return None
         self.growths += 1
         self.size += growth
-        region = Region(growth, pinned=not self.regions)
         self.regions.append(region)
         return (<Region> region).take(size, use)
 

@@ -45,12 +45,15 @@ cdef class Lease:
     cdef void *older
     cdef double born                # monotonic seconds
     cdef object trace               # while tracing: a weak reference to the view, and the place
+    cdef void *traced               # the export that the view is one of; NULL once it has ended
     cdef uint32_t unit
     cdef int use
 
     cdef size_t block_size(self) noexcept
     cdef void shrink(self, size_t size) noexcept
     cdef void put_to(self, int use, Account account) noexcept
+    cdef int trace_view(self, view, str place) except -1
 
 
+cdef size_t block_size_of(size_t size) noexcept nogil
 cdef Lease lease_of(object view, const char **data, size_t *size)

@@ -30,13 +30,20 @@ from zcloop._native.memory.allocator cimport order_of
 cdef extern from "Python.h":
     int PyMemoryView_Check(object value)
     Py_buffer *PyMemoryView_GET_BUFFER(object view)
+    void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback)
+    void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback)
 
 cdef extern from *:
     """
     /* Cython takes Py_buffer.obj for an object; of a view of raw memory it is NULL. */
     static PyObject *zc_exporter(PyObject *view) { return PyMemoryView_GET_BUFFER(view)->obj; }
+    /* What an exporter was asked for, once for all views that were made from one another. */
+    static void *zc_export_of(PyObject *view) {
+        return &((PyMemoryViewObject *) view)->mbuf->master;
+    }
     """
     PyObject *exporter "zc_exporter"(object view)
+    void *export_of "zc_export_of"(object view)
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -52,6 +59,11 @@ _regions = weakref.WeakSet()
 
 cdef size_t units_of(size_t size) noexcept nogil:
     return size // UNIT + (size % UNIT != 0)
+
+
+cdef size_t block_size_of(size_t size) noexcept nogil:
+    """Bytes of the block that is taken for so many, which are at most 2^62."""
+    return <size_t> UNIT << order_of(units_of(size))
 
 
 cdef double coarse_now() noexcept nogil:
@@ -235,6 +247,12 @@ cdef class Lease:
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
 
+    def __releasebuffer__(self, Py_buffer *buffer):
+        # The last view of this export ends. The lease may go on: a write may be queued.
+        if self.traced != NULL and buffer == self.traced:
+            self.traced = NULL
+            report_unless_released(self.trace, buffer)
+
     def __dealloc__(self):
         cdef Region region = self.region
         cdef size_t size
@@ -250,8 +268,6 @@ cdef class Lease:
         region.used[self.use] -= size
         region.blocks[self.use] -= 1
         region.allocator.give(self.unit)
-        if self.trace is not None:
-            _report_unless_released(self.trace)
         if self.account is not None:
             self.account.credit(size)
         if region.returned is not None and region.newest == NULL:
@@ -283,6 +299,11 @@ cdef class Lease:
         if account is not None:
             account.charge(size)
 
+    cdef int trace_view(self, view, str place) except -1:
+        self.trace = (weakref.ref(view), place)
+        self.traced = export_of(view)
+        return 0
+
 
 cdef Lease lease_of(object view, const char **data, size_t *size):
     """The lease that a view shows a contiguous part of, and which; None for any other object."""
@@ -309,11 +330,23 @@ def all_leases():
 
 # ---- tracing -------------------------------------------------------------------------------------
 
-def _report_unless_released(trace):
-    reference, place = trace
-    if reference() is None:
-        warnings.warn(f"a lease received by {place} was collected, not released: call its view's "
-                      "release(), or use it in a `with`", ResourceWarning, source=None)
+cdef void report_unless_released(tuple trace, void *export) noexcept:
+    """While the last view of an export ends, perhaps with an exception on its way."""
+    cdef PyObject *kind
+    cdef PyObject *value
+    cdef PyObject *traceback
+    PyErr_Fetch(&kind, &value, &traceback)
+    report_collected(trace, export)
+    PyErr_Restore(kind, value, traceback)
+
+
+cdef void report_collected(tuple trace, void *export) noexcept:
+    # A view that calls release() is alive meanwhile, and be it a slice of the first.
+    if trace[0]() is not None or any([PyMemoryView_Check(item) and export_of(item) == export
+                                      for item in gc.get_objects()]):
+        return
+    warnings.warn(f"a lease received by {trace[1]} was collected, not released: call its view's "
+                  "release(), or use it in a `with`", ResourceWarning, source=None)
 
 
 # ---- fork ----------------------------------------------------------------------------------------

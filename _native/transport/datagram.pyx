@@ -98,6 +98,8 @@ cdef class Datagram(Endpoint):
         self.is_lending = isinstance(protocol, _ZeroCopyDatagramProtocol)
         if self.is_lending:
             self.lend().account.name = type(protocol).__qualname__
+        elif self.lender is not None:
+            self.lender.account.relieve(<size_t> -1)    # another protocol's views are not its fault
         if self.is_started:
             self.update_reading()
 

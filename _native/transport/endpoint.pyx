@@ -62,8 +62,7 @@ cdef class Endpoint(Client):
         self.peer = peer_address(fd)
 
     def __dealloc__(self):
-        if self.lender is not None:
-            self.lender.account.holder = NULL
+        self.disown_account()
         if self.core is not None:
             self.core.remove_transport(self.fd, self)
         # With a Python socket the fd is its; without one it was ours to the end.
@@ -277,11 +276,28 @@ cdef class Endpoint(Client):
     def pause_if_over_quota(self):
         """Read no more, if too much is lent, until enough of it is back."""
         if self.lend().wait_if_over():
+            self.core.waiting.add(self)     # no operation holds it meanwhile
             self.update_reading()
 
+    cdef int disown_account(self) noexcept:
+        """Leases that come back from now on are told to nobody. Before a collector that found
+        the transport takes it and its loop apart, for it may end leases in between."""
+        if self.lender is not None:
+            self.lender.account.holder = NULL
+        return 0
+
     def _leases_returned(self):
+        self.core.waiting.discard(self)
         if not self.is_lost:
             self.update_reading()
+
+    def reserve(self, size):
+        self.channel.check_usable()
+        return self.lend().reserve(size)
+
+    def set_quota(self, quota):
+        self.lend().account.quota = quota
+        self.lender.account.relieve(quota)
 
     def associate(self, region):
         self.lend().associate(region)
@@ -357,6 +373,7 @@ cdef class Endpoint(Client):
 
     cdef int lose(self, object error) except -1:
         self.lost_count += 1
+        self.core.waiting.discard(self)
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)
         self.core.call(self._call_connection_lost, (error,), self.context)
@@ -366,6 +383,7 @@ cdef class Endpoint(Client):
         if self.is_lost:
             return
         self.is_lost = True
+        self.disown_account()
         face = self.face
         try:
             if self.protocol is not None:
@@ -407,6 +425,7 @@ cdef class Endpoint(Client):
 
     def drop(self):
         """The transport was collected without a close: let the fd go, tell nobody."""
+        self.disown_account()
         if self.fd >= 0:
             self.core.remove_transport(self.fd, self)
             if self.socket is not None:

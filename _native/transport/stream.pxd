@@ -1,5 +1,6 @@
 from libc.stdint cimport uint32_t, uint8_t
 
+from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
 from zcloop._native.operation.send cimport TrySend
@@ -46,7 +47,7 @@ cdef class Stream(Endpoint):
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept
-    cdef int received_lease(self, unsigned slot, int size) except -1
+    cdef int received_lease(self, BufferRing pool, unsigned slot, int size) except -1
     cdef int read_lease(self) except -1
     cdef int hold_or_deliver(self, object data) except -1
     cdef int deliver_view(self, object view) except -1

@@ -115,13 +115,16 @@ cdef size_t fill_message(msghdr *message, iovec *vector, unsigned count) noexcep
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
+        cdef bint was_lending = self.is_lending
         self.protocol = protocol
         self.is_buffered = isinstance(protocol, _BufferedProtocol)
         self.is_lending = isinstance(protocol, _ZeroCopyProtocol)
         if self.is_lending:
             self.lend().account.name = type(protocol).__qualname__
-            if self.is_started:
-                self.update_reading()
+        elif was_lending:
+            self.lender.account.relieve(NEVER)      # what another protocol keeps is not its fault
+        if self.is_started and (self.is_lending or was_lending):
+            self.update_reading()
 
     def connect(self):
         """Announce an accepted connection to its protocol, and read from then on."""
@@ -275,7 +278,7 @@ cdef class Stream(Endpoint):
             finally:
                 pool.give(slot)
         elif self.is_lending:
-            self.received_lease(slot, result)
+            self.received_lease(pool, slot, result)
         else:
             copy = PyBytes_FromStringAndSize(data, result)
             pool.give(slot)
@@ -291,11 +294,11 @@ cdef class Stream(Endpoint):
                 self.update_reading()
         return 0
 
-    cdef int received_lease(self, unsigned slot, int size) except -1:
+    cdef int received_lease(self, BufferRing pool, unsigned slot, int size) except -1:
         try:
-            view = self.lender.lend_slot(self.receive.pool, slot, 0, size)
+            view = self.lender.lend_slot(pool, slot, 0, size)
         finally:
-            self.receive.pool.give(slot)
+            pool.give(slot)
         return self.hold_or_deliver(view)
 
     cdef int hold_or_deliver(self, object data) except -1:
@@ -434,12 +437,13 @@ cdef class Stream(Endpoint):
     cdef int deliver(self, object data) except -1:
         """What was held, to whatever protocol there is now."""
         if self.is_lending:
-            return self.deliver_view(data if isinstance(data, memoryview)
-                                     else memoryview(bytearray(data)))
-        copy = bytes(data)
-        if isinstance(data, memoryview):
+            if type(data) is bytes:
+                data = self.lender.copy(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+            return self.deliver_view(data)
+        received = bytes(data)
+        if type(data) is memoryview:
             data.release()
-        return self.deliver_bytes(copy)
+        return self.deliver_bytes(received)
 
     cdef int deliver_bytes(self, bytes data) except -1:
         """data_received(data), or a buffered protocol's two calls with a copy."""

@@ -1,4 +1,4 @@
-"""A protocol that never releases stalls only itself: it is paused, alone, and the others' p99 stays."""
+"""A protocol that never releases stalls only itself: it is paused, and the others' p99 stays."""
 
 import asyncio
 import contextlib
