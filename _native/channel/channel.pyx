@@ -45,7 +45,7 @@ cdef uint64_t SLOT_MASK = EAGER - 1
 _WITHOUT = os.environ.get("ZCLOOP_WITHOUT", "").split(",")
 
 
-# Operations whose memory the kernel may use for as long as the process lives.
+# Memory that the network stack may use for as long as the process lives.
 _quarantine = []
 
 
@@ -336,7 +336,7 @@ cdef class Channel:
             if self.operations[slot] is not None:
                 operation = <Operation> self.operations[slot]
                 if operation.is_notified and operation.state in (INFLIGHT, CANCELLING):
-                    _quarantine.append(operation)       # and in the table, until the close
+                    _quarantine.append(operation.memory())
                     self.quarantined += 1
         self.notifying = 0
         return 0

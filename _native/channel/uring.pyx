@@ -75,6 +75,7 @@ cdef class UringChannel(Channel):
                 self.take_back()
             except Exception:
                 pass
+        self.quarantine()
 
     # ---- in ----------------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ Only the ring's own thread touches the tail. A slot is either the kernel's (prov
 completion carries it and `give` has not been called); `count == provided + lent` always. When the
 loop moves to another thread it makes another ring: `register_with` then provides every slot that
 is not lent at that moment, and the lent ones come back one by one as ever.
+
+The slots of a ring over a pool are blocks of that pool. `exchange` puts a fresh block behind a slot
+and makes a lease of the one with the data, so that lending never leaves the kernel without slots.
 """
 
 from libc.stdlib cimport calloc, free
@@ -13,7 +16,6 @@ from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.uring cimport (
     REGISTER_PBUF_RING, UNREGISTER_PBUF_RING, io_uring_buf_reg,
 )
-
 from zcloop._native.memory.region cimport USED_BY_KERNEL
 
 

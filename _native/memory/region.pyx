@@ -199,6 +199,7 @@ cdef class Region:
         its thread, and then raises BufferError that names the holders; the region hands out no
         more in the meantime, and goes on as before after the error. In a coroutine,
         `await asyncio.to_thread(region.close, None)` waits. Receive buffers of a loop count too.
+        A loop that pinned it unpins its pages when it next pins a region, or is closed.
         """
         if self.mapping.mapped == 0:
             return

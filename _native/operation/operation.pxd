@@ -32,3 +32,4 @@ cdef class Operation:
     cdef int attempt(self) noexcept
     cdef uint32_t readiness(self) noexcept
     cdef void discard(self, int result, uint32_t flags) noexcept
+    cdef object memory(self)

@@ -26,3 +26,7 @@ cdef class Operation:
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
         """The completion came, and nobody wants it: close or give back what it carries."""
+
+    cdef object memory(self):
+        """Of one that `is_notified`: what the kernel may use until its notification."""
+        return None

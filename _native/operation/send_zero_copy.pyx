@@ -57,3 +57,6 @@ cdef class SendZeroCopy(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLOUT
+
+    cdef object memory(self):
+        return self.lease
