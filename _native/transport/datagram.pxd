@@ -41,6 +41,7 @@ cdef class Datagram(Endpoint):
     cdef int received(self, unsigned index, int result) except -1
     cdef int update_newest(self) except -1
     cdef int deliver_newest(self) except -1
+    cdef int deliver_taken(self, Newest newest) except -1
     cdef int deliver_or_hold(self, object data, object address) except -1
     cdef int deliver_segments(self, object data, unsigned segment, object address) except -1
     cdef int send_run(self, list run, unsigned segment, const char *name,

@@ -195,12 +195,19 @@ cdef class Datagram(Endpoint):
     cdef int deliver_newest(self) except -1:
         """As many as are kept at most; between two of them the older may still give way."""
         cdef Newest newest = self.newest
-        cdef Arrived taken
-        cdef unsigned count = 0
         cdef int failed = newest.take_error()
         newest.forget_event()
-        if failed:
-            self.refused(failed)
+        try:
+            if failed:
+                self.refused(failed)
+            self.deliver_taken(newest)
+        finally:    # also of an interrupt: nobody else tells of what is left
+            newest.look_again()
+        return 0
+
+    cdef int deliver_taken(self, Newest newest) except -1:
+        cdef Arrived taken
+        cdef unsigned count = 0
         while (count < newest.shelf.depth and not (self.is_paused or self.is_closing_)
                and self.newest is newest and newest.take(&taken)):
             count += 1
@@ -214,7 +221,6 @@ cdef class Datagram(Endpoint):
             self.deliver(data, self.addresses.decode(taken.name, taken.name_size)
                          if taken.name_size else None)
             data = None
-        newest.look_again()
         return 0
 
     cdef int receive_directly(self) except -1:

@@ -13,10 +13,15 @@ It runs from `start` to `stop`, which joins it before the fd is closed. It block
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
+from posix.fcntl cimport fcntl
 from posix.unistd cimport close, read, write
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.memory.region cimport USED_BY_KERNEL, Lease
+
+cdef extern from "<fcntl.h>" nogil:
+    enum:
+        F_DUPFD_CLOEXEC
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_create(pthread_t *thread, void *attributes, void *(*run)(void *) noexcept nogil,
@@ -141,7 +146,7 @@ cdef class Newest:
         if self.shelf == NULL:
             raise MemoryError("newest datagrams")
         pthread_mutex_init(&self.shelf.lock, NULL)
-        self.shelf.event_fd = self.shelf.stop_fd = -1
+        self.shelf.fd = self.shelf.event_fd = self.shelf.stop_fd = -1
         self.shelf.arrived = <Arrived *> calloc(depth, sizeof(Arrived))
         self.shelf.memory = <char **> calloc(depth + 2, sizeof(char *))
         self.shelf.free = <unsigned *> calloc(depth + 2, sizeof(unsigned))
@@ -157,7 +162,10 @@ cdef class Newest:
             self.shelf.free[index] = index
         self.shelf.free_count = depth + 1       # the last one is filled first
         self.shelf.depth = depth
-        self.shelf.fd = fd
+        # Its own: the program may close the socket it gave, and the number be another's then.
+        self.shelf.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)
+        if self.shelf.fd < 0:
+            raise_os_error(errno, "duplicating a socket")
         self.shelf.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         self.shelf.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.shelf.event_fd < 0 or self.shelf.stop_fd < 0:
@@ -197,6 +205,9 @@ cdef class Newest:
             write(self.shelf.stop_fd, &one, sizeof(one))
             with nogil:
                 pthread_join(self.thread, NULL)
+        if self.shelf.fd >= 0:
+            close(self.shelf.fd)
+            self.shelf.fd = -1
         return 0
 
     cdef int event_fd(self) noexcept:

@@ -207,6 +207,28 @@ async def test_paused_the_newest_are_kept():
         assert got == [b"18", b"19"]
 
 
+async def test_the_next_owner_of_a_closed_number_keeps_its_datagrams():
+    loop = asyncio.get_running_loop()
+    given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    given.bind(("127.0.0.1", 0))
+    transport, _ = await loop.create_datagram_endpoint(Views, sock=given)
+    transport.set_receive_policy("latest", depth=2)
+    number = given.fileno()
+    given.close()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        assert stranger.fileno() == number
+        stranger.bind(("127.0.0.1", 0))
+        sender.sendto(b"for the stranger", stranger.getsockname())
+        await asyncio.sleep(0.02)
+        assert stranger.recv(100, socket.MSG_DONTWAIT) == b"for the stranger"
+        transport.abort()
+        await asyncio.sleep(0.001)
+        assert stranger.fileno() == number
+
+
 async def test_a_refusal_reaches_the_protocol_under_the_policy():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
