@@ -11,6 +11,8 @@ cdef extern from * nogil:
         ZC_SETUP_NO_SQARRAY = 1u << 16,     /* since 6.6 */
         ZC_OP_READ_MULTISHOT = 49,          /* since 6.7 */
         ZC_OP_WAITID = 50,                  /* since 6.7 */
+        ZC_OP_FUTEX_WAIT = 51,              /* since 6.7 */
+        ZC_OP_FTRUNCATE = 55,               /* since 6.9 */
         ZC_SEND_ZC_REPORT_USAGE = 1u << 3,  /* since 6.2 */
     };
     #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
@@ -21,9 +23,22 @@ cdef extern from * nogil:
         SETUP_NO_SQARRAY "ZC_SETUP_NO_SQARRAY"
         OP_READ_MULTISHOT "ZC_OP_READ_MULTISHOT"
         OP_WAITID "ZC_OP_WAITID"
+        OP_FUTEX_WAIT "ZC_OP_FUTEX_WAIT"
+        OP_FTRUNCATE "ZC_OP_FTRUNCATE"
 
     enum:
         OP_NOP "IORING_OP_NOP"
+        OP_READV "IORING_OP_READV"
+        OP_WRITEV "IORING_OP_WRITEV"
+        OP_READ_FIXED "IORING_OP_READ_FIXED"
+        OP_WRITE_FIXED "IORING_OP_WRITE_FIXED"
+        OP_FSYNC "IORING_OP_FSYNC"
+        OP_FALLOCATE "IORING_OP_FALLOCATE"
+        OP_OPENAT "IORING_OP_OPENAT"
+        OP_CLOSE "IORING_OP_CLOSE"
+        OP_STATX "IORING_OP_STATX"
+        OP_SPLICE "IORING_OP_SPLICE"
+        OP_TIMEOUT "IORING_OP_TIMEOUT"
         OP_READ "IORING_OP_READ"
         OP_WRITE "IORING_OP_WRITE"
         OP_POLL_ADD "IORING_OP_POLL_ADD"
@@ -53,6 +68,7 @@ cdef extern from * nogil:
         RECVSEND_FIXED_BUF "IORING_RECVSEND_FIXED_BUF"          # since 6.0
         ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
         ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19
+        FSYNC_DATASYNC "IORING_FSYNC_DATASYNC"
 
     enum:
         CQE_F_BUFFER "IORING_CQE_F_BUFFER"
@@ -96,11 +112,19 @@ cdef extern from * nogil:
         uint32_t msg_flags
         uint32_t accept_flags
         uint32_t cancel_flags
+        uint32_t rw_flags
+        uint32_t fsync_flags
+        uint32_t open_flags
+        uint32_t statx_flags
+        uint32_t splice_flags
+        uint64_t splice_off_in
         uint64_t user_data
         uint16_t buf_index
         uint16_t buf_group
         int32_t splice_fd_in
+        uint32_t file_index
         uint16_t addr_len
+        uint64_t addr3
 
     struct io_uring_cqe:
         uint64_t user_data

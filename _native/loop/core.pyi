@@ -7,7 +7,7 @@ from _typeshed import FileDescriptorLike
 from typing_extensions import disjoint_base
 
 from zcloop._native.channel.uring import UringChannel
-from zcloop._native.operation.operation import Owner
+from zcloop._native.operation.operation import Operation, Owner
 from zcloop._native.transport.endpoint import Endpoint
 
 _Arguments = TypeVarTuple("_Arguments")
@@ -54,6 +54,7 @@ class Core(Owner):
         *args: *_Arguments,
         context: Context | None = None,
     ) -> TimerHandle: ...
+    async def perform(self, operation: Operation) -> Any: ...
     def native_transports(self) -> list[Any]: ...
     def statistics(self) -> dict[str, int]: ...
     def abandon(self) -> None: ...

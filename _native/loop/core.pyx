@@ -39,8 +39,9 @@ from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
+from zcloop._native.loop.pending cimport make_pending
 from zcloop._native.loop.timers cimport TimerHandle
-from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.read cimport make_read
 from zcloop._native.operation.send cimport make_try_send
 
@@ -649,6 +650,35 @@ cdef class Core(Owner):
         handle = make_handle(_set_result_unless_done, (waiter,), self, None)
         self.add_watch(socket, not to_write, True, handle)
         return handle
+
+    # ---- operations that a coroutine waits for -----------------------------------------------
+
+    async def perform(self, Operation operation):
+        """Submit an operation with the next turn, and wait for its outcome, or -errno.
+
+        Cancelled, it asks the kernel to end it; what it brings then is discarded, and its memory
+        is kept until the kernel is done. Not thread-safe. RuntimeError when the loop is closed,
+        or for an operation that is in flight.
+        """
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        if operation.state != IDLE:
+            raise RuntimeError("this operation is in flight already")
+        result = NOT_YET
+        while result == NOT_YET:
+            future = self.create_future()
+            make_pending(operation, future)
+            self.channel.submit(operation)
+            try:
+                result = await future
+            except BaseException:
+                if future.done() and not future.cancelled():
+                    operation.discard(future.result(), 0)
+                else:
+                    self.channel.cancel(operation)
+                raise
+            result = operation.settle(result)
+        return result if result < 0 else operation.outcome(result)
 
     # ---- the end -----------------------------------------------------------------------------
 

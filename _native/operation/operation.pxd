@@ -12,6 +12,9 @@ cdef enum State:
     PARKED          # taken back while the loop does not run; submitted again when it does
     STARVED         # waits for a free slot of the buffer ring; submitted again when there is one
 
+cdef enum:
+    NOT_YET = -0x10000      # no errno: the operation is to be submitted again
+
 
 cdef class Owner:
     # Told once per completion, on the loop's thread. `flags & CQE_F_MORE` says that more follow;
@@ -31,5 +34,7 @@ cdef class Operation:
     cdef void prepare(self, io_uring_sqe *sqe) noexcept
     cdef int attempt(self) noexcept
     cdef uint32_t readiness(self) noexcept
+    cdef int settle(self, int result) noexcept
+    cdef object outcome(self, int result)
     cdef void discard(self, int result, uint32_t flags) noexcept
     cdef object memory(self)

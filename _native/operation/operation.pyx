@@ -24,6 +24,18 @@ cdef class Operation:
     cdef uint32_t readiness(self) noexcept:
         return 0
 
+    cdef int settle(self, int result) noexcept:
+        """What a completion means to who asked: a result, -errno, or NOT_YET.
+
+        Of an operation that waits for a thing which another may take first, the kernel's
+        completion only says when to attempt it again.
+        """
+        return result
+
+    cdef object outcome(self, int result):
+        """What who asked is given for a settled result that is no error."""
+        return result
+
     cdef void discard(self, int result, uint32_t flags) noexcept:
         """The completion came, and nobody wants it: close or give back what it carries."""
 

@@ -9,10 +9,10 @@ cdef extern from "<pthread.h>" nogil:
         pass
 
 cdef struct Arrived:
-    unsigned block          # where it is: an index of `memory`
     size_t size
+    char[NAME_SIZE] name    # aligned for a sockaddr, as it follows a size_t
     unsigned name_size
-    char[NAME_SIZE] name
+    unsigned block          # where it is: an index of `memory`
 
 # What the two threads share. `lock` guards all that is not constant while the thread runs, but for
 # the one block that is being filled (the thread's) and the one that was taken (the loop's).

@@ -1,0 +1,23 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t
+
+from zcloop._native.kernel.uring cimport io_uring_sqe
+from zcloop._native.memory.region cimport Region
+from zcloop._native.operation.operation cimport Operation, Owner
+from zcloop._native.operation.send cimport iovec
+
+
+cdef class Request(Operation):
+    cdef io_uring_sqe sqe           # as it will be submitted, but for the user_data
+    cdef Py_buffer view             # what the kernel reads or writes, kept until the end
+    cdef bint has_view
+    cdef list views                 # of a vectored one: its memoryviews
+    cdef iovec *vector
+    cdef object kept                # what else must stay: a path, a structure
+
+    cdef Region region(self)
+    cdef void use_pin(self, int pin) noexcept
+    cdef int set_memory(self, object buffer, bint is_written) except -1
+    cdef int set_pieces(self, object buffers, bint is_written) except -1
+
+cdef Request make_request(int opcode, int fd)
