@@ -52,12 +52,13 @@ debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, l
 sanitize:  ## unit tests and CPython's own with ASan and UBSan, in a venv and build of their own
 	$(MAKE) VENV=build/sanitize SETUP='$(SANITIZE:%=--config-settings=setup-args=-D%)' sanitized
 
-# Leak detection is off: Python keeps memory to its end.
+# Leak detection is off: Python keeps memory to its end. pytest holds the fds that a sanitizer would
+# write to, so tests run with -s.
 sanitized: $(VENV)/zcloop.tests
 	@export ASAN_OPTIONS=detect_leaks=0:handle_segv=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  PYTHONMALLOC=malloc \
+	  PYTHONMALLOC=malloc ZCLOOP_LEASES=10000000 \
 	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"; \
-	pytest tests/unit tests/conformance
+	pytest -s tests/unit tests/conformance tests/stress/test_leases.py
 
 bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how to ask for more
 	python -m bench

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import warnings
@@ -200,7 +201,9 @@ zcloop.run(main())
 
 @pytest.mark.parametrize("how", ["nothing", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "-X dev"])
 def test_the_debug_modes_of_python_turn_it_on(how):
-    environment = {how: "1"} if how.startswith("PYTHON") else {}
+    environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
+    if how.startswith("PYTHON"):
+        environment[how] = "1"
     done = subprocess.run(
         [sys.executable, "-P", "-W", "always::ResourceWarning",
          *(["-X", "dev"] if how == "-X dev" else []), "-c", PROGRAM],
