@@ -22,6 +22,7 @@ class Internals:
     pattern: str
     touches: str
     reason: str
+    since: tuple[int, int] = (3, 11)  # the first Python whose suite has such a test
 
     def covers(self, test: unittest.TestCase) -> bool:
         return (
@@ -57,6 +58,18 @@ ENTRIES = (
         "test_events.*.test_timeout_rounding",
         r"_run_once_counter",
         "counts the calls of BaseEventLoop._run_once and reads _selector",
+    ),
+    Internals(
+        "test_subprocess.Subprocess*WatcherTests.*",
+        r"loop\._watcher",
+        "asks the class of the child watcher that asyncio's own loop carries since 3.14",
+        since=(3, 14),
+    ),
+    Internals(
+        "test_ssl.TestSSL.test_remote_shutdown_receives_trailing_data_on_slow_socket",
+        r"socket_transport\._(read_ready_cb|sock)\b",
+        "puts a socket of its own into _SelectorSocketTransport, whose _read_ready_cb it reads",
+        since=(3, 14),
     ),
     Internals(
         "test_base_events.BaseEventLoopWithSelectorTests.test_accept_connection_*",
