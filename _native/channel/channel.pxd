@@ -36,6 +36,7 @@ cdef class Channel:
     cdef readonly BufferRing buffers    # the pool for received bytes; None until first wanted
     cdef readonly Pool pool             # what is lent in place; None until first wanted
     cdef readonly BufferRing lending    # the slots of transports whose protocols take leases
+    cdef readonly BufferRing flood      # large slots, for those that are sent without a pause
     cdef readonly BufferRing lending_datagrams
     cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
     # What the kernel has been found to do; an operation that it refuses clears its own.
@@ -64,6 +65,7 @@ cdef class Channel:
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
     cdef BufferRing lending_buffers(self)
+    cdef BufferRing flood_buffers(self)
     cdef BufferRing lending_datagram_buffers(self)
     cpdef Pool lending_pool(self)
     cdef int pin(self, Region region) except -1

@@ -132,6 +132,10 @@ cdef class Channel:
         """The pool whose slots can be lent; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
 
+    cdef BufferRing flood_buffers(self):
+        """The pool whose large slots can be lent; None as above."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
     cdef BufferRing lending_datagram_buffers(self):
         """The pool whose slots hold the largest datagram and can be lent; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")

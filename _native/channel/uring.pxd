@@ -20,6 +20,7 @@ cdef class UringChannel(Channel):
     cdef int reap(self) except -1
     cdef int take_back(self) except -1
     cdef int await_notifications(self) except -1
+    cdef list pools(self)
     cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
                               Pool memory=*)
     cdef bint park(self, uint64_t token) except -1

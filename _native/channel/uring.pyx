@@ -33,6 +33,9 @@ cdef size_t POOL_SLOT_SIZE = 16384
 # The slots whose blocks are lent. Other transports have the ones above, which nobody can hold.
 cdef unsigned LENDING_SLOTS = 32
 cdef size_t LENDING_SLOT_SIZE = 16384
+# For streams that bring more than they are read: 1 MiB, which stays in the cache.
+cdef unsigned FLOOD_SLOTS = 16
+cdef size_t FLOOD_SLOT_SIZE = 65536
 # The largest datagram and its header, to a page; 64 of them are 4.5 MiB of address space, of
 # which a slot's pages are touched only as far as a datagram reaches.
 cdef unsigned DATAGRAM_SLOTS = 64
@@ -237,16 +240,15 @@ cdef class UringChannel(Channel):
         if self.ring.attach() == -EEXIST:
             # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
             ring = Ring(self.entries, self.completion_entries)
-            for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
-                if pool is not None:
-                    (<BufferRing> pool).unregister()
+            for pool in self.pools():
+                (<BufferRing> pool).unregister()
             self.quarantine()
             self.ring.close()
             self.ring = ring
             self.ring.attach()
             self.pins.move_to(ring)
-        for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
-            if pool is not None and (<BufferRing> pool).ring is None:
+        for pool in self.pools():
+            if (<BufferRing> pool).ring is None:
                 (<BufferRing> pool).register_with(self.ring)
         count, self.parked_count = self.parked_count, 0
         for index in range(count):
@@ -326,6 +328,11 @@ cdef class UringChannel(Channel):
             self.reap()
         return 0
 
+    cdef list pools(self):
+        """Every buffer ring that has been made."""
+        return [pool for pool in (self.buffers, self.lending, self.flood, self.datagrams,
+                                  self.lending_datagrams) if pool is not None]
+
     cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
                               Pool memory=None):
         self.check_usable()
@@ -353,6 +360,14 @@ cdef class UringChannel(Channel):
             except MemoryError:
                 pass        # the pool is at its limit: that is no fault of the kernel's
         return self.lending
+
+    cdef BufferRing flood_buffers(self):
+        if self.flood is None and self.has_multishot_receive:
+            try:
+                self.flood = self.make_pool(5, FLOOD_SLOTS, FLOOD_SLOT_SIZE, self.lending_pool())
+            except (OSError, MemoryError):
+                pass        # direct receives do as well, if at more cost
+        return self.flood
 
     cdef BufferRing lending_datagram_buffers(self):
         if self.lending_datagrams is None and self.has_multishot_message:
@@ -389,7 +404,8 @@ cdef class UringChannel(Channel):
         self.quarantine()
         self.discard_all()
         self.ring.close()
-        self.buffers = self.lending = self.datagrams = self.lending_datagrams = None
+        self.buffers = self.lending = self.flood = None
+        self.datagrams = self.lending_datagrams = None
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
@@ -398,6 +414,5 @@ cdef class UringChannel(Channel):
             close(self.ring.uring.ring_fd)
             self.ring.abandon()
             self.pins.abandon()
-            for pool in (self.buffers, self.lending, self.datagrams, self.lending_datagrams):
-                if pool is not None:
-                    pool.abandon()
+            for pool in self.pools():
+                pool.abandon()

@@ -20,8 +20,10 @@ cdef class Stream(Endpoint):
     cdef Receive receive                # multishot, small messages; None until first used
     cdef Poll read_poll                 # readiness, bulk; None until first used
     cdef uint8_t full_slots             # slots in a row that came filled
-    cdef uint8_t small_reads            # direct receives in a row that a slot would have held
+    cdef uint8_t small_reads            # receives in a row that a small slot would have held
+    cdef uint8_t full_reads             # direct receives in a row that filled their block
     cdef bint is_bulk
+    cdef readonly bint is_flood               # lending, from the ring of large slots
     cdef bint is_buffered               # protocol is a BufferedProtocol
     cdef bint is_lending                # protocol is a ZeroCopyProtocol
     cdef bint is_started                # connection_made was called
@@ -41,6 +43,8 @@ cdef class Stream(Endpoint):
     cdef bint is_reading_wanted(self) noexcept
     cdef int received(self, int result, uint32_t flags) except -1
     cdef int rested(self) except -1
+    cdef BufferRing wanted_pool(self)
+    cdef int note_slot_size(self, BufferRing pool, size_t size, uint32_t flags) except -1
     cdef int ended(self, int result) except -1
     cdef int received_slot(self, int result, uint32_t flags) except -1
     cdef int received_last(self, int result) except -1

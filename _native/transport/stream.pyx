@@ -84,6 +84,9 @@ cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
+# 2 MiB at a stretch, so nobody waits for an answer. Receives of the turn's pace then leave the
+# socket's buffer full and its data cold; a multishot one empties it whenever the ring is entered.
+cdef uint8_t FULL_READS_TO_FLOOD = 8
 # One system call takes so many pieces; what is left goes with the next.
 cdef enum:
     PIECES_MAX = 64
@@ -160,18 +163,16 @@ cdef class Stream(Endpoint):
             self.is_bulk = True         # a ring's slots are the loop's
         if not self.channel.has_multishot_receive:
             self.is_bulk = True         # it may have been found out by another stream
-        if self.receive is not None and (self.receive.pool.pool is not None) != self.is_lending:
+        pool = None if self.is_bulk else self.wanted_pool()
+        if pool is None:
+            self.is_bulk = True     # and perhaps for good: there is no ring to go back to
+        elif self.receive is None:
+            self.receive = make_receive(self, self.fd, pool)
+        elif self.receive.pool is not pool:
             if self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
             self.forget(self.receive)
-            self.receive = None
-        if self.receive is None and not self.is_bulk:
-            pool = (self.channel.lending_buffers() if self.is_lending
-                    else self.channel.receive_buffers())
-            if pool is None:
-                self.is_bulk = True     # and for good: there is no ring to go back to
-            else:
-                self.receive = make_receive(self, self.fd, pool)
+            self.receive = make_receive(self, self.fd, pool)
         if self.is_bulk:
             if self.receive is not None and self.receive.state != IDLE:
                 return self.channel.cancel(self.receive)
@@ -185,6 +186,17 @@ cdef class Stream(Endpoint):
         if self.receive.state == IDLE:
             return self.channel.submit(self.receive)
         return 0
+
+    cdef BufferRing wanted_pool(self):
+        """Whose slots it is to be received into; None when there is no such ring."""
+        if not self.is_lending:
+            return self.channel.receive_buffers()
+        if self.is_flood:
+            pool = self.channel.flood_buffers()
+            if pool is not None:
+                return pool
+            self.is_flood = False
+        return self.channel.lending_buffers()
 
     cdef int stop_reading(self) except -1:
         if self.is_closing_:
@@ -283,15 +295,26 @@ cdef class Stream(Endpoint):
             copy = PyBytes_FromStringAndSize(data, result)
             pool.give(slot)
             self.hold_or_deliver(copy)
-        if result != <int> pool.slot_size:
+        return self.note_slot_size(pool, result, flags)
+
+    cdef int note_slot_size(self, BufferRing pool, size_t size, uint32_t flags) except -1:
+        """Whether this is the right way to receive what comes."""
+        if pool is self.channel.flood:
+            self.small_reads = self.small_reads + 1 if size <= SMALL_READ_MAX else 0
+            if self.small_reads < SMALL_READS_TO_RING:
+                return 0
+            self.is_flood = False
+        elif size != pool.slot_size:
             self.full_slots = 0
             return 0
-        self.full_slots += 1
-        if self.full_slots >= FULL_SLOTS_TO_BULK and not self.is_bulk:
+        else:
+            self.full_slots += 1
+            if self.full_slots < FULL_SLOTS_TO_BULK or self.is_bulk:
+                return 0
             self.is_bulk = True
-            self.small_reads = 0
-            if flags & CQE_F_MORE and not self.is_lost:
-                self.update_reading()
+        self.full_slots = self.full_reads = self.small_reads = 0
+        if flags & CQE_F_MORE and not self.is_lost:
+            return self.update_reading()
         return 0
 
     cdef int received_lease(self, BufferRing pool, unsigned slot, int size) except -1:
@@ -368,6 +391,11 @@ cdef class Stream(Endpoint):
                 return self.fail(failed, "Fatal read error on socket transport")
             return 0
         self.note_read_size(got)
+        self.full_reads = self.full_reads + 1 if got == LEASE_SIZE else 0
+        if self.full_reads >= FULL_READS_TO_FLOOD and not self.lender.regions:
+            self.is_flood = True
+            self.is_bulk = False
+            self.full_reads = 0
         if lease is None:
             return self.deliver_view(self.lender.starve(memory, got))
         if <size_t> got <= self.lender.copybreak:
