@@ -21,6 +21,15 @@ _Result = TypeVar("_Result")
 _NOT_YET = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS, errno.EINTR)
 
 
+def _octets(data: Any) -> memoryview:
+    """The bytes of a buffer: in place, but for one that no view of bytes can show."""
+    with memoryview(data) as view:
+        try:
+            return view.cast("B")
+        except TypeError:  # not contiguous, or of no native format
+            return memoryview(view.tobytes())
+
+
 class SocketCalls:
     """The sock_* methods of zcloop.Loop."""
 
@@ -93,7 +102,7 @@ class SocketCalls:
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         """Send all of `data`. Cancelled, nobody knows how much of it was sent, as with asyncio."""
         self._check_socket(sock)
-        with memoryview(data) as view, view.cast("B") as octets:
+        with _octets(data) as octets:
             sent = 0
             while sent < len(octets):
                 try:

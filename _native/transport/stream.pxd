@@ -58,7 +58,7 @@ cdef class Stream(Endpoint):
     cdef int deliver(self, object data) except -1
     cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1
-    cdef object get_buffer(self)
+    cdef int get_buffer(self, Py_buffer *buffer) except -1
     cdef int keep(self, const char *data, size_t size) except -1
     cdef int want_delivery(self) except -1
     cdef int end_of_file(self) except -1

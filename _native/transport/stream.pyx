@@ -22,6 +22,9 @@ the CPU); an ordinary send SQE for small ones (its completion wakes the loop for
 """
 
 cimport cython
+from cpython.buffer cimport (
+    PyBUF_READ, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
@@ -55,6 +58,8 @@ cdef extern from "Python.h":
     void Py_DECREF(PyObject *)
     PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
     char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
+    object PyMemoryView_GetContiguous(object data, int access, char order)
+    Py_buffer *PyMemoryView_GET_BUFFER(object view)
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -425,17 +430,18 @@ cdef class Stream(Endpoint):
             self.full_slots = 0
 
     cdef int read_directly_into(self) except -1:
-        cdef unsigned char[::1] view
+        cdef Py_buffer buffer
         cdef ssize_t got
         cdef int failed
         try:
-            view = self.get_buffer()
+            self.get_buffer(&buffer)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
-        got = recv(self.fd, &view[0], view.shape[0], MSG_DONTWAIT)
+        got = recv(self.fd, buffer.buf, buffer.len, MSG_DONTWAIT)
         failed = errno
+        PyBuffer_Release(&buffer)       # the protocol may resize it now
         if got == 0:
             return self.end_of_file()
         if got < 0:
@@ -443,7 +449,6 @@ cdef class Stream(Endpoint):
                 return self.fail(failed, "Fatal read error on socket transport")
             return 0
         self.note_read_size(got)
-        view = None         # the protocol may resize its buffer now
         try:
             self.protocol_call(BUFFER_UPDATED, got)
         except (SystemExit, KeyboardInterrupt):
@@ -452,15 +457,12 @@ cdef class Stream(Endpoint):
             self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
         return 0
 
-    cdef object get_buffer(self):
-        buffer = self.protocol_call(GET_BUFFER, -1)
-        if not len(buffer):
+    cdef int get_buffer(self, Py_buffer *buffer) except -1:
+        """What the protocol offers to receive into, as socket.recv_into takes it."""
+        offered = self.protocol_call(GET_BUFFER, -1)
+        if not len(offered):
             raise RuntimeError("get_buffer() returned an empty buffer")
-        if not isinstance(buffer, (bytearray, memoryview)):
-            buffer = memoryview(buffer)
-        if isinstance(buffer, memoryview) and (buffer.format != "B" or buffer.ndim != 1):
-            buffer = buffer.cast("B")
-        return buffer
+        return PyObject_GetBuffer(offered, buffer, PyBUF_WRITABLE)
 
     cdef int deliver(self, object data) except -1:
         """What was held, to whatever protocol there is now."""
@@ -487,7 +489,7 @@ cdef class Stream(Endpoint):
 
     cdef int deliver_into(self, const char *data, size_t size) except -1:
         """Copy into the protocol's own buffers, as many as it takes."""
-        cdef unsigned char[::1] view
+        cdef Py_buffer buffer
         cdef size_t count
         while size:
             if self.is_closing_:
@@ -498,17 +500,15 @@ cdef class Stream(Endpoint):
                     return self.keep(data, size)
                 return self.deliver(PyBytes_FromStringAndSize(data, size))
             try:
-                view = self.get_buffer()
+                self.get_buffer(&buffer)
             except (SystemExit, KeyboardInterrupt):
                 self.keep(data, size)
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
-            count = view.shape[0]
-            if count > size:
-                count = size
-            memcpy(&view[0], data, count)
-            view = None
+            count = min(<size_t> buffer.len, size)
+            memcpy(buffer.buf, data, count)
+            PyBuffer_Release(&buffer)
             data += count
             size -= count
             try:
@@ -607,7 +607,6 @@ cdef class Stream(Endpoint):
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0
-        cdef const unsigned char[::1] view
         cdef object owner
         cdef Account account
         if type(data) is bytes:
@@ -637,8 +636,8 @@ cdef class Stream(Endpoint):
             return
         if size >= DIRECT_SEND_MIN and (self.queue is None or self.queue.size == 0):
             if owner is None:
-                view = memoryview(data).cast("B")
-                start = <const char *> &view[0]
+                view = PyMemoryView_GetContiguous(data, PyBUF_READ, b"C")
+                start = <const char *> PyMemoryView_GET_BUFFER(view).buf
             elif type(owner) is Lease:
                 if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
                     self.choose_zero_copy()
@@ -658,7 +657,7 @@ cdef class Stream(Endpoint):
                     return
                 sent = 0
             if owner is None:
-                owner = bytes(view[sent:])
+                owner = PyBytes_FromStringAndSize(start + sent, size - sent)
                 start = PyBytes_AS_STRING(owner)
             else:
                 start += sent

@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import ctypes
 
 import pytest
 from peers import PAIRS, connection, io_passed, payload
@@ -89,7 +90,10 @@ async def test_the_buffer_may_be_resized_once_it_was_filled(pair, size):
 
 async def test_memoryviews_and_arrays_of_other_types_are_buffers_too(pair):
     words = array.array("I", bytes(4000))
-    offered = [memoryview(bytearray(100))[10:20], memoryview(words), memoryview(words).cast("B")]
+    offered = [
+        memoryview(bytearray(100))[10:20], memoryview(words), memoryview(words).cast("B"), words,
+        (ctypes.c_char * 100)(), memoryview((ctypes.c_uint16 * 50)()),
+    ]  # fmt: skip
 
     class Offers(BufferedRecorder):
         def get_buffer(self, sizehint):
@@ -97,14 +101,14 @@ async def test_memoryviews_and_arrays_of_other_types_are_buffers_too(pair):
 
         def buffer_updated(self, nbytes):
             buffer = offered[len(self.names) - 1]
-            self.data += buffer.cast("B")[:nbytes]
+            self.data += memoryview(buffer).tobytes()[:nbytes]
             self.note("buffer_updated", nbytes)
 
     async with connection(Offers, pair) as (_, protocol, peer):
-        for number in range(3):
+        for number in range(6):
             peer.send(b"0123456789")
             await protocol.received(10 * number + 10)
-        assert protocol.data == b"0123456789" * 3
+        assert protocol.data == b"0123456789" * 6
 
 
 @pytest.mark.parametrize("size", [100, 2_000_000])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import socket
 
 import pytest
@@ -149,8 +150,17 @@ async def test_what_is_not_bytes_is_a_type_error_and_buffers_are_copied():
         buffer = bytearray(b"array")
         client.sendto(buffer)
         client.sendto(memoryview(b"0123456789")[2:4])
+        client.sendto(memoryview((ctypes.c_uint16 * 2)(1, 2)))
         buffer[:] = b"wrong"
-        assert await received.received(2) == [b"array", b"23"]
+        assert await received.received(3) == [b"array", b"23", b"\1\0\2\0"]
+
+
+@pytest.mark.zcloop_only  # asyncio closes the endpoint
+async def test_views_that_are_not_contiguous_are_sent_as_their_bytes():
+    async with two_endpoints() as ((_, received), (client, _)):
+        client.sendto(memoryview(b"0123456789")[::2])
+        client.sendto_many([memoryview(b"0123456789")[::-1], b"0123456789"])
+        assert await received.received(3) == [b"02468", b"9876543210", b"0123456789"]
 
 
 async def test_unix_datagrams_arrive_in_order_with_their_path(tmp_path):

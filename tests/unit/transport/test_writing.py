@@ -3,6 +3,7 @@
 import array
 import asyncio
 import contextlib
+import ctypes
 import logging
 import random
 
@@ -70,6 +71,33 @@ async def test_memoryviews_are_sent_as_their_bytes(pair):
         for view in (memoryview(words), memoryview(b"0123456789")[3:5], memoryview(b"")):
             transport.write(view)
             assert await receive_exactly(peer, view.nbytes) == view.tobytes()
+
+
+def unusual_views(size):
+    """Of `size` bytes each: not contiguous, of several dimensions, of no native format."""
+    data = payload(2 * size)
+    words = array.array("I", data)
+    return [
+        memoryview(data)[::2],
+        memoryview(data)[: size - 1 : -1],
+        memoryview(words)[::2],
+        memoryview(data)[:size].cast("B", [4, size // 4]),
+        memoryview((ctypes.c_uint32 * (size // 4)).from_buffer_copy(data)),
+    ]
+
+
+@pytest.mark.zcloop_only  # asyncio sends some of them; of others it drops parts, or the connection
+@pytest.mark.parametrize("size", [100, 4096, 70_000])
+@pytest.mark.parametrize("is_queued", [False, True])
+async def test_views_of_any_shape_are_sent_as_their_bytes(pair, size, is_queued):
+    views = unusual_views(size)
+    async with connection(Recorder, pair) as (transport, _, peer):
+        taken = fill(transport.get_extra_info("socket")._sock) if is_queued else 0
+        for view in views:
+            transport.write(view)
+        transport.writelines(views)
+        received = await receive_exactly(peer, taken + 10 * size)
+        assert received[taken:] == b"".join(view.tobytes() for view in views) * 2
 
 
 async def test_writelines_sends_all_pieces_in_order(pair):
