@@ -20,7 +20,8 @@ FORMS = ("multishot_receive", "multishot_message", "multishot_accept")
 _SQES = {"multishot_receive": (27, 2), "multishot_message": (10, 2), "multishot_accept": (13, 1)}
 _UNKNOWN_FLAG = 0x8000
 _SQE_SIZE = 64
-_REGISTER_BUFFER_RING = 22
+REGISTER_BUFFERS = 15  # IORING_REGISTER_BUFFERS2
+REGISTER_BUFFER_RING = 22
 
 _int, _unsigned, _void = ctypes.c_int, ctypes.c_uint, ctypes.c_void_p
 _Init = ctypes.CFUNCTYPE(_int, _unsigned, _void, _void)
@@ -65,6 +66,31 @@ def _raise(error: BaseException) -> None:
 
 
 @contextlib.contextmanager
+def failing(name: str, number: int, opcode: int | None = None, times: int = -1) -> Iterator[None]:
+    """`init`, `enter` or `register` (of an opcode, if given) answers with this errno instead of
+    asking the kernel: the first `times`, or always."""
+    table = _table()
+    original = getattr(table, name)
+    kind = type(original)
+    function = kind.from_buffer_copy(_void(ctypes.cast(original, _void).value))
+    left = times
+
+    def answer(*arguments: Any) -> int:
+        nonlocal left
+        if left and opcode in (None, arguments[1]):
+            left -= 1
+            return -number
+        return int(function(*arguments))
+
+    ours = kind(answer)
+    setattr(table, name, ours)
+    try:
+        yield
+    finally:
+        setattr(table, name, function)
+
+
+@contextlib.contextmanager
 def refusing(
     forms: Collection[str], buffer_rings: bool = False, is_shortened: bool = False
 ) -> Iterator[list[int]]:
@@ -88,7 +114,7 @@ def refusing(
         return got
 
     def gone(ring: int) -> None:
-        del queues[ring]
+        queues.pop(ring, None)  # it may have been made before
         exit_(ring)
 
     def entered(fd: int, submit: int, wait: int, flags: int, argument: int, size: int) -> int:
@@ -103,7 +129,7 @@ def refusing(
             return -errno.EINTR
 
     def registered(fd: int, opcode: int, argument: int, count: int) -> int:
-        if buffer_rings and opcode == _REGISTER_BUFFER_RING:
+        if buffer_rings and opcode == REGISTER_BUFFER_RING:
             return -errno.EINVAL
         return int(register(fd, opcode, argument, count))
 

@@ -16,6 +16,10 @@ cdef class UringChannel(Channel):
     cdef list pins_wanted           # regions to pin when the loop runs
     cdef bint is_pausing            # cancelled requests are parked, not completed
 
+    cdef int take_ring(self) except -1
+    cdef int register_pools(self) except -1
+    cdef int submit_parked(self) except -1
+    cdef int submit_again(self, Operation operation) except -1
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef int take_back(self) except -1

@@ -2,7 +2,8 @@
 
 cimport cython
 
-from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR
+from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR, EINVAL
+from libc.string cimport memmove
 from posix.unistd cimport close
 
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
@@ -17,7 +18,7 @@ from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
 from zcloop._native.ring.ring cimport load_relaxed, store_release
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.channel.channel import InvariantError
 from zcloop._native.ring.ring import self_test
@@ -233,42 +234,82 @@ cdef class UringChannel(Channel):
     # ---- whose thread ------------------------------------------------------------------------
 
     cdef int start(self) except -1:
-        cdef uint32_t index, count, slot
-        cdef Operation operation
-        cdef io_uring_sqe *sqe
         self.check_usable()
-        if self.ring.attach() == -EEXIST:
-            # Nothing is in flight (`pause` saw to that): a ring of this thread takes over.
-            ring = Ring(self.entries, self.completion_entries)
-            for pool in self.pools():
-                (<BufferRing> pool).unregister()
-            self.quarantine()
-            self.ring.close()
-            self.ring = ring
-            self.ring.attach()
-            self.pins.move_to(ring)
+        try:
+            self.take_ring()
+            self.register_pools()
+            self.submit_parked()
+            self.is_started = True
+            while self.pins_wanted:
+                self.pins.pin(self.ring, <Region> self.pins_wanted.pop())
+        except BaseException:
+            self.pause()        # the next start finds all of it as this one did
+            raise
+        return 0
+
+    cdef int take_ring(self) except -1:
+        """The ring becomes the calling thread's, or one that is takes over: `pause` saw to it
+        that nothing is in flight."""
+        if self.ring.attach() != -EEXIST:
+            return 0
+        if self.inflight:
+            raise InvariantError("requests in flight in another thread's ring")
+        ring = Ring(self.entries, self.completion_entries)
+        for pool in self.pools():
+            (<BufferRing> pool).unregister()
+        self.quarantine()
+        self.ring.close()
+        self.ring = ring
+        self.ring.attach()
+        self.pins.move_to(ring)
+        return 0
+
+    cdef int register_pools(self) except -1:
+        """The first refusal decides, as when a pool is made: `submit_parked` ends its receives."""
         for pool in self.pools():
             if (<BufferRing> pool).ring is None:
-                (<BufferRing> pool).register_with(self.ring)
-        count, self.parked_count = self.parked_count, 0
-        for index in range(count):
-            slot = self.parked[index]
-            if self.operations[slot] is None:
-                continue
-            operation = <Operation> self.operations[slot]
-            if operation.state != PARKED:
-                continue
-            sqe = self.ring.take_sqe()
-            while sqe == NULL:
-                self.make_room()
-                sqe = self.ring.take_sqe()
-            operation.prepare(sqe)
+                try:
+                    (<BufferRing> pool).register_with(self.ring)
+                except OSError:
+                    if pool is self.datagrams or pool is self.lending_datagrams:
+                        self.has_multishot_message = False
+                    else:
+                        self.has_multishot_receive = False
+        return 0
+
+    cdef int submit_parked(self) except -1:
+        cdef uint32_t slot
+        cdef uint32_t done = 0
+        cdef uint32_t count = self.parked_count
+        cdef Operation operation
+        try:
+            while done < count:
+                slot = self.parked[done]
+                if self.operations[slot] is not None:
+                    operation = <Operation> self.operations[slot]
+                    if operation.state == PARKED:
+                        self.submit_again(operation)
+                done += 1
+        finally:    # what was not reached stays
+            self.parked_count -= done
+            memmove(self.parked, self.parked + done, self.parked_count * sizeof(uint32_t))
+        return 0
+
+    cdef int submit_again(self, Operation operation) except -1:
+        cdef uint64_t token = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
+        cdef io_uring_sqe *sqe
+        if operation.pool is not None and operation.pool.ring is None:
+            # A kernel that knows no such receive answers so, and its owner does without.
             operation.state = INFLIGHT
-            sqe.user_data = (<uint64_t> self.generations[slot] << 32) | slot
-            self.inflight += 1
-        self.is_started = True
-        while self.pins_wanted:
-            self.pins.pin(self.ring, <Region> self.pins_wanted.pop())
+            return self.queue(token, -EINVAL, 0)
+        sqe = self.ring.take_sqe()
+        while sqe == NULL:
+            self.make_room()
+            sqe = self.ring.take_sqe()
+        operation.prepare(sqe)
+        operation.state = INFLIGHT
+        sqe.user_data = token
+        self.inflight += 1
         return 0
 
     @property
@@ -287,8 +328,10 @@ cdef class UringChannel(Channel):
 
     cdef int pause(self) except -1:
         self.is_started = False
-        self.take_back()
-        self.ring.detach()
+        try:
+            self.take_back()
+        finally:
+            self.ring.detach()
         return 0
 
     cdef int take_back(self) except -1:
