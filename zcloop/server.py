@@ -44,10 +44,9 @@ class Accepting:
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
             # Inherited by what is accepted: no system call a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        fd = sock.fileno()
-        if not isinstance(fd, int):
+        if not isinstance(sock.fileno(), int):
             raise ValueError(f"Invalid file object: {sock!r}")
-        self._listener = Listener(loop, fd, self._accepted, self._failed)
+        self._listener = Listener(loop, sock, self._accepted, self._failed)
         self._listener.start()
 
     def stop(self) -> None:

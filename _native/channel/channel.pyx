@@ -327,8 +327,14 @@ cdef class Channel:
             operation = <Operation> item
             if operation.state == STARVED:
                 operation.state = IDLE
-                if operation.owner is not None:
+                if operation.owner is None:
+                    continue
+                if operation.owner.is_fd_ours():
                     self.submit(operation)
+                else:
+                    self.acquire(operation)
+                    self.inflight -= 1
+                    self.post_cancelled(operation)
         return 0
 
     cdef int quarantine(self) except -1:

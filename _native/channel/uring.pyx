@@ -298,6 +298,8 @@ cdef class UringChannel(Channel):
     cdef int submit_again(self, Operation operation) except -1:
         cdef uint64_t token = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
         cdef io_uring_sqe *sqe
+        if operation.owner is not None and not operation.owner.is_fd_ours():
+            return self.post_cancelled(operation)   # the owner finds out when it submits it again
         if operation.pool is not None and operation.pool.ring is None:
             # A kernel that knows no such receive answers so, and its owner does without.
             operation.state = INFLIGHT

@@ -1,4 +1,5 @@
-"""The fd of a Python socket, in one load where the interpreter's layout is the one known."""
+"""The fd of a Python socket, in one load where the interpreter's layout is the one known, and
+which file an fd is of."""
 
 import _socket
 import socket as socket_module
@@ -11,6 +12,11 @@ cdef extern from * nogil:
     """
     int zc_socket_fd(object socket)
 
+cdef extern from "<sys/stat.h>" nogil:
+    struct file_status "stat":
+        uint64_t st_ino
+    int fstat(int fd, file_status *status)
+
 cdef bint _can_load_fd = False
 
 
@@ -22,6 +28,12 @@ cdef int socket_fd(object socket) noexcept:
         return socket.fileno()
     except Exception:
         return -1
+
+
+cdef uint64_t file_of(int fd) noexcept nogil:
+    """A number that no other open socket has; 0 when the fd is closed."""
+    cdef file_status status
+    return status.st_ino if fstat(fd, &status) == 0 else 0
 
 
 def _prove_layout():

@@ -20,6 +20,8 @@ cdef class Owner:
     # Told once per completion, on the loop's thread. `flags & CQE_F_MORE` says that more follow;
     # without it the operation is IDLE again and may be submitted anew from within.
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1
+    # Asked before the channel submits one of its own accord: is the fd still the owner's?
+    cdef bint is_fd_ours(self) noexcept
 
 
 cdef class Operation:

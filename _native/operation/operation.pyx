@@ -13,6 +13,10 @@ cdef class Owner:
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         return 0
 
+    cdef bint is_fd_ours(self) noexcept:
+        """False when the program closed the fd meanwhile: its number may be another's now."""
+        return True
+
 
 cdef class Operation:
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from socket import socket
 from typing import Self
 
 from typing_extensions import disjoint_base
@@ -11,7 +12,7 @@ class Listener(Owner):
     def __new__(
         cls,
         core: Core,
-        fd: int,
+        socket: socket,
         accepted: Callable[[int], object],
         failed: Callable[[int], object],
     ) -> Self: ...

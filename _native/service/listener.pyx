@@ -4,10 +4,12 @@ It owns the accept request, not the socket. After `stop` returns the kernel hold
 the socket, so that closing it frees the port at once.
 """
 
-from libc.errno cimport ECONNABORTED, EINTR, EINVAL, EPERM, EPROTO
+from libc.errno cimport EBADF, ECONNABORTED, EINTR, EINVAL, EPERM, EPROTO
 from libc.stdint cimport uint32_t
+from posix.unistd cimport close
 
 from zcloop._native.kernel.errors cimport ECANCELED
+from zcloop._native.kernel.sockets cimport file_of, socket_fd
 from zcloop._native.kernel.uring cimport CQE_F_MORE
 from zcloop._native.loop.core cimport Core
 from zcloop._native.operation.accept cimport make_accept
@@ -17,18 +19,20 @@ from zcloop._native.operation.operation cimport IDLE, Operation
 cdef class Listener(Owner):
     """`accepted(fd)` for each connection; `failed(errno)` when accepting stopped on an error."""
 
-    def __cinit__(self, Core core, int fd, accepted, failed):
+    def __cinit__(self, Core core, socket, accepted, failed):
         self.channel = core.channel
-        self.fd = fd
+        self.socket = socket
+        self.fd = socket.fileno()
+        self.file = file_of(self.fd)
         self.accepted = accepted
         self.failed = failed
-        self.accept = make_accept(self, fd, core.channel.has_multishot_accept)
+        self.accept = make_accept(self, self.fd, core.channel.has_multishot_accept)
 
     def start(self):
         """Accept from now on. Idempotent."""
         self.is_listening = True
         if self.accept.state == IDLE:
-            self.channel.submit(self.accept)
+            self.accept_again()
 
     def stop(self):
         """Accept no more; what was accepted and not yet announced is closed. Idempotent."""
@@ -37,8 +41,26 @@ cdef class Listener(Owner):
         self.accept.owner = None
         self.channel.cancel_now(self.accept)
 
+    cdef bint is_fd_ours(self) noexcept:
+        # Compared by file, too: submissions are few, and whose number it is would not show.
+        return socket_fd(self.socket) == self.fd and file_of(self.fd) == self.file
+
+    cdef int accept_again(self) except -1:
+        if not self.is_fd_ours():
+            return self.fail(EBADF)
+        return self.channel.submit(self.accept)
+
+    cdef int fail(self, int errno_) except -1:
+        self.is_listening = False
+        self.failed(errno_)
+        return 0
+
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
-        cdef object failed = self.failed
+        if result >= 0 and (not self.is_listening or socket_fd(self.socket) != self.fd):
+            # The request has kept the file open, but nobody may connect to a closed socket.
+            close(result)
+            self.channel.cancel(self.accept)
+            return self.fail(EBADF) if self.is_listening else 0
         if result >= 0:
             if not self.accept.is_multishot:
                 self.channel.has_multishot_accept = False   # it was that which was refused
@@ -46,15 +68,14 @@ cdef class Listener(Owner):
                 self.accepted(result)
             finally:
                 if not flags & CQE_F_MORE and self.is_listening:
-                    self.channel.submit(self.accept)
+                    self.accept_again()
         elif not flags & CQE_F_MORE and self.is_listening:
             if result in (-ECANCELED, -ECONNABORTED, -EINTR, -EPERM, -EPROTO):
-                self.channel.submit(self.accept)
+                self.accept_again()
             elif result == -EINVAL and self.accept.is_multishot:
                 # A kernel before 5.19, or a socket that does not listen: one at a time will tell.
                 self.accept.is_multishot = False
-                self.channel.submit(self.accept)
+                self.accept_again()
             else:
-                self.is_listening = False
-                failed(-result)
+                self.fail(-result)
         return 0

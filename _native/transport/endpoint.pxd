@@ -35,7 +35,6 @@ cdef class Endpoint(Client):
     cpdef Lender lend(self)
     cdef int drop_held(self) except -1
     cdef int disown_account(self) noexcept
-    cdef bint is_fd_ours(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
     cdef object report(self, str message, object error)

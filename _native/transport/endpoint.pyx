@@ -98,7 +98,6 @@ cdef class Endpoint(Client):
         return self.local
 
     cdef bint is_fd_ours(self) noexcept:
-        """False when the program closed the socket it gave us: the number may be another's now."""
         return self.socket is None or socket_fd(self.socket) == self.fd
 
     # ---- protocol ----------------------------------------------------------------------------

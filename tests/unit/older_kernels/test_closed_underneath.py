@@ -88,6 +88,70 @@ async def test_a_stranger_is_not_shut_down():
             await protocol.lost()
 
 
+@contextlib.contextmanager
+def stranger_that_listens(sock, how):
+    """Close a listening socket, and give its number to another one; that one's address."""
+    number = sock.fileno()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        if how == "close":
+            sock._sock.close()
+        os.dup2(other.fileno(), number)
+        yield other, other.getsockname()
+        if how == "close":
+            os.close(number)
+
+
+@pytest.mark.parametrize("how", ["close", "dup2"])
+def test_a_listener_accepts_nothing_from_the_next_owner_of_its_number(loop, reported, how):
+    server = loop.run_until_complete(loop.create_server(Recorder, "127.0.0.1", 0))
+    loop.run_until_complete(io_passed())
+    with stranger_that_listens(server.sockets[0], how) as (other, address):
+        with socket.create_connection(address) as client:
+            loop.run_until_complete(io_passed())
+            loop.run_until_complete(io_passed())
+            connected, peer = other.accept()
+            connected.close()
+            assert peer == client.getsockname()
+        server.close()
+    (context,) = reported
+    reported.clear()
+    assert is_bad_fd(context["exception"]) and "the listener has stopped" in context["message"]
+
+
+def test_a_listener_whose_socket_was_closed_serves_nobody_any_more(loop, reported):
+    made = []
+    server = loop.run_until_complete(loop.create_server(lambda: made.append(0), "127.0.0.1", 0))
+    address = server.sockets[0].getsockname()
+    loop.run_until_complete(io_passed())
+
+    async def connect():
+        server.sockets[0]._sock.close()
+        for _ in range(3):
+            with contextlib.suppress(OSError), socket.create_connection(address) as client:
+                client.setblocking(False)
+                assert await loop.sock_recv(client, 1) == b""
+
+    loop.run_until_complete(connect())
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    assert made == []
+    assert [is_bad_fd(context["exception"]) for context in reported] == [True]
+    reported.clear()
+
+
+def test_a_stream_takes_nothing_from_a_stranger_in_the_next_run(loop):
+    context = connection(Recorder)
+    transport, protocol, _ = loop.run_until_complete(context.__aenter__())
+    loop.run_until_complete(io_passed())
+    with stranger(socket_of(transport)) as (taken, _):
+        loop.run_until_complete(io_passed())
+        assert is_bad_fd(loop.run_until_complete(protocol.lost()))
+        assert protocol.data == b"" and taken.recv(100) == b"for the other"
+    loop.run_until_complete(context.__aexit__(None, None, None))
+
+
 @contextlib.asynccontextmanager
 async def endpoint():
     loop = asyncio.get_running_loop()
@@ -110,6 +174,16 @@ async def test_resuming_takes_no_datagram_of_a_stranger():
             transport.resume_reading()
             assert is_bad_fd(await protocol.lost())
             assert protocol.datagrams == [] and taken.recv(100) == b"for the other"
+
+
+def test_an_endpoint_takes_nothing_from_a_stranger_in_the_next_run(loop):
+    context = endpoint()
+    transport, protocol = loop.run_until_complete(context.__aenter__())
+    loop.run_until_complete(io_passed())
+    with stranger(socket_of(transport), socket.SOCK_DGRAM) as (taken, _):
+        assert is_bad_fd(loop.run_until_complete(protocol.lost()))
+        assert protocol.datagrams == [] and taken.recv(100) == b"for the other"
+    loop.run_until_complete(context.__aexit__(None, None, None))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
