@@ -269,8 +269,16 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
     ) -> Any:
         """TLS on an accepted stream; the handshake begins at once."""
         tls = TlsProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
-        StreamTransport(self, stream, tls, family, None, server)
-        stream.connect()
+        try:
+            StreamTransport(self, stream, tls, family, None, server)
+            stream.connect()
+        except BaseException as error:
+            # Nobody would end a handshake that has half begun.
+            if stream.face is None:
+                tls.connection_lost(error)
+            else:
+                stream.force_close_with(error)
+            raise
         return tls._app_transport
 
     start_tls = start_tls

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import errno
 import os
 import socket
@@ -39,8 +38,6 @@ class Accepting:
         self._ssl_timeouts = ssl_timeouts
         self._family = sock.family
         self._retry: Any = None
-        # Every connection's callbacks run in a copy of the context that began to serve.
-        self._context = contextvars.copy_context()
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
             # Inherited by what is accepted: no system call a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -76,11 +73,7 @@ class Accepting:
                 }
             )
 
-    def _accepted(self, fd: int) -> None:
-        self._context.run(self._connect, fd)
-
-    def _connect(self, fd: int) -> None:
-        stream = Stream(self._loop, fd)  # from here on the fd is closed with it
+    def _accepted(self, stream: Stream) -> None:
         protocol = transport = None
         try:
             protocol = self._protocol_factory()
@@ -97,14 +90,12 @@ class Accepting:
                     server_side=True, server=self._server, **self._ssl_timeouts,
                 )  # fmt: skip
         except (SystemExit, KeyboardInterrupt):
-            if stream.face is None:
-                stream.drop()  # now, not when the traceback that holds it is forgotten
             raise
         except BaseException as error:
             if transport is not None:
                 transport.abort()
-            else:
-                stream.drop()  # now, as above
+            elif not stream.is_closing():
+                stream.drop()  # now, not when the traceback that holds it is forgotten
             if self._loop.get_debug():
                 context = {
                     "message": "Error on transport creation for incoming connection",

@@ -25,6 +25,8 @@ _BUFFER_SIZE_MAX = 256 * 1024
 class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     """What the application writes to and is read for; its memory is that of the stream below."""
 
+    _closed = True  # should its making be interrupted; asyncio's __del__ asks
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         # A view of our own, since asyncio may keep it and the application may release its.
         super().write(data[:] if isinstance(data, memoryview) and data else data)

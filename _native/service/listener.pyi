@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from zcloop._native.loop.core import Core
 from zcloop._native.operation.operation import Owner
+from zcloop._native.transport.stream import Stream
 
 @disjoint_base
 class Listener(Owner):
@@ -13,7 +14,7 @@ class Listener(Owner):
         cls,
         core: Core,
         socket: socket,
-        accepted: Callable[[int], object],
+        accepted: Callable[[Stream], object],
         failed: Callable[[int], object],
     ) -> Self: ...
     @property

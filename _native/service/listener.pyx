@@ -11,16 +11,24 @@ from posix.unistd cimport close
 from zcloop._native.kernel.errors cimport ECANCELED
 from zcloop._native.kernel.sockets cimport file_of, socket_fd
 from zcloop._native.kernel.uring cimport CQE_F_MORE
-from zcloop._native.loop.core cimport Core
 from zcloop._native.operation.accept cimport make_accept
 from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.transport.stream cimport Stream
+
+cdef extern from "Python.h":
+    object PyContext_CopyCurrent()
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
 
 
 cdef class Listener(Owner):
-    """`accepted(fd)` for each connection; `failed(errno)` when accepting stopped on an error."""
+    """`accepted(stream)` for each connection, in a copy of the context that this was made in;
+    `failed(errno)` when accepting stopped on an error."""
 
     def __cinit__(self, Core core, socket, accepted, failed):
+        self.core = core
         self.channel = core.channel
+        self.context = PyContext_CopyCurrent()
         self.socket = socket
         self.fd = socket.fileno()
         self.file = file_of(self.fd)
@@ -45,6 +53,24 @@ cdef class Listener(Owner):
         # Compared by file, too: submissions are few, and whose number it is would not show.
         return socket_fd(self.socket) == self.fd and file_of(self.fd) == self.file
 
+    cdef int announce(self, int fd) except -1:
+        cdef Stream stream
+        PyContext_Enter(self.context)
+        try:
+            stream = Stream(self.core, fd)      # the fd is its from here on
+            try:
+                self.accepted(stream)
+            except BaseException:
+                # Now, not when the traceback that holds it is forgotten.
+                if not (stream.is_started or stream.is_closing_):
+                    stream.drop()
+                    if stream.face is not None:
+                        stream.face._lost()
+                raise
+        finally:
+            PyContext_Exit(self.context)
+        return 0
+
     cdef int accept_again(self) except -1:
         if not self.is_fd_ours():
             return self.fail(EBADF)
@@ -65,7 +91,7 @@ cdef class Listener(Owner):
             if not self.accept.is_multishot:
                 self.channel.has_multishot_accept = False   # it was that which was refused
             try:
-                self.accepted(result)
+                self.announce(result)
             finally:
                 if not flags & CQE_F_MORE and self.is_listening:
                     self.accept_again()
