@@ -80,5 +80,6 @@ cdef class Channel:
     cdef int post_cancelled(self, Operation operation) except -1
     cdef int park_slot(self, uint32_t slot) except -1
     cdef int feed(self) except -1
+    cdef int submit_starved(self, Operation operation) except -1
     cdef int quarantine(self) except -1
     cdef int discard_all(self) except -1

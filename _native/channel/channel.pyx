@@ -322,19 +322,32 @@ cdef class Channel:
     cdef int feed(self) except -1:
         """Submit again the receives that found no free slot."""
         cdef Operation operation
-        starved, self.starved = self.starved, []
-        for item in starved:
-            operation = <Operation> item
-            if operation.state == STARVED:
-                operation.state = IDLE
-                if operation.owner is None:
-                    continue
-                if operation.owner.is_fd_ours():
-                    self.submit(operation)
-                else:
-                    self.acquire(operation)
-                    self.inflight -= 1
-                    self.post_cancelled(operation)
+        cdef Py_ssize_t done = 0
+        cdef list starved = self.starved
+        self.starved = []
+        try:
+            while done < len(starved):
+                operation = <Operation> starved[done]
+                if operation.state == STARVED:
+                    self.submit_starved(operation)
+                done += 1
+        finally:    # what was not reached still waits
+            self.starved[:0] = starved[done:]
+        return 0
+
+    cdef int submit_starved(self, Operation operation) except -1:
+        operation.state = IDLE
+        if operation.owner is None:
+            return 0
+        if not operation.owner.is_fd_ours():
+            self.acquire(operation)
+            self.inflight -= 1
+            return self.post_cancelled(operation)
+        try:
+            self.submit(operation)
+        except BaseException:
+            operation.state = STARVED
+            raise
         return 0
 
     cdef int quarantine(self) except -1:

@@ -240,6 +240,8 @@ cdef class UringChannel(Channel):
             self.register_pools()
             self.submit_parked()
             self.is_started = True
+            if self.starved:
+                self.feed()
             while self.pins_wanted:
                 self.pins.pin(self.ring, <Region> self.pins_wanted.pop())
         except BaseException:

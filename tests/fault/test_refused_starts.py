@@ -94,9 +94,11 @@ def test_a_start_that_fails_half_way_leaves_all_to_the_next(loop, times):
         for number, (one, _) in enumerate(watched):
             loop.add_reader(one, lambda number=number, one=one: (one.recv(1), seen.append(number)))
         loop.run_until_complete(asyncio.sleep(0.01))
-        with failing("enter", errno.ENOMEM, times=times):
-            with pytest.raises(OSError, match="io_uring_enter"):
-                loop.run_until_complete(asyncio.sleep(0))
+        with (
+            failing("enter", errno.ENOMEM, times=times),
+            pytest.raises(OSError, match="io_uring_enter"),
+        ):
+            loop.run_until_complete(asyncio.sleep(0))
         for _, other in watched:
             other.send(b"x")
         check()

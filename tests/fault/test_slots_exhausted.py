@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import time
 
 import pytest
 from peers import connection, io_passed, payload, unix_pair
 from recording import BufferedRecorder, Recorder
+from refusals import failing
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +89,40 @@ async def test_protocols_that_block_slow_others_down_and_no_more():
                 peer.send(b"%05d" % number)
         for number, (_, protocol, _) in enumerate(made):
             assert await protocol.received(15) == b"%05d" % number * 3
+
+
+@pytest.mark.zcloop_only
+def test_receivers_that_starve_are_served_after_the_kernel_refused_their_requests(loop):
+    """More of them than one submission takes, which fails."""
+
+    class Refuses(Recorder):
+        def data_received(self, data):
+            if not refused:
+                refused.append(stack.enter_context(failing("enter", errno.ENOMEM, times=1)))
+            super().data_received(data)
+
+    def exhaust():
+        for number, (_, _, peer) in enumerate(made):
+            peer.send(payload(1000, number))
+        for sock in watched:
+            loop.remove_reader(sock)  # submits, and so brings completions with their slots
+        assert loop.statistics()["slots_lent"] == loop.statistics()["slots"]
+
+    refused = []
+    manager = connections(600, Refuses)
+    made = loop.run_until_complete(manager.__aenter__())
+    with contextlib.ExitStack() as stack:
+        watched = [stack.enter_context(unix_pair())[0] for _ in range(100)]
+        for sock in watched:
+            loop.add_reader(sock, print)
+        loop.run_until_complete(io_passed())
+        loop.call_soon(exhaust)
+        with pytest.raises(OSError, match="io_uring_enter"):
+            loop.run_forever()
+        for number, (_, protocol, _) in enumerate(made):
+            received = loop.run_until_complete(protocol.received(1000))
+            assert received == payload(1000, number)
+    loop.run_until_complete(manager.__aexit__(None, None, None))
 
 
 def test_a_loop_that_stops_while_some_starve_goes_on_with_them(loop):
