@@ -106,7 +106,7 @@ cdef class Lender:
         lease.shrink(size)
         lease.put_to(USED_BY_LEASE, self.account)
         self.account.lent_bytes += size
-        view = PyMemoryView_FromObject(lease)
+        view = lease.view()
         if _is_tracing:
             lease.trace_view(view, self.account.name)
         return view
@@ -137,7 +137,7 @@ cdef class Lender:
         if lease is None:
             return memoryview(bytearray(min(size, PRIVATE_SIZE)))
         lease.put_to(USED_BY_LEASE, None)
-        return memoryview(lease)
+        return lease.view()
 
     def lent(self, buffer not None, size_t size):
         """A view of the first `size` bytes of `buffer`, which is released.
@@ -177,7 +177,7 @@ cdef class Lender:
                 f"no free block of {size} bytes: release views, reserve less, or associate a "
                 "larger region")
         lease.put_to(USED_BY_RESERVE, self.account)
-        return memoryview(lease)
+        return lease.view()
 
     def associate(self, Region region not None):
         """Lend from this region too, and from the loop's pool no more."""

@@ -32,6 +32,7 @@ cdef class Region:
 
     cdef Lease take(self, size_t size, int use)
     cdef int check_usable(self) except -1
+    cdef int end_exports(self) except -1
     cdef int wait_for_returns(self, timeout) except -1
 
 
@@ -45,13 +46,14 @@ cdef class Lease:
     cdef void *older
     cdef double born                # monotonic seconds
     cdef object trace               # while tracing: a weak reference to the view, and the place
-    cdef void *traced               # the export that the view is one of; NULL once it has ended
+    cdef void *export               # what the views are made from; NULL once it has ended
     cdef uint32_t unit
     cdef int use
 
     cdef size_t block_size(self) noexcept
     cdef void shrink(self, size_t size) noexcept
     cdef void put_to(self, int use, Account account) noexcept
+    cdef object view(self)
     cdef int trace_view(self, view, str place) except -1
 
 

@@ -8,7 +8,7 @@ region in whichever thread that happens, under the GIL; no ring is touched.
     size of the region == bytes used by kernel + leases + reserves + free, always
 
 A lease keeps its region, so memory outlives close() of the loop it was received by. In a forked
-child the region is zeros, its views are released where they can be, and taking raises.
+child the region is zeros, its views count as released, and taking raises.
 
 Rejected: one persistent exporter for each block (through `view.obj` it could be exported again
 after its block had been given back); PyMemoryView_FromMemory (it cannot tell its end).
@@ -29,6 +29,7 @@ from zcloop._native.memory.allocator cimport order_of
 
 cdef extern from "Python.h":
     int PyMemoryView_Check(object value)
+    object PyMemoryView_FromObject(object exporter)
     Py_buffer *PyMemoryView_GET_BUFFER(object view)
     void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback)
     void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback)
@@ -41,7 +42,16 @@ cdef extern from *:
     static void *zc_export_of(PyObject *view) {
         return &((PyMemoryViewObject *) view)->mbuf->master;
     }
+    /* What the end of the last of these views does, while some go on: they count as released. */
+    static void zc_end_export(void *master) {
+        _PyManagedBufferObject *managed = (_PyManagedBufferObject *)
+            ((char *) master - offsetof(_PyManagedBufferObject, master));
+        managed->flags |= _Py_MANAGED_BUFFER_RELEASED;
+        PyObject_GC_UnTrack(managed);
+        PyBuffer_Release(&managed->master);
+    }
     """
+    void end_export "zc_end_export"(void *export)
     PyObject *exporter "zc_exporter"(object view)
     void *export_of "zc_export_of"(object view)
 
@@ -151,7 +161,7 @@ cdef class Region:
                 f"no free block of {size} bytes in {self!r}: release views, reserve less, or make "
                 "a larger region")
         lease.born = coarse_now()
-        return memoryview(lease)
+        return lease.view()
 
     @property
     def free_bytes(self):
@@ -217,6 +227,20 @@ cdef class Region:
                 self.returned = None
                 self.is_closing = self.mapping.mapped == 0
 
+    cdef int end_exports(self) except -1:
+        """In a forked child: not by way of the collector, which does not know frozen views."""
+        cdef void *item = self.newest
+        cdef void *export
+        cdef Lease lease
+        while item != NULL:
+            lease = <Lease> item
+            if lease.export != NULL:
+                export = lease.export
+                lease.export = NULL
+                end_export(export)
+            item = lease.older
+        return 0
+
     cdef int wait_for_returns(self, timeout) except -1:
         # A bare lock, since the collector may end the last lease in the midst of an Event's wait.
         if self.returned is None:
@@ -250,9 +274,10 @@ cdef class Lease:
 
     def __releasebuffer__(self, Py_buffer *buffer):
         # The last view of this export ends. The lease may go on: a write may be queued.
-        if self.traced != NULL and buffer == self.traced:
-            self.traced = NULL
-            report_unless_released(self.trace, buffer)
+        if buffer == self.export:
+            self.export = NULL
+            if self.trace is not None:
+                report_unless_released(self.trace, buffer)
 
     def __dealloc__(self):
         cdef Region region = self.region
@@ -300,9 +325,14 @@ cdef class Lease:
         if account is not None:
             account.charge(size)
 
+    cdef object view(self):
+        """The view that all others are made from; to be called once."""
+        view = PyMemoryView_FromObject(self)
+        self.export = export_of(view)
+        return view
+
     cdef int trace_view(self, view, str place) except -1:
         self.trace = (weakref.ref(view), place)
-        self.traced = export_of(view)
         return 0
 
 
@@ -352,24 +382,18 @@ cdef void report_collected(tuple trace, void *export) noexcept:
 
 # ---- fork ----------------------------------------------------------------------------------------
 
+# Regions of the parent whose memory something in this process may still show, as zeros.
+_inherited = []
+
+
 def _after_fork_in_child():
     """Views of the parent's memory end, so that using one is a ValueError and not zeros."""
-    is_out = False
+    cdef Region region
     for region in list(_regions):
-        (<Region> region).is_forked = True
-        is_out = is_out or (<Region> region).newest != NULL
-    if is_out:
-        for item in gc.get_objects():
-            if PyMemoryView_Check(item):
-                _release_if_lease(item)
-
-
-def _release_if_lease(view):
-    try:
-        if type(view.obj) is Lease:
-            view.release()
-    except (BufferError, ValueError):
-        pass        # exported further, as to an array, which shows zeros; or released already
+        region.is_forked = True
+        if region.newest != NULL:
+            _inherited.append(region)
+            region.end_exports()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

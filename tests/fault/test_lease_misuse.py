@@ -133,11 +133,16 @@ async def main():
     peer.send(b"x" * 5000)
     await protocol.done
     reserved[:] = b"r" * 100
+    exported_from = reserved
     view, part = protocol.views[0], protocol.views[0][10:]
     other = transport.reserve(100)
+    frozen, casted = region.reserve(100), view.cast("I")
+    untracked = memoryview(other)
+    gc.freeze()
 
     def child():
-        for each in (view, part, other):
+        raises(ValueError, "released", len, exported_from)
+        for each in (view, part, other, frozen, casted, untracked):
             raises(ValueError, "released", bytes, each)
             raises(ValueError, "released", transport.write, each)
         assert bytes(exported) == bytes(100)
@@ -156,7 +161,7 @@ async def main():
     other[:] = b"o" * 100
     transport.write(other)
     assert await loop.run_in_executor(None, peer.recv, 100) == b"o" * 100
-    for each in (view, part, other):
+    for each in (view, part, other, frozen, casted, untracked):
         each.release()
     exported = None
     reserved.release()
