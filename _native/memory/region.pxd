@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.allocator cimport Allocator
@@ -19,17 +19,21 @@ cdef class Region:
     cdef object __weakref__
     cdef Mapping mapping
     cdef Allocator allocator
+    cdef int64_t spare              # a free block not joined with others yet; -1: none
     cdef void *newest               # the list of blocks that are out, borrowed
     cdef size_t[USES] used          # bytes by use, of whole blocks
     cdef uint32_t[USES] blocks
     cdef readonly size_t size
-    cdef readonly size_t used_max   # the most bytes that were out at a time
+    cdef uint32_t free_units_min    # the fewest that were free at a time
     cdef readonly bint pinned       # registered with each ring that sends from it, if allowed
     cdef readonly bint is_closing   # no new blocks
     cdef bint is_forked
     cdef unsigned closers           # threads inside close()
     cdef object returned            # a lock, released when the last block comes back
 
+    cdef int64_t take_block(self, unsigned order) noexcept
+    cdef void give_block(self, uint32_t unit) noexcept
+    cdef uint32_t free_units(self) noexcept
     cdef Lease take(self, size_t size, int use)
     cdef int check_usable(self) except -1
     cdef int end_exports(self) except -1

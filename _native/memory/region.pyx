@@ -99,6 +99,8 @@ cdef class Region:
         self.mapping = Mapping(size, leaves_zeros=True, huge_pages=huge_pages)
         self.size = self.mapping.size
         self.allocator = Allocator(self.size // UNIT)
+        self.free_units_min = self.allocator.units
+        self.spare = -1
         self.pinned = pinned
         _regions.add(self)
 
@@ -122,12 +124,36 @@ cdef class Region:
             raise ValueError("the region is closed")
         return 0
 
+    cdef int64_t take_block(self, unsigned order) noexcept:
+        """Its first unit; -1 when there is no free block."""
+        cdef int64_t unit = self.spare
+        if unit >= 0 and self.allocator.orders[unit] == order:
+            self.spare = -1
+            return unit
+        unit = self.allocator.take(order)
+        if unit < 0 and self.spare >= 0:
+            self.allocator.give(<uint32_t> self.spare)
+            self.spare = -1
+            unit = self.allocator.take(order)
+        return unit
+
+    cdef void give_block(self, uint32_t unit) noexcept:
+        if self.spare >= 0:
+            self.allocator.give(<uint32_t> self.spare)
+        self.spare = unit
+
+    cdef uint32_t free_units(self) noexcept:
+        cdef uint32_t units = self.allocator.free_units
+        if self.spare >= 0:
+            units += <uint32_t> 1 << self.allocator.orders[self.spare]
+        return units
+
     cdef Lease take(self, size_t size, int use):
         """A lease of `size` bytes, exported to nobody yet; None when there is no free block."""
         cdef int64_t unit = -1
         cdef Lease lease
         if not self.is_closing and not self.is_forked:
-            unit = self.allocator.take(order_of(units_of(size)))
+            unit = self.take_block(order_of(units_of(size)))
         if unit < 0:
             return None
         lease = Lease.__new__(Lease)
@@ -142,8 +168,8 @@ cdef class Region:
         if self.newest != NULL:
             (<Lease> self.newest).newer = <void *> lease
         self.newest = <void *> lease
-        if self.size - self.allocator.free_units * <size_t> UNIT > self.used_max:
-            self.used_max = self.size - self.allocator.free_units * <size_t> UNIT
+        if self.free_units() < self.free_units_min:
+            self.free_units_min = self.free_units()
         return lease
 
     def reserve(self, size_t size):
@@ -165,7 +191,11 @@ cdef class Region:
 
     @property
     def free_bytes(self):
-        return self.allocator.free_units * <size_t> UNIT
+        return self.free_units() * <size_t> UNIT
+
+    @property
+    def used_max(self):
+        return self.size - self.free_units_min * <size_t> UNIT
 
     @property
     def is_closed(self):
@@ -293,7 +323,7 @@ cdef class Lease:
             (<Lease> self.older).newer = self.newer
         region.used[self.use] -= size
         region.blocks[self.use] -= 1
-        region.allocator.give(self.unit)
+        region.give_block(self.unit)
         if self.account is not None:
             self.account.credit(size)
         if region.returned is not None and region.newest == NULL:
@@ -307,19 +337,21 @@ cdef class Lease:
         """Show and keep the first `size` bytes; what the block has beyond is free."""
         cdef Region region = self.region
         cdef size_t end = self.data + size - (region.mapping.address + <size_t> self.unit * UNIT)
-        region.used[self.use] -= self.block_size()
-        region.allocator.shrink(self.unit, order_of(units_of(end)))
-        region.used[self.use] += self.block_size()
+        cdef size_t before = self.block_size()
         self.size = size
+        if end * 2 <= before:
+            region.allocator.shrink(self.unit, order_of(units_of(end)))
+            region.used[self.use] -= before - self.block_size()
 
     cdef void put_to(self, int use, Account account) noexcept:
         """From now on it is somebody else's."""
         cdef size_t size = self.block_size()
-        self.region.used[self.use] -= size
-        self.region.blocks[self.use] -= 1
-        self.use = use
-        self.region.used[use] += size
-        self.region.blocks[use] += 1
+        if use != self.use:
+            self.region.used[self.use] -= size
+            self.region.blocks[self.use] -= 1
+            self.use = use
+            self.region.used[use] += size
+            self.region.blocks[use] += 1
         self.account = account
         self.born = coarse_now()
         if account is not None:
