@@ -16,9 +16,9 @@ from asyncio import constants, transports, trsock
 from collections.abc import Iterable
 from typing import Any
 
+from zcloop._native.kernel.address import decode_address
 from zcloop._native.memory.lender import Lender
 from zcloop._native.memory.region import Region
-from zcloop._native.transport.address import decode_address
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 

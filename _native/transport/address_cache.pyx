@@ -11,7 +11,7 @@ from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
-from zcloop._native.transport.address cimport (
+from zcloop._native.kernel.address cimport (
     AF_INET, AF_INET6, address_of, sockaddr_storage,
 )
 

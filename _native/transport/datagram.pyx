@@ -30,7 +30,7 @@ from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
-from zcloop._native.transport.address cimport AF_UNIX
+from zcloop._native.kernel.address cimport AF_UNIX
 from zcloop._native.transport.endpoint cimport is_resting
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (

@@ -20,7 +20,7 @@ from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.operation.operation cimport IDLE
 from zcloop._native.operation.poll cimport make_poll
-from zcloop._native.transport.address cimport local_address, peer_address
+from zcloop._native.kernel.address cimport local_address, peer_address
 
 cdef extern from "Python.h":
     object PyContext_CopyCurrent()

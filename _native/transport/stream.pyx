@@ -47,7 +47,7 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport make_send_zero_copy
-from zcloop._native.transport.address cimport is_same_machine
+from zcloop._native.kernel.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport is_resting
 from zcloop._native.transport.write_queue cimport Piece, as_piece
 

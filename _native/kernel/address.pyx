@@ -1,9 +1,15 @@
-"""struct sockaddr to the tuples of Python's socket module, without a resolver."""
+"""struct sockaddr to the tuples of Python's socket module and back, without a resolver."""
 
 import os
+import socket
+import struct
+
+from libc.errno cimport errno
 
 from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy
+
+from zcloop._native.kernel.errors cimport os_error
 
 cdef extern from * nogil:
     """
@@ -31,6 +37,13 @@ cdef extern from * nogil:
         pass
     int getpeername(int fd, sockaddr *address, socklen_t *size)
     int getsockname(int fd, sockaddr *address, socklen_t *size)
+    int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+    enum:
+        SOL_SOCKET
+        SO_DOMAIN
+
+# sun_path, with the end of a path that is no abstract name.
+cdef int PATH_SIZE = 108
 
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size):
@@ -99,3 +112,56 @@ def decode_address(bytes raw):
     cdef char[128] storage
     memcpy(storage, <const char *> raw, min(len(raw), 128))
     return address_of(<const sockaddr_storage *> <void *> storage, len(raw))
+
+
+cdef int family_of(int fd) except -1:
+    """The address family of a socket; OSError for what is none."""
+    cdef int family
+    cdef socklen_t size = sizeof(family)
+    if getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0:
+        raise os_error(errno, f"fd {fd}")
+    return family
+
+
+cdef bytes internet_address(int family, address):
+    cdef int parts = len(address) if type(address) is tuple else 0
+    if parts < 2 or parts > (4 if family == AF_INET6 else 2):
+        raise TypeError(f"{address!r}: a (host, port) tuple is needed, or for IPv6 "
+                        "(host, port, flowinfo, scope_id)")
+    host, port = address[:2]
+    if not 0 <= port <= 65535:
+        raise OverflowError(f"port {port}: it is 0 to 65535")
+    try:
+        numeric = socket.inet_pton(family, host)
+    except OSError:
+        raise ValueError(f"{host!r} is no numeric address of this socket's family: resolve names "
+                         "with socket.getaddrinfo() first") from None
+    head = struct.pack("=H", family) + struct.pack("!H", port)
+    if family == AF_INET:
+        return head + numeric + bytes(8)
+    flow, scope = (address[2:] + (0, 0))[:2]
+    return head + struct.pack("!I", flow) + numeric + struct.pack("=I", scope)
+
+
+cdef bytes path_address(path):
+    cdef bytes name = os.fsencode(path)
+    is_abstract = name[:1] == b"\0"
+    if len(name) > PATH_SIZE - (not is_abstract):
+        raise OSError("AF_UNIX path too long")
+    if not is_abstract and b"\0" in name:
+        raise ValueError("embedded null byte")
+    return struct.pack("=H", AF_UNIX) + name + (b"" if is_abstract else b"\0")
+
+
+def encode_address(int family, address):
+    """The raw sockaddr of a Python address: numeric IPv4 and IPv6, Unix paths.
+
+    ValueError for host names and other families; OverflowError, TypeError and OSError as socket
+    raises them for what is no address.
+    """
+    if family == AF_UNIX:
+        return path_address(address)
+    if family == AF_INET or family == AF_INET6:
+        return internet_address(family, address)
+    raise ValueError(f"sockets of address family {family} are not known here: only AF_INET, "
+                     "AF_INET6 and AF_UNIX are")

@@ -11,3 +11,4 @@ cdef object address_of(const sockaddr_storage *storage, socklen_t size)
 cdef bytes peer_address(int fd)
 cdef bytes local_address(int fd)
 cdef bint is_same_machine(bytes local, bytes peer) noexcept
+cdef int family_of(int fd) except -1
