@@ -31,6 +31,10 @@ TEST_SECONDS = 30
 HERE = pathlib.Path(__file__).parent
 OURS = ("unit", "fault", "stress", "property")
 
+# Hypothesis imports what is installed and has a plugin for it, as trio; what that warns of when
+# pytest has frozen the collector's books would end the run after its last test.
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 

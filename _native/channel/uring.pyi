@@ -7,7 +7,9 @@ from zcloop._native.ring.ring import Ring
 
 @disjoint_base
 class UringChannel(Channel):
-    def __new__(cls, entries: int = 256, completion_entries: int = 2048) -> Self: ...
+    def __new__(
+        cls, entries: int = 256, completion_entries: int = 2048, is_shared: bool = False
+    ) -> Self: ...
     @property
     def pinned(self) -> int: ...
     @property

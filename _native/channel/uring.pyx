@@ -60,14 +60,15 @@ cdef int NOTIFICATION_WAITS_MAX = 10
 cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
 
-    def __cinit__(self, unsigned entries=256, unsigned completion_entries=2048):
+    def __cinit__(self, unsigned entries=256, unsigned completion_entries=2048,
+                  bint is_shared=False):
         global _is_tested
         if not _is_tested:
             self_test()
             _is_tested = True
         self.entries = entries
         self.completion_entries = completion_entries
-        self.ring = Ring(entries, completion_entries)
+        self.ring = Ring(entries, completion_entries, is_shared)
         self.pins = Pins()
         self.pins_wanted = []
 

@@ -44,6 +44,7 @@ cdef extern from * nogil:
         OP_POLL_ADD "IORING_OP_POLL_ADD"
         OP_ASYNC_CANCEL "IORING_OP_ASYNC_CANCEL"
         OP_ACCEPT "IORING_OP_ACCEPT"
+        OP_CONNECT "IORING_OP_CONNECT"
         OP_RECV "IORING_OP_RECV"
         OP_SEND "IORING_OP_SEND"
         OP_RECVMSG "IORING_OP_RECVMSG"
@@ -62,6 +63,7 @@ cdef extern from * nogil:
 
     enum:
         SQE_BUFFER_SELECT "IOSQE_BUFFER_SELECT"
+        SQE_IO_LINK "IOSQE_IO_LINK"
         SQE_CQE_SKIP_SUCCESS "IOSQE_CQE_SKIP_SUCCESS"           # since 5.17
         RECV_MULTISHOT "IORING_RECV_MULTISHOT"                  # since 6.0
         ACCEPT_MULTISHOT "IORING_ACCEPT_MULTISHOT"              # since 5.19
@@ -69,6 +71,7 @@ cdef extern from * nogil:
         ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
         ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19
         FSYNC_DATASYNC "IORING_FSYNC_DATASYNC"
+        TIMEOUT_ETIME_SUCCESS "IORING_TIMEOUT_ETIME_SUCCESS"    # since 5.16
 
     enum:
         CQE_F_BUFFER "IORING_CQE_F_BUFFER"
@@ -113,6 +116,7 @@ cdef extern from * nogil:
         uint32_t accept_flags
         uint32_t cancel_flags
         uint32_t rw_flags
+        uint32_t timeout_flags
         uint32_t fsync_flags
         uint32_t open_flags
         uint32_t statx_flags

@@ -21,3 +21,4 @@ cdef class Request(Operation):
     cdef int set_pieces(self, object buffers, bint is_written) except -1
 
 cdef Request make_request(int opcode, int fd)
+cdef Request make_cancel(uint64_t token)

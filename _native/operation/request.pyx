@@ -17,9 +17,9 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
 from zcloop._native.kernel.uring cimport (
-    FSYNC_DATASYNC, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE, OP_NOP, OP_OPENAT,
-    OP_POLL_ADD, OP_READ, OP_READ_FIXED, OP_READV, OP_SPLICE, OP_STATX, OP_TIMEOUT, OP_WRITE,
-    OP_WRITE_FIXED, OP_WRITEV, kernel_timespec,
+    FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
+    OP_NOP, OP_OPENAT, OP_POLL_ADD, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
+    OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED, TIMEOUT_ETIME_SUCCESS, kernel_timespec,
 )
 from zcloop._native.memory.region cimport Lease, lease_of
 
@@ -82,7 +82,7 @@ cdef class Request(Operation):
         return <int> got if got >= 0 else -errno
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
-        if self.sqe.opcode == OP_OPENAT and result >= 0:
+        if self.sqe.opcode in (OP_OPENAT, OP_ACCEPT) and result >= 0:
             close_fd(result)
 
     cdef Region region(self):
@@ -249,7 +249,7 @@ def poll(int fd, uint32_t mask):
 
 
 def timeout(double seconds):
-    """Ends with -ETIME, which is no failure."""
+    """Ends with -ETIME, which is no failure, nor one that breaks a link."""
     if not 0 <= seconds < 1e9:
         raise ValueError(f"a timeout of {seconds!r} seconds: it must not be negative")
     cdef Request request = make_request(OP_TIMEOUT, -1)
@@ -260,6 +260,13 @@ def timeout(double seconds):
     request.kept = when
     request.sqe.addr = <size_t> spec
     request.sqe.len = 1
+    request.sqe.timeout_flags = TIMEOUT_ETIME_SUCCESS
+    return request
+
+
+cdef Request make_cancel(uint64_t token):
+    cdef Request request = make_request(OP_ASYNC_CANCEL, -1)
+    request.sqe.addr = token
     return request
 
 

@@ -27,6 +27,7 @@ cdef class Ring:
     cdef unsigned enter_flags
     cdef bint is_open
     cdef bint is_registered
+    cdef bint is_shared                 # any thread's that holds the GIL
     cdef readonly unsigned entries
     cdef readonly unsigned cq_entries
     cdef readonly unsigned setup_flags
@@ -37,6 +38,9 @@ cdef class Ring:
     cdef int attach(self) noexcept nogil
     cdef void detach(self) noexcept nogil
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
+    cdef int push(self) noexcept nogil
+    cdef void retract(self) noexcept nogil
+    cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil
 
     cdef inline io_uring_sqe *take_sqe(self) noexcept nogil:

@@ -6,9 +6,12 @@ refuses these flags the next weaker set is tried; `setup_flags` says what was gr
 
 `attach` registers the ring's fd for the calling thread, which saves a lookup in each enter, and
 is how the kernel tells us that a ring belongs to another thread (-EEXIST).
+
+A shared ring is any thread's that holds the GIL. Its completions become visible without an enter,
+and its own fd can be polled: it is readable while there is one, beyond the ring's room too.
 """
 
-from libc.errno cimport EEXIST, EINVAL, ENOMEM, ENOSYS, EPERM
+from libc.errno cimport EAGAIN, EEXIST, EINVAL, ENOMEM, ENOSYS, EPERM
 from libc.string cimport memset
 
 from zcloop._native.kernel.errors cimport os_error
@@ -29,6 +32,13 @@ SETUPS[1] = SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_TASKRUN_FLAG | SET
 SETUPS[2] = SETUP_COOP_TASKRUN | SETUP_TASKRUN_FLAG | SETUP_SUBMIT_ALL
 SETUPS[3] = 0
 
+# For a shared ring: completions come by themselves. COOP_TASKRUN would delay them until its thread
+# happens to enter the kernel.
+cdef unsigned[3] SHARED_SETUPS
+SHARED_SETUPS[0] = SETUP_SUBMIT_ALL | SETUP_NO_SQARRAY
+SHARED_SETUPS[1] = SETUP_SUBMIT_ALL
+SHARED_SETUPS[2] = 0
+
 cdef unsigned FEATURES_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
 
 _REFUSALS = {
@@ -41,13 +51,15 @@ _REFUSALS = {
 
 
 cdef class Ring:
-    def __cinit__(self, unsigned entries, unsigned cq_entries):
+    def __cinit__(self, unsigned entries, unsigned cq_entries, bint is_shared=False):
         cdef io_uring_params params
         cdef int got = -EINVAL
-        cdef unsigned flags
-        for flags in SETUPS:
+        cdef unsigned index
+        self.is_shared = is_shared
+        for index in range(3 if is_shared else 4):
             memset(&params, 0, sizeof(params))
-            params.flags = flags | SETUP_CQSIZE | SETUP_CLAMP
+            params.flags = SHARED_SETUPS[index] if is_shared else SETUPS[index]
+            params.flags |= SETUP_CQSIZE | SETUP_CLAMP
             params.cq_entries = cq_entries
             got = liburing.queue_init_params(entries, &self.uring, &params)
             if got != -EINVAL:
@@ -87,7 +99,7 @@ cdef class Ring:
         """0, or -EEXIST when the ring is another thread's."""
         cdef io_uring_rsrc_update update
         cdef int got
-        if self.is_registered:
+        if self.is_registered or self.is_shared:
             return 0
         memset(&update, 0, sizeof(update))
         update.offset = <unsigned> -1
@@ -135,6 +147,36 @@ cdef class Ring:
         cdef unsigned head = load_acquire(self.uring.sq.khead)
         self.submissions += head - self.sqe_head
         self.sqe_head = head
+        return got if got < 0 else 0
+
+    cdef int push(self) noexcept nogil:
+        """Submit everything, of a shared ring. Returns 0, or -errno; what was not taken is
+        `unsubmitted`. What the kernel holds beyond the ring's room stays there."""
+        cdef int got
+        store_release(self.uring.sq.ktail, self.sqe_tail)
+        while self.sqe_tail != self.sqe_head:
+            self.enters += 1
+            got = liburing.enter2(self.enter_fd, self.sqe_tail - self.sqe_head, 0, 0, NULL, 0)
+            if got <= 0:
+                return got if got < 0 else -EAGAIN
+            self.submissions += got
+            self.sqe_head += got
+        return 0
+
+    cdef void retract(self) noexcept nogil:
+        """Take back what is not submitted."""
+        self.sqe_tail = self.sqe_head
+        store_release(self.uring.sq.ktail, self.sqe_tail)
+
+    cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
+        """Wait until so many completions are there, of a shared ring: others may submit, and even
+        close it, meanwhile. Returns 0 or -errno."""
+        cdef io_uring_getevents_arg argument
+        cdef int got
+        memset(&argument, 0, sizeof(argument))
+        argument.ts = <uint64_t> timeout
+        got = liburing.enter2(self.enter_fd, 0, wait_count, ENTER_GETEVENTS | ENTER_EXT_ARG,
+                              &argument, sizeof(argument))
         return got if got < 0 else 0
 
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil:

@@ -1,0 +1,19 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from zcloop._native.channel.uring cimport UringChannel
+from zcloop._native.operation.operation cimport Operation
+
+
+cdef class SharedChannel(UringChannel):
+    cdef int result                 # of the completion that was taken last
+
+    cdef int submit_all(self, list operations, bint is_linked) except -1
+    cdef Operation take(self)
+    cdef bint is_visible(self) noexcept
+    cdef bint is_overfull(self) noexcept
+    cdef unsigned surface(self) except? 0
+    cdef bint are_complete(self, list operations) except -1
+    cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1
+    cdef int wake(self) except -1
+    cdef bint holds(self, Operation operation) noexcept
+    cdef uint64_t token_of(self, Operation operation) noexcept

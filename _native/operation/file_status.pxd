@@ -1,0 +1,5 @@
+from zcloop._native.operation.request cimport Request
+
+
+cdef class FileStatus(Request):
+    pass

@@ -1,0 +1,52 @@
+"""A request of statx whose outcome is what os.stat gives."""
+
+import os
+import struct
+
+from libc.stdint cimport uint64_t
+
+from zcloop._native.kernel.uring cimport OP_STATX
+
+cdef extern from "<fcntl.h>" nogil:
+    enum:
+        AT_EMPTY_PATH
+        AT_FDCWD
+
+# What os.stat_result has, STATX_BASIC_STATS.
+cdef unsigned MASK = 0x7FF
+# struct statx as far as stx_dev_minor; a time is seconds, nanoseconds and four bytes of nothing.
+_STATX = struct.Struct("=4xI8xIIIH2xQQQ8xqI4x16xqI4xqI4xIIII")
+
+
+cdef class FileStatus(Request):
+    cdef object outcome(self, int result):
+        (block_size, links, uid, gid, mode, inode, size, blocks, access, access_ns, change,
+         change_ns, modified, modified_ns, device_major, device_minor, major,
+         minor) = _fields(<bytearray> self.kept[1])
+        times = (access, access_ns), (modified, modified_ns), (change, change_ns)
+        return os.stat_result(
+            (mode, inode, os.makedev(major, minor), links, uid, gid, size, access, modified,
+             change, *(seconds + 1e-9 * rest for seconds, rest in times),
+             *(seconds * 1000000000 + rest for seconds, rest in times), block_size, blocks,
+             os.makedev(device_major, device_minor)))
+
+
+cdef tuple _fields(bytearray raw):
+    return _STATX.unpack_from(raw)
+
+
+def statx(path=b"", int dir_fd=AT_FDCWD, int flags=0):
+    """Of a path, or with none of `dir_fd` itself; the outcome is an os.stat_result."""
+    cdef bytes name = os.fsencode(path)
+    cdef bytearray room = bytearray(256)
+    if 0 in name:
+        raise ValueError("embedded null byte")
+    cdef FileStatus request = FileStatus.__new__(FileStatus)
+    request.fd = request.sqe.fd = dir_fd
+    request.sqe.opcode = OP_STATX
+    request.kept = (name, room)
+    request.sqe.off = <uint64_t> <size_t> <char *> room
+    request.sqe.addr = <size_t> <const char *> name
+    request.sqe.len = MASK
+    request.sqe.statx_flags = flags | (0 if name else AT_EMPTY_PATH)
+    return request

@@ -1,0 +1,12 @@
+from zcloop._native.operation.request cimport Request
+from zcloop._native.operation.send cimport msghdr
+
+
+cdef class Message(Request):
+    cdef msghdr header
+    cdef char[128] name             # the sender's address, as the kernel writes it
+    cdef object control             # ancillary data: bytes to send, or a bytearray to fill
+    cdef bint is_whole              # the outcome is recvmsg's, else recvfrom's
+
+    cdef int set_name(self, object address) except -1
+    cdef list ancillary(self)

@@ -1,0 +1,28 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from zcloop._native.channel.event cimport Event
+from zcloop._native.channel.event_request cimport EventRequest
+from zcloop._native.channel.shared cimport SharedChannel
+from zcloop._native.operation.operation cimport Operation
+
+
+cdef class EventQueue:
+    cdef object __weakref__
+    cdef SharedChannel channel
+    cdef unsigned long owner        # the thread that may ask and take
+    cdef object gate                # a lock, held while a thread sleeps in the kernel
+    cdef bint is_dropping           # what is beyond the bound goes
+    cdef uint64_t beyond            # events beyond the bound, since the last "overflow"
+    cdef readonly uint64_t dropped  # in all
+    cdef list dropped_requests
+
+    cdef int check_open(self) except -1
+    cdef int check(self) except -1
+    cdef int submit_requests(self, list requests, bint is_linked) except -1
+    cdef int pin_memory(self, EventRequest request) except -1
+    cdef int await_requests(self, list requests) except -1
+    cdef Event take_event(self)
+    cdef Event event_of(self, Operation operation, int result)
+    cdef Event surface(self)
+    cdef int drop_visible(self) except -1
+    cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1
