@@ -37,8 +37,8 @@ class EventChannel(EventQueue):
     `take_dropped()` gives their requests.
 
     One thread is the owner, first the one that made it: the others may call `post`, `fileno` and
-    `take_over` only, and get a RuntimeError. The kernel ends the requests of a thread that ends,
-    with ECANCELED. After `close` everything raises ValueError; in a forked child, RuntimeError.
+    `take_over` only, and get a RuntimeError. After `close` everything raises ValueError; in a
+    forked child, RuntimeError.
     """
 
     def __enter__(self) -> Self:
@@ -73,7 +73,11 @@ class EventChannel(EventQueue):
     def recv(
         self, sock: Descriptor, buffer: Buffer, flags: int = 0, *, data: Any = None
     ) -> EventRequest:
-        """Into a writable buffer: how many bytes, 0 at the end (aio_recv)."""
+        """Into a writable buffer: how many bytes, 0 at the end (aio_recv).
+
+        Of several that wait for one stream any may be served first; in a linked batch they are
+        filled in order.
+        """
         return self.ask(requests.recv(sock, buffer, flags, data=data))
 
     def recvfrom(

@@ -9,10 +9,12 @@ cdef class EventRequest(Owner):
     cdef readonly bint is_pending   # with the channel: its event has not been taken
     cdef Operation operation        # None once it is over: its memory is free
     cdef bint is_cancelled
+    cdef bint is_linked
+    cdef unsigned reign             # of the owner that asked
 
-    cdef int begin(self) except -1
+    cdef int begin(self, unsigned reign, bint is_linked) except -1
     cdef int retract(self) except -1
-    cdef int settle(self, int result) noexcept
+    cdef int settle(self, int result, unsigned reign) noexcept
     cdef Event finish(self, int result)
     cdef int forget(self) except -1
 

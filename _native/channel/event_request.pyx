@@ -52,8 +52,8 @@ cdef class EventRequest(Owner):
         request = <Request> self.operation
         request.sqe.ioprio = priority
 
-    cdef int begin(self) except -1:
-        """It goes to the channel."""
+    cdef int begin(self, unsigned reign, bint is_linked) except -1:
+        """It goes to the channel, under its owner of this number."""
         if self.is_pending:
             raise RuntimeError(f"{self!r} is submitted already")
         if self.operation is None:
@@ -62,6 +62,8 @@ cdef class EventRequest(Owner):
             raise RuntimeError("this operation is in flight already")
         self.operation.owner = self
         self.is_pending = True
+        self.is_linked = is_linked
+        self.reign = reign
         return 0
 
     cdef int retract(self) except -1:
@@ -70,9 +72,16 @@ cdef class EventRequest(Owner):
         self.is_pending = False
         return 0
 
-    cdef int settle(self, int result) noexcept:
-        """What the kernel's result means; NOT_YET if it is to be submitted again."""
+    cdef int settle(self, int result, unsigned reign) noexcept:
+        """What the kernel's result means; NOT_YET if it is to be submitted again.
+
+        The kernel lets a request of a thread that has ended wait on, and says ECANCELED when it
+        should run; nothing was taken then.
+        """
         cdef int settled = self.operation.settle(result)
+        if settled == -ECANCELED and self.reign != reign and not self.is_linked:
+            self.reign = reign
+            settled = NOT_YET
         if settled == NOT_YET and self.is_cancelled:
             return -ECANCELED
         if settled == -ETIME and isinstance(self.operation, Request) and (

@@ -67,7 +67,8 @@ cdef class Message(Request):
             return result
         address = address_of(<sockaddr_storage *> <void *> self.name, self.header.msg_namelen)
         if self.is_whole:
-            return result, self.ancillary(), self.header.msg_flags, address
+            flags = self.header.msg_flags & ~MSG_CMSG_CLOEXEC   # which only we asked for
+            return result, self.ancillary(), flags, address
         return result, address
 
     cdef list ancillary(self):

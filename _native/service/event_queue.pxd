@@ -10,6 +10,7 @@ cdef class EventQueue:
     cdef object __weakref__
     cdef SharedChannel channel
     cdef unsigned long owner        # the thread that may ask and take
+    cdef unsigned reign             # how many owners there were before it
     cdef object gate                # a lock, held while a thread sleeps in the kernel
     cdef bint is_dropping           # what is beyond the bound goes
     cdef uint64_t beyond            # events beyond the bound, since the last "overflow"

@@ -81,11 +81,13 @@ cdef class EventQueue:
         """Make the calling thread the owner, the one that may ask and take events.
 
         A thread that sleeps in wait() or submit() is woken, and gets a RuntimeError. Requests go
-        on, but the kernel ends those of a thread that ends (ECANCELED). Thread-safe.
+        on, also when the thread that made them ends, but for linked ones, which end with it
+        (ECANCELED). Thread-safe.
         """
         self.check_open()
         if self.owner != PyThread_get_thread_ident():
             self.owner = PyThread_get_thread_ident()
+            self.reign += 1
             if self.gate.locked():
                 self.channel.wake()
                 with self.gate:
@@ -130,7 +132,7 @@ cdef class EventQueue:
         cdef list begun = []
         try:
             for request in requests:
-                request.begin()
+                request.begin(self.reign, is_linked)
                 begun.append(request)
                 self.pin_memory(request)
             self.channel.submit_all([(<EventRequest> each).operation for each in requests],
@@ -244,7 +246,7 @@ cdef class EventQueue:
     cdef Event event_of(self, Operation operation, int result):
         """None when the operation waits again."""
         cdef EventRequest request = <EventRequest> operation.owner
-        cdef int settled = request.settle(result)
+        cdef int settled = request.settle(result, self.reign)
         if settled == NOT_YET:
             try:
                 self.channel.submit_all([operation], False)
