@@ -1,7 +1,9 @@
-"""What cannot be: each is a clear exception, at the call or as the event's; nothing is in flight."""
+"""What cannot be: each is a clear exception, of the call or of the event; nothing is in flight."""
 
+import concurrent.futures
 import fcntl
 import os
+import pickle
 import socket
 
 import pytest
@@ -141,8 +143,49 @@ CASES = {
         ValueError,
         "closed",
     ),
-    # Another thread's and a forked child's: test_event_channel_threads and _endings.
+    "another thread, asking": (
+        lambda c, t: in_thread(lambda: c.timeout(1)),
+        RuntimeError,
+        r"post\(\).*take_over\(\)",
+    ),
+    "another thread, taking": (
+        lambda c, t: in_thread(c.next_event),
+        RuntimeError,
+        r"post\(\).*take_over\(\)",
+    ),
+    "another thread, closing": (lambda c, t: in_thread(c.close), RuntimeError, "another thread"),
+    "a forked child, asking": (
+        lambda c, t: in_child(lambda: c.recv(t.sock, ROOM)),
+        RuntimeError,
+        "child must make its own",
+    ),
+    "a forked child, taking": (lambda c, t: in_child(c.next_event), RuntimeError, "parent process"),
+    "a forked child, posting": (lambda c, t: in_child(c.post), RuntimeError, "parent process"),
+    "a forked child, polling": (lambda c, t: in_child(c.fileno), RuntimeError, "parent process"),
 }
+
+
+def in_thread(call):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def in_child(call):
+    """Raises what the call raises in a forked child."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            call()
+        except Exception as error:
+            os.write(writer, pickle.dumps(error))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        raised = answer.read()
+    os.waitpid(child, 0)
+    raise pickle.loads(raised)
 
 
 def released():

@@ -2,7 +2,6 @@
 
 import errno
 import gc
-import os
 import socket
 import weakref
 

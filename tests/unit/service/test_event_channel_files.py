@@ -141,21 +141,23 @@ def test_priorities_are_the_kernels(file, kind):
         assert next_of(channel).errno == errno.EINVAL
 
 
-def test_memory_of_a_region_is_read_into_and_written_from_registered(tmp_path):
+def test_memory_of_a_region_is_read_into_and_written_from_registered(file, path):
     data = payload(65536)
-    path = tmp_path / "file"
-    with channel_of() as channel, zcloop.Region(1 << 20) as region:
-        with region.reserve(len(data)) as view, path.open("w+b", buffering=0) as file:
-            view[:] = data
-            channel.write(file, view[:40000], 0)
-            channel.write(file, view[40000:], 40000)
-            assert sum(event.check() for event in take(channel, 2)) == len(data)
-            assert channel.statistics()["pinned"] == region.size
-            assert path.read_bytes() == data
-            view[:] = bytes(len(data))
-            channel.submit([requests.read(file, view[1000:], 1000), requests.read(file, view, 0)])
-            assert {event.check() for event in take(channel, 2)} == {len(data), len(data) - 1000}
-            assert view == data
+    with (
+        channel_of() as channel,
+        zcloop.Region(1 << 20) as region,
+        region.reserve(len(data)) as view,
+    ):
+        view[:] = data
+        channel.write(file, view[:40000], 0)
+        channel.write(file, view[40000:], 40000)
+        assert sum(event.check() for event in take(channel, 2)) == len(data)
+        assert channel.statistics()["pinned"] == region.size
+        assert path.read_bytes() == data
+        view[:] = bytes(len(data))
+        channel.submit([requests.read(file, view[1000:], 1000), requests.read(file, view, 0)])
+        assert {event.check() for event in take(channel, 2)} == {len(data), len(data) - 1000}
+        assert view == data
 
 
 def test_memory_of_an_unpinned_region_is_used_as_any_other(file):

@@ -1,4 +1,4 @@
-"""What a socket is asked for through a channel: aio_recv ... aio_sendmsg, ev_send ... ev_recvmsg."""
+"""What a socket is asked for through a channel: aio_recv ... aio_sendmsg."""
 
 import array
 import errno
