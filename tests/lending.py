@@ -41,13 +41,13 @@ class LeaseRecorder(Recording, zcloop.ZeroCopyProtocol):
         return self.keep_open
 
     async def received(self, size: int) -> bytes:
+        """All that was received, once it is at least `size` bytes, or no more can come."""
         await self.until(lambda: len(self.data) >= size or self.is_lost)
         return bytes(self.data)
 
     def release(self) -> None:
-        for view in self.views:
-            view.release()
-        self.views.clear()
+        while self.views:
+            self.views.pop().release()
 
 
 def address_of(view: memoryview) -> int:

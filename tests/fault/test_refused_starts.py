@@ -7,7 +7,7 @@ import socket
 import threading
 
 import pytest
-from lent import Lent
+from lending import LeaseRecorder
 from peers import connection, payload, unix_pair
 from recording import DatagramRecorder, Recorder
 from refusals import REGISTER_BUFFER_RING, REGISTER_BUFFERS, failing
@@ -22,7 +22,7 @@ def in_use(loop):
     async def make():
         made = [
             await stack.enter_async_context(connection(factory))
-            for factory in (Recorder, lambda: Lent(keeps=True))
+            for factory in (Recorder, lambda: LeaseRecorder(keeps=True))
         ]
         endpoint = await loop.create_datagram_endpoint(
             DatagramRecorder, local_addr=("127.0.0.1", 0)

@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from lent import Lent
+from lending import LeaseRecorder
 from peers import io_passed, payload, unix_pair
 from recording import Recorder
 
@@ -31,7 +31,7 @@ async def read_pipe(protocol):
 
 async def test_what_comes_through_a_pipe_is_lent_and_not_copied():
     data = payload(50_000)
-    protocol = Lent(keeps=True)
+    protocol = LeaseRecorder(keeps=True)
     with zcloop.Region(1 << 20) as region:
         async with read_pipe(protocol) as (transport, writer):
             transport.associate(region)
@@ -40,14 +40,14 @@ async def test_what_comes_through_a_pipe_is_lent_and_not_copied():
             assert await protocol.received(len(data)) == data
             figures = transport.lease_statistics()
             assert (figures["lent_bytes"], figures["copied_bytes"]) == (len(data), 0)
-            assert {one["owner"] for one in region.leases()} == {"Lent"}
+            assert {one["owner"] for one in region.leases()} == {"LeaseRecorder"}
         assert b"".join(protocol.views) == data, "the views outlive their transport"
         protocol.release()
         assert region.free_bytes == region.size
 
 
 async def test_a_small_message_is_copied_and_its_block_is_free():
-    protocol = Lent(keeps=True)
+    protocol = LeaseRecorder(keeps=True)
     async with read_pipe(protocol) as (transport, writer):
         writer.write(b"small")
         await protocol.received(5)
@@ -57,7 +57,7 @@ async def test_a_small_message_is_copied_and_its_block_is_free():
 
 
 async def test_the_end_of_file_follows_the_data():
-    protocol = Lent()
+    protocol = LeaseRecorder()
     async with read_pipe(protocol) as (_, writer):
         writer.write(b"x")
         writer.close()
@@ -67,7 +67,7 @@ async def test_the_end_of_file_follows_the_data():
 
 async def test_over_its_quota_it_is_not_read_from_until_leases_are_back():
     """Also when the last of them comes back in another thread, and reading was paused besides."""
-    protocol = Lent(keeps=True)
+    protocol = LeaseRecorder(keeps=True)
     async with read_pipe(protocol) as (transport, writer):
         transport.set_lease_limits(copybreak=0, quota=8192)
         writer.write(bytes(20_000))
@@ -85,7 +85,7 @@ async def test_over_its_quota_it_is_not_read_from_until_leases_are_back():
 
 
 async def test_leases_that_come_back_do_not_end_a_pause():
-    protocol = Lent(keeps=True)
+    protocol = LeaseRecorder(keeps=True)
     async with read_pipe(protocol) as (transport, writer):
         transport.set_lease_limits(copybreak=0, quota=8192)
         writer.write(bytes(20_000))
@@ -101,7 +101,7 @@ async def test_leases_that_come_back_do_not_end_a_pause():
 
 
 def test_leases_may_come_back_when_transport_and_loop_are_gone(loop_factory):
-    protocol = Lent(keeps=True)
+    protocol = LeaseRecorder(keeps=True)
 
     async def hoard():
         async with read_pipe(protocol) as (transport, writer):
@@ -116,7 +116,7 @@ def test_leases_may_come_back_when_transport_and_loop_are_gone(loop_factory):
 
 
 async def test_another_protocol_gets_bytes_and_the_first_again_views():
-    protocol, plain = Lent(), Recorder()
+    protocol, plain = LeaseRecorder(), Recorder()
     async with read_pipe(protocol) as (transport, writer):
         transport.set_protocol(plain)
         assert transport.get_protocol() is plain
@@ -148,7 +148,7 @@ async def test_a_view_is_written_in_place_and_may_be_released_while_it_is_queued
 
 
 async def test_a_pipe_is_forwarded_to_another():
-    class Forwarding(Lent):
+    class Forwarding(LeaseRecorder):
         def buffer_received(self, view):
             with view:
                 self.target.write(view)
@@ -168,7 +168,7 @@ async def test_a_pipe_is_forwarded_to_another():
 
 async def test_an_error_of_the_pipe_closes_it_and_gives_its_block_back():
     loop = asyncio.get_running_loop()
-    protocol = Lent()
+    protocol = LeaseRecorder()
     with zcloop.Region(1 << 20) as region:
         master, slave = os.openpty()
         transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(master, "rb", 0))
@@ -181,7 +181,7 @@ async def test_an_error_of_the_pipe_closes_it_and_gives_its_block_back():
 async def test_sockets_are_pipes_too():
     loop = asyncio.get_running_loop()
     with unix_pair() as (one, other):
-        transport, protocol = await loop.connect_read_pipe(Lent, one)
+        transport, protocol = await loop.connect_read_pipe(LeaseRecorder, one)
         other.send(b"x")
         assert await protocol.received(1) == b"x"
         transport.close()

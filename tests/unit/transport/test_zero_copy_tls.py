@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from integration.certificates import make_certificates
-from lent import Lent
+from lending import LeaseRecorder
 from peers import io_passed, payload, tcp_pair
 from recording import Recorder
 
@@ -51,7 +51,7 @@ async def encrypted(certificates, factory):
 async def test_what_is_decrypted_is_lent_and_not_copied(certificates):
     data = payload(300_000)
     with zcloop.Region(1 << 20) as region:
-        async with encrypted(certificates, lambda: Lent(keeps=True)) as (protocol, peer):
+        async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
             protocol.transport.associate(region)
             protocol.transport.set_lease_limits(copybreak=0)
             peer.transport.write(data)
@@ -59,7 +59,7 @@ async def test_what_is_decrypted_is_lent_and_not_copied(certificates):
             figures = protocol.transport.lease_statistics()
             assert (figures["lent_bytes"], figures["copied_bytes"]) == (len(data), 0)
             assert figures["leases"] == len(protocol.views) == len(region.leases())
-            assert {one["owner"] for one in region.leases()} == {"Lent"}
+            assert {one["owner"] for one in region.leases()} == {"LeaseRecorder"}
         assert b"".join(protocol.views) == data, "the views outlive their transport"
         protocol.release()
         assert region.free_bytes == region.size
@@ -67,7 +67,7 @@ async def test_what_is_decrypted_is_lent_and_not_copied(certificates):
 
 async def test_a_lease_has_exactly_what_came(certificates):
     with zcloop.Region(1 << 20) as region:
-        async with encrypted(certificates, lambda: Lent(keeps=True)) as (protocol, peer):
+        async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
             protocol.transport.associate(region)
             peer.transport.write(bytes(5000))
             await protocol.received(5000)
@@ -77,7 +77,7 @@ async def test_a_lease_has_exactly_what_came(certificates):
 
 
 async def test_a_small_message_is_copied_and_counted(certificates):
-    async with encrypted(certificates, lambda: Lent(keeps=True)) as (protocol, peer):
+    async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
         peer.transport.write(b"small")
         assert await protocol.received(5) == b"small"
         figures = protocol.transport.lease_statistics()
@@ -88,7 +88,7 @@ async def test_a_small_message_is_copied_and_counted(certificates):
 async def test_without_free_memory_it_is_copied_and_counted_as_starved(certificates):
     data = payload(20_000)
     with zcloop.Region(65536) as region, region.reserve(65536):
-        async with encrypted(certificates, Lent) as (protocol, peer):
+        async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
             protocol.transport.associate(region)
             protocol.transport.set_lease_limits(copybreak=0)
             peer.transport.write(data)
@@ -100,7 +100,7 @@ async def test_without_free_memory_it_is_copied_and_counted_as_starved(certifica
 async def test_a_region_smaller_than_a_read_is_lent_all_the_same(certificates):
     data = payload(100_000)
     with zcloop.Region(32768) as region:
-        async with encrypted(certificates, Lent) as (protocol, peer):
+        async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
             protocol.transport.associate(region)
             peer.transport.write(data)
             assert await protocol.received(len(data)) == data
@@ -110,7 +110,7 @@ async def test_a_region_smaller_than_a_read_is_lent_all_the_same(certificates):
 async def test_a_connection_that_waits_holds_no_memory(certificates):
     with zcloop.Region(1 << 20) as region:
 
-        class Associating(Lent):
+        class Associating(LeaseRecorder):
             def connection_made(self, transport):
                 transport.associate(region)
                 super().connection_made(transport)
@@ -125,7 +125,7 @@ async def test_a_connection_that_waits_holds_no_memory(certificates):
 
 async def test_over_its_quota_it_is_not_read_from_until_leases_are_back(certificates):
     data = payload(4_000_000)
-    async with encrypted(certificates, lambda: Lent(keeps=True)) as (protocol, peer):
+    async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
         transport = protocol.transport
         transport.set_lease_limits(quota=500_000)
         peer.transport.write(data)
@@ -145,7 +145,7 @@ async def test_over_its_quota_it_is_not_read_from_until_leases_are_back(certific
 
 
 async def test_the_application_sees_its_own_protocol(certificates):
-    async with encrypted(certificates, Lent) as (protocol, peer):
+    async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
         transport = protocol.transport
         assert transport.get_protocol() is protocol
         plain = Recorder()
@@ -166,9 +166,9 @@ async def test_start_tls_for_a_protocol_that_takes_leases(certificates, server_s
     contexts = [certificates.client_context(), certificates.server_context()]
     data = payload(100_000)
     with tcp_pair() as (one, other):
-        ours, _ = await loop.create_connection(Lent, sock=one)
+        ours, _ = await loop.create_connection(LeaseRecorder, sock=one)
         theirs, _ = await loop.create_connection(Recorder, sock=other)
-        protocol, peer = Lent(), Recorder()
+        protocol, peer = LeaseRecorder(), Recorder()
         ours, theirs = await asyncio.gather(
             *(
                 loop.start_tls(
@@ -196,7 +196,7 @@ async def test_start_tls_for_a_protocol_that_takes_leases(certificates, server_s
 
 
 async def test_a_received_view_is_written_back_and_released_at_once(certificates):
-    class Echo(Lent):
+    class Echo(LeaseRecorder):
         def buffer_received(self, view):
             with view:
                 self.transport.write(view)
@@ -209,7 +209,7 @@ async def test_a_received_view_is_written_back_and_released_at_once(certificates
 
 
 async def test_reserved_memory_may_be_released_when_it_was_written(certificates):
-    async with encrypted(certificates, Lent) as (protocol, peer):
+    async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
         view = protocol.transport.reserve(50_000)
         view[:] = data = payload(50_000)
         protocol.transport.write(view)
@@ -219,7 +219,7 @@ async def test_reserved_memory_may_be_released_when_it_was_written(certificates)
 
 async def test_a_written_view_that_must_wait_may_be_released(certificates):
     """As in a renegotiation: asyncio keeps what it cannot encrypt yet."""
-    async with encrypted(certificates, Lent) as (protocol, peer):
+    async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
         transport = protocol.transport
         view = transport.reserve(5)
         view[:] = b"later"
@@ -234,7 +234,7 @@ async def test_a_written_view_that_must_wait_may_be_released(certificates):
 
 
 async def test_an_exception_in_buffer_received_closes_the_connection(certificates, reported):
-    class Failing(Lent):
+    class Failing(LeaseRecorder):
         def buffer_received(self, view):
             with view:
                 raise ArithmeticError
@@ -246,7 +246,7 @@ async def test_an_exception_in_buffer_received_closes_the_connection(certificate
 
 
 async def test_the_end_of_file_follows_the_data(certificates):
-    async with encrypted(certificates, Lent) as (protocol, peer):
+    async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
         peer.transport.write(bytes(10_000))
         peer.transport.close()
         assert await protocol.lost() is None
@@ -256,7 +256,7 @@ async def test_the_end_of_file_follows_the_data(certificates):
 
 
 async def test_nothing_is_delivered_while_reading_is_paused(certificates):
-    async with encrypted(certificates, Lent) as (protocol, peer):
+    async with encrypted(certificates, LeaseRecorder) as (protocol, peer):
         protocol.transport.pause_reading()
         peer.transport.write(bytes(10_000))
         await io_passed()
