@@ -311,7 +311,8 @@ cdef class EventQueue:
 
     @property
     def is_closed(self):
-        return self.channel.is_closed
+        # One that could not be made is finalized, too.
+        return self.channel is None or self.channel.is_closed
 
     @property
     def is_forked(self):
