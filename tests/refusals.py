@@ -141,3 +141,27 @@ def refusing(
     finally:
         for (name, _), function in zip(table._fields_, (init, exit_, enter, register), strict=True):
             setattr(table, name, function)
+
+
+@contextlib.contextmanager
+def short_of_memory(takes: int) -> Iterator[None]:
+    """The kernel takes so many requests, and no more."""
+    table = _table()
+    enter = _Enter.from_buffer_copy(ctypes.c_void_p(ctypes.cast(table.enter, _void).value))
+    left = takes
+
+    def entered(fd: int, submit: int, wait: int, flags: int, argument: int, size: int) -> int:
+        nonlocal left
+        if not submit:
+            return int(enter(fd, submit, wait, flags, argument, size))
+        if left == 0:
+            return -errno.EAGAIN
+        taken = min(submit, left)
+        left -= taken
+        return int(enter(fd, taken, wait, flags, argument, size))
+
+    table.enter = _Enter(entered)
+    try:
+        yield
+    finally:
+        table.enter = enter

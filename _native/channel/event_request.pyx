@@ -3,7 +3,7 @@
 from zcloop._native.channel.event cimport make_event
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME
 from zcloop._native.kernel.uring cimport (
-    OP_READ, OP_READV, OP_TIMEOUT, OP_WRITE, OP_WRITEV,
+    OP_ASYNC_CANCEL, OP_READ, OP_READV, OP_TIMEOUT, OP_WRITE, OP_WRITEV,
 )
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
 from zcloop._native.operation.request cimport Request
@@ -20,6 +20,14 @@ cdef EventRequest make_event_request(object type_, object source, Operation oper
     request.operation = operation
     request.data = data
     return request
+
+
+cdef int meaning_of(int opcode, int result) noexcept:
+    """Where the kernel's number is not the system call's: a timeout that ran out is a success, and
+    a cancelling that says how many it ended."""
+    if (opcode == OP_TIMEOUT and result == -ETIME) or (opcode == OP_ASYNC_CANCEL and result > 0):
+        return 0
+    return result
 
 
 cdef class EventRequest(Owner):
@@ -83,10 +91,10 @@ cdef class EventRequest(Owner):
             self.reign = reign
             settled = NOT_YET
         if settled == NOT_YET and self.is_cancelled:
+            self.operation.discard(result, 0)
             return -ECANCELED
-        if settled == -ETIME and isinstance(self.operation, Request) and (
-                (<Request> self.operation).sqe.opcode == OP_TIMEOUT):
-            return 0
+        if isinstance(self.operation, Request):
+            return meaning_of((<Request> self.operation).sqe.opcode, settled)
         return settled
 
     cdef Event finish(self, int result):

@@ -252,6 +252,7 @@ cdef class EventQueue:
                 self.channel.submit_all([operation], False)
                 return None
             except OSError as error:
+                operation.discard(result, 0)
                 settled = -error.errno
         return request.finish(settled)
 
@@ -311,8 +312,7 @@ cdef class EventQueue:
 
     @property
     def is_closed(self):
-        # One that could not be made is finalized, too.
-        return self.channel is None or self.channel.is_closed
+        return self.channel is None or self.channel.is_closed   # it may never have been made
 
     @property
     def is_forked(self):

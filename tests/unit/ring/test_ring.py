@@ -54,3 +54,10 @@ def test_sizes_beyond_the_kernels_limit_are_clamped():
 def test_no_entries_at_all_are_an_os_error():
     with pytest.raises(OSError):
         Ring(0, 0)
+
+
+def test_a_shared_ring_belongs_to_no_thread():
+    single_issuer, defer_taskrun, coop_taskrun = 1 << 12, 1 << 13, 1 << 8
+    ring = Ring(8, 64, is_shared=True)
+    assert ring.setup_flags & (single_issuer | defer_taskrun | coop_taskrun) == 0
+    ring.close()

@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import select
 import warnings
 
 import pytest
@@ -10,6 +11,7 @@ from channels import PATIENCE, channel_of, is_readable, next_of, take
 from peers import unix_pair
 
 import zcloop
+from zcloop._native.operation import request as operations
 
 pytestmark = pytest.mark.zcloop_only
 
@@ -179,6 +181,40 @@ def test_a_channel_that_nobody_closed_is_closed_with_a_warning():
             "unclosed <EventChannel of 256 entries, 1 in flight>"
         ]
         assert not os.path.exists(f"/proc/self/fd/{fd}")
+
+
+def test_what_gives_operations_can_be_waited_for():
+    class Readiness:
+        """As of zcloop.sync: an operation for each wait."""
+
+        def __init__(self, sock):
+            self.sock = sock
+
+        def _operation(self, mask):
+            return operations.poll(self.sock.fileno(), mask)
+
+    with channel_of() as channel, unix_pair() as (ours, peer):
+        source = Readiness(ours)
+        for _ in range(2):
+            channel.request(source, select.POLLIN, data="data", type="readiness")
+        channel.request(operations.poll(ours.fileno(), select.POLLOUT))
+        event = next_of(channel)
+        assert (event.type, event.result, event.data) == ("request", select.POLLOUT, None)
+        peer.send(b"x")
+        for event in take(channel, 2):
+            assert (event.type, event.source, event.data) == ("readiness", source, "data")
+            assert event.result & select.POLLIN
+
+
+def test_an_operation_is_in_flight_once():
+    with channel_of() as channel:
+        operation = operations.timeout(0.001)
+        channel.request(operation)
+        with pytest.raises(RuntimeError, match="in flight already"):
+            channel.request(operation)
+        assert next_of(channel).result == 0
+        channel.request(operation)
+        assert next_of(channel).result == 0
 
 
 def test_statistics_count():

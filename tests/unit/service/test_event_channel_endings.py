@@ -22,7 +22,7 @@ def test_a_cancelled_request_has_its_event_and_the_cancelling_one_of_its_own():
         assert request.is_pending and cancelling.is_pending
         events = by_type(channel, 2)
         assert (events["recv"].errno, events["recv"].data) == (errno.ECANCELED, "asked")
-        assert (events["cancel"].errno, events["cancel"].data) == (0, "cancelling")
+        assert (events["cancel"].result, events["cancel"].data) == (0, "cancelling")
         assert events["cancel"].source is request
         peer.send(b"not taken")
         assert ours.recv(100) == b"not taken"
