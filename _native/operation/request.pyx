@@ -22,6 +22,7 @@ from zcloop._native.kernel.uring cimport (
     OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED, TIMEOUT_ETIME_SUCCESS, kernel_timespec,
 )
 from zcloop._native.memory.region cimport Lease, lease_of
+from zcloop._native.operation.wait_child import WaitChild
 
 cdef extern from "<sys/uio.h>" nogil:
     ssize_t preadv2(int fd, const iovec *vector, int count, int64_t offset, int flags)
@@ -272,3 +273,11 @@ cdef Request make_cancel(uint64_t token):
 
 def nop():
     return make_request(OP_NOP, -1)
+
+
+def wait_child(int pid):
+    """The end of a child of this process, which is reaped: the outcome is as os.waitid's.
+
+    ProcessLookupError, or ChildProcessError for a process that is not this one's child.
+    """
+    return WaitChild(pid)
