@@ -680,6 +680,13 @@ cdef class Core(Owner):
             result = operation.settle(result)
         return result if result < 0 else operation.outcome(result)
 
+    def cancel_operation(self, Operation operation):
+        """End an operation that a coroutine performs: it gets -ECANCELED, unless it is over.
+
+        For who closes what is waited for. Not thread-safe.
+        """
+        self.channel.cancel(operation)
+
     # ---- the end -----------------------------------------------------------------------------
 
     def _close_core(self):

@@ -1,0 +1,8 @@
+from typing_extensions import Buffer, disjoint_base
+
+from zcloop._native.kernel.queue_descriptor import QueueDescriptor
+from zcloop._native.operation.operation import Operation
+
+@disjoint_base
+class ReceiveQueue(Operation):
+    def __init__(self, descriptor: QueueDescriptor, buffer: Buffer | None = None) -> None: ...

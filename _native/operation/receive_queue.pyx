@@ -1,0 +1,52 @@
+"""Take the first message of a POSIX queue: mq_receive, when there is one.
+
+The kernel says when the queue is readable; the message is taken by who asked, in `settle`, so an
+asker that has gone meanwhile has taken nothing. Of several that wait each is told, and one takes.
+"""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.errno cimport EAGAIN, EBADF
+
+from zcloop._native.kernel.uring cimport io_uring_sqe
+from zcloop._native.operation.operation cimport NOT_YET
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+
+
+cdef class ReceiveQueue(Poll):
+    """The outcome is (bytes, priority), or with a buffer (size, priority)."""
+
+    def __init__(self, QueueDescriptor descriptor not None, buffer=None):
+        if self.descriptor is not None:
+            raise RuntimeError("an operation is made once")
+        self.is_own = buffer is None
+        if buffer is None:
+            buffer = bytearray(descriptor.msgsize)
+        PyObject_GetBuffer(buffer, &self.view, PyBUF_WRITABLE)
+        self.descriptor = descriptor
+        self.mask = POLLIN
+
+    def __dealloc__(self):
+        if self.descriptor is not None:
+            PyBuffer_Release(&self.view)
+
+    cdef void prepare(self, io_uring_sqe *sqe) noexcept:
+        self.fd = self.descriptor.fd
+        Poll.prepare(self, sqe)
+
+    cdef int settle(self, int result) noexcept:
+        cdef ssize_t got
+        if result < 0:
+            return result
+        if self.descriptor.fd < 0:      # its number may be another's by now
+            return -EBADF
+        got = self.descriptor.take(<char *> self.view.buf, self.view.len, &self.priority)
+        return NOT_YET if got == -EAGAIN else <int> got
+
+    cdef object outcome(self, int result):
+        if self.is_own:
+            return PyBytes_FromStringAndSize(<char *> self.view.buf, result), self.priority
+        return result, self.priority

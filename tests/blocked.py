@@ -1,0 +1,52 @@
+"""Threads that sleep in a system call, as the kernel sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+FUTEX = {"x86_64": "202", "aarch64": "98"}[platform.machine()]
+SECONDS_MAX = 10
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Look until it is so, with no loop running."""
+    end = time.monotonic() + SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < end, "it did not come to be"
+        os.sched_yield()
+
+
+def thread_count() -> int:
+    """The threads of this process, also those that Python does not know."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def system_call(thread: int) -> str:
+    """The number of the system call that a thread sleeps in; "running" when in none."""
+    return pathlib.Path(f"/proc/self/task/{thread}/syscall").read_text().split()[0]
+
+
+@contextlib.contextmanager
+def interrupted_by(handler: Callable[[], object]) -> Iterator[None]:
+    """A signal, with this handler, when this thread sleeps in a call (no futex: that's the GIL)."""
+    here, ident = threading.get_native_id(), threading.get_ident()
+
+    def interrupt() -> None:
+        until(lambda: system_call(here) not in ("running", FUTEX))
+        signal.pthread_kill(ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: handler())
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
