@@ -13,6 +13,7 @@ class Channel:
     has_multishot_message: bool
     has_multishot_accept: bool
     has_send_zero_copy: bool
+    has_futex_wait: bool
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property

@@ -69,6 +69,7 @@ cdef class Channel:
         self.has_multishot_message = "multishot_message" not in _WITHOUT
         self.has_multishot_accept = "multishot_accept" not in _WITHOUT
         self.has_send_zero_copy = "send_zero_copy" not in _WITHOUT
+        self.has_futex_wait = "futex_wait" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
@@ -386,6 +387,8 @@ cdef class Channel:
             if self.operations[slot] is not None:
                 operation = <Operation> self.operations[slot]
                 operation.state = IDLE
+                if not operation.is_notified:
+                    operation.discard(-ECANCELED, 0)
                 self.release(slot)
         return 0
 

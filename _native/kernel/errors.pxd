@@ -5,6 +5,7 @@ cdef extern from "<errno.h>" nogil:
         ETIME
         ENOBUFS
         EOPNOTSUPP
+        EOWNERDEAD
 
 cdef object os_error(int errno, str what)
 cdef int raise_os_error(int errno, str what) except -1

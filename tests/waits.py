@@ -1,0 +1,72 @@
+"""Tasks that wait for a semaphore or lock, and what is known of them without a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+TURNS_MAX = 100_000
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until it is so; the test's own time bounds it."""
+    for _ in range(TURNS_MAX):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the loop ran, and it did not come to be")
+
+
+async def waiting(thing: Any, waits: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """A task that is counted as waiting for `thing`."""
+    before = thing.waiting
+    task = asyncio.create_task(waits)
+    await until(lambda: thing.waiting > before or task.done())
+    return task
+
+
+async def cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+@contextlib.asynccontextmanager
+async def waiters(
+    thing: Any, acquire: Callable[[], Coroutine[Any, Any, Any]], count: int
+) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """So many tasks that wait, in this order; cancelled at the end."""
+    tasks = [await waiting(thing, acquire()) for _ in range(count)]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def child(run: Callable[[], object]) -> Iterator[int]:
+    """A forked process that runs this and must end well; its pid."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            run()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    try:
+        yield pid
+    finally:
+        _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
