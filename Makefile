@@ -74,7 +74,7 @@ conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.
 	  $$venv/bin/python tests/conformance/run.py || status=1; done; exit $$status
 
 stress: $(VENV)/zcloop.tests  ## seeded load, for minutes
-	pytest tests/stress
+	ZCLOOP_WAKEUPS=1000000 pytest tests/stress
 
 clean:  ## remove what was made here, .venv included
 	rm -rf build .venv $(VENV)/zcloop.*

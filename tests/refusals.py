@@ -17,7 +17,12 @@ from zcloop._native.ring import liburing
 
 FORMS = ("multishot_receive", "multishot_message", "multishot_accept")
 # Opcode, and the flag of `ioprio` that asks for the form.
-_SQES = {"multishot_receive": (27, 2), "multishot_message": (10, 2), "multishot_accept": (13, 1)}
+_SQES = {
+    "multishot_receive": (27, 2),
+    "multishot_message": (10, 2),
+    "multishot_accept": (13, 1),
+    "futex_wait": (51, 0),
+}
 _UNKNOWN_FLAG = 0x8000
 _SQE_SIZE = 64
 REGISTER_BUFFERS = 15  # IORING_REGISTER_BUFFERS2

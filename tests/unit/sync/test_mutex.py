@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import threading
 
 import pytest
@@ -169,6 +170,17 @@ async def test_a_zombie_is_dead(shared):
     with pytest.raises(OwnerDiedError):
         await mutex.acquire()
     os.waitpid(pid, 0)
+    mutex.release()
+
+
+async def test_a_process_that_got_the_dead_holders_pid_is_not_the_holder(shared):
+    mutex = Mutex(buffer=shared)
+    assert mutex.try_acquire()
+    (mine,) = struct.unpack("=Q", shared[8:16])
+    shared[8:16] = struct.pack("=Q", mine ^ 1 << 32)  # the same pid, started at another time
+    with pytest.raises(OwnerDiedError):
+        await mutex.acquire()
+    assert struct.unpack("=Q", shared[8:16]) == (mine,)
     mutex.release()
 
 
