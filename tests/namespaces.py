@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import socket
 import struct
 import subprocess
+from collections.abc import Callable
+
+import pytest
 
 CLONE_NEWNET = 0x40000000
 BPF_PROG_LOAD, BPF_LINK_CREATE = 5, 28
@@ -16,6 +20,11 @@ BPF_PROG_TYPE_XDP, BPF_XDP = 6, 37
 BPF_F_XDP_HAS_FRAGS = 1 << 5
 XDP_FLAGS_DRV_MODE = 1 << 2
 BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+
+needed = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("ip") is None or os.uname().machine != "x86_64",
+    reason="makes network namespaces: needs root, iproute2, and the number of bpf() on x86-64",
+)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,3 +62,34 @@ def enter_namespace() -> None:
 
 def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def fork_host(serve: Callable[[Callable[[], object]], bool], *, is_xdp: bool, mtu: int) -> int:
+    """Become 10.9.9.1, and fork 10.9.9.2; returns its pid once that has called `serve`'s argument.
+
+    It ends when `serve` does, with status 0 if that was true. With `is_xdp` what is sent to it
+    need not be copied.
+    """
+    enter_namespace()
+    told, tell = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            enter_namespace()
+            os.write(told[1], b"in")
+            os.read(tell[0], 2)
+            ip("addr", "add", "10.9.9.2/24", "dev", "zcb")
+            ip("link", "set", "zcb", "mtu", str(mtu), "up")
+            _attached = attach_xdp_pass("zcb") if is_xdp else None
+            status = not serve(lambda: os.write(told[1], b"up"))
+        finally:
+            os._exit(status)
+    os.read(told[0], 2)
+    ip("link", "add", "zca", "type", "veth", "peer", "name", "zcb")
+    ip("link", "set", "zcb", "netns", str(child))
+    ip("addr", "add", "10.9.9.1/24", "dev", "zca")
+    ip("link", "set", "zca", "mtu", str(mtu), "up")
+    os.write(tell[1], b"go")
+    os.read(told[0], 2)
+    return child

@@ -152,6 +152,15 @@ class _Face(Lending):
         extra[name] = None if raw is None else decode_address(raw)
         return extra[name]
 
+    def set_zero_copy_send(self, mode: str) -> None:
+        """Whether large written leases are sent without a copy into the kernel (SEND_ZC).
+
+        "auto", the default: from 32 KiB on, to other machines, until the kernel says that it had
+        to copy, as it has to of a datagram in fragments; "always": every written lease of 4 KiB
+        or more, every datagram of 1 KiB; "never". ValueError for others.
+        """
+        self._stream.set_zero_copy_send(mode)
+
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """What arrived and was not delivered goes to the new protocol."""
         self._stream.set_protocol(protocol)
@@ -245,14 +254,6 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
 
     def _reset_empty_waiter(self) -> None:
         self._stream.reset_empty_waiter()
-
-    def set_zero_copy_send(self, mode: str) -> None:
-        """Whether large written leases are sent without a copy into the kernel (SEND_ZC).
-
-        "auto", the default: from 32 KiB on, to other machines, until the kernel says that it had
-        to copy; "always": every written lease of 4 KiB or more; "never". ValueError for others.
-        """
-        self._stream.set_zero_copy_send(mode)
 
     def writelines(self, list_of_data: Any) -> None:
         self._stream.writelines(list_of_data)

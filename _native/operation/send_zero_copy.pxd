@@ -7,6 +7,8 @@ cdef class SendZeroCopy(Operation):
     cdef const char *data
     cdef size_t size
     cdef int pin                # registered buffer that holds it, or -1
+    cdef char[128] name         # where a datagram goes; unused when it is the connected peer
+    cdef unsigned name_size
 
 cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,
                                       size_t size, int pin)

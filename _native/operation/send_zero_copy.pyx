@@ -1,4 +1,5 @@
-"""Send from a lease without a copy: the network stack takes references to its pages.
+"""Send from a lease, on a stream or as one datagram, without a copy: the network stack takes
+references to its pages.
 
 Two completions. The first is the number of bytes that were queued, or an error, and ends the
 request as far as the socket is concerned. If it says that more follows, a second one
@@ -23,7 +24,10 @@ cdef extern from "<sys/socket.h>" nogil:
         MSG_DONTWAIT
         MSG_NOSIGNAL
         MSG_WAITALL
-    ssize_t send(int fd, const void *data, size_t size, int flags)
+    struct sockaddr:
+        pass
+    ssize_t sendto(int fd, const void *data, size_t size, int flags, const sockaddr *name,
+                   unsigned name_size)
 
 
 cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,
@@ -46,13 +50,17 @@ cdef class SendZeroCopy(Operation):
         sqe.addr = <size_t> self.data
         sqe.len = <unsigned> self.size
         sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL
+        if self.name_size:
+            sqe.addr2 = <size_t> self.name
+            sqe.addr_len = self.name_size
         sqe.ioprio = SEND_ZC_REPORT_USAGE
         if self.pin >= 0:
             sqe.ioprio |= RECVSEND_FIXED_BUF
             sqe.buf_index = self.pin
 
     cdef int attempt(self) noexcept:
-        cdef ssize_t sent = send(self.fd, self.data, self.size, MSG_DONTWAIT | MSG_NOSIGNAL)
+        cdef ssize_t sent = sendto(self.fd, self.data, self.size, MSG_DONTWAIT | MSG_NOSIGNAL,
+                                   <const sockaddr *> <const void *> self.name, self.name_size)
         return <int> sent if sent >= 0 else -errno
 
     cdef uint32_t readiness(self) noexcept:

@@ -12,6 +12,7 @@ cdef struct Outgoing:
     size_t size
     char[CACHED_SIZE] name
     unsigned name_size
+    bint is_zero_copy               # of a lease, and worth a try
     # Owned, when it takes Python's socket to convert it; or NULL. Without either a name or an
     # address it goes to the connected peer.
     PyObject *address
@@ -55,6 +56,12 @@ cdef class Datagram(Endpoint):
     cdef int deliver_error(self, object error) except -1
     cdef int append(self, object owner, const char *start, size_t size, const char *name,
                     unsigned name_size, object address) except -1
+    cdef bint is_worth_zero_copy(self, size_t size, const char *name,
+                                 unsigned name_size) except -1
+    cdef bint is_zero_copy_next(self, Outgoing *item) noexcept
+    cdef int send_zero_copy(self) except -1
+    cdef int sent_zero_copy(self, int result) except -1
+    cdef int count_sent(self, Outgoing *item) except -1
     cdef ssize_t send_one(self, Outgoing *item) except? -1
     cdef int release(self, Outgoing *item) except -1
     cdef int drop_first(self, unsigned count) except -1

@@ -22,16 +22,21 @@ from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport (
-    CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, io_uring_recvmsg_out,
+    CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
+    io_uring_recvmsg_out,
 )
 from zcloop._native.loop.client cimport FLUSH_LAST, Flush
+from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
-from zcloop._native.kernel.address cimport AF_UNIX
-from zcloop._native.transport.endpoint cimport is_resting
+from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
+from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
+from zcloop._native.transport.endpoint cimport (
+    ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, is_resting,
+)
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
     CONTROL_SIZE, SEGMENTS_MAX, receive_segmented, segment_size, send_segments,
@@ -71,6 +76,10 @@ cdef Py_ssize_t DATAGRAM_MAX = 65536
 cdef Py_ssize_t UNIX_DATAGRAM_MAX = 256 * 1024
 # From so many datagrams on, SQEs cost less than a sendto() each.
 cdef unsigned BATCH_MIN = 3
+# From so many bytes on a datagram of a lease is worth a second completion, if it is not cut into
+# fragments: these are always copied. Below the least nobody asks, whatever the mode is.
+cdef size_t ZERO_COPY_MIN = 32 * 1024
+cdef size_t ZERO_COPY_LEAST = 1024
 # So many operations are kept for batches; the rest of a larger turn goes with the next one.
 cdef unsigned BATCH_MAX = 64
 # A run of segments is one datagram to the kernel until it leaves.
@@ -313,6 +322,11 @@ cdef class Datagram(Endpoint):
                 self.send_now()
                 if not self.is_blocked:
                     self.drained(True)
+        elif type(operation) is SendZeroCopy:
+            if flags & CQE_F_NOTIF:
+                return self.notified(<SendZeroCopy> operation,
+                                     <unsigned> result & NOTIF_COPIED != 0)
+            return self.sent_zero_copy(result)
         # A batched send: its result is read in `flushed`.
         elif isinstance(operation, TrySendTo):
             (<TrySendTo> operation).size = <size_t> <ssize_t> result
@@ -505,6 +519,9 @@ cdef class Datagram(Endpoint):
             name_size = self.addresses.encode(addr, self.family, name)
         self.append(owner, start, size, name, name_size,
                     None if name_size or self.is_connected else (addr,))
+        if size >= ZERO_COPY_LEAST and type(owner) is Lease:
+            self.queue[self.queue_count - 1].is_zero_copy = self.is_worth_zero_copy(
+                size, name, name_size)
         if self.is_blocked:
             self.pause_if_high()
         elif (self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water
@@ -599,6 +616,7 @@ cdef class Datagram(Endpoint):
         item.start = start
         item.size = size
         item.name_size = name_size
+        item.is_zero_copy = False
         memcpy(item.name, name, name_size)
         item.address = NULL
         if address is not None:
@@ -636,13 +654,15 @@ cdef class Datagram(Endpoint):
         if not self.is_fd_ours():
             self.fail(EBADF, "Fatal write error on datagram transport")
             return False
-        if (how == FLUSH_LAST or self.queue_count < BATCH_MIN or self.object_count
-                or self.family == AF_UNIX):
+        count = 0
+        while (count < min(self.queue_count, BATCH_MAX)
+               and not self.is_zero_copy_next(&self.queue[count])):
+            count += 1
+        if how == FLUSH_LAST or count < BATCH_MIN or self.object_count or self.family == AF_UNIX:
             self.send_now()
             if self.lost_count == 0 and not self.is_blocked:
                 self.drained(False)
             return False
-        count = min(self.queue_count, BATCH_MAX)
         while <unsigned> len(self.operations) < count:
             self.operations.append(make_try_send_to(self, self.fd))
         # The queue does not move before `flushed`: no user code runs in between.
@@ -670,6 +690,7 @@ cdef class Datagram(Endpoint):
             item = self.queue[index]
             if operation.state != IDLE:
                 self.channel.retire(operation)
+                self.count_sent(&item)
             else:
                 result = <ssize_t> operation.size
                 if result == -EAGAIN or result == -EINTR:
@@ -698,6 +719,8 @@ cdef class Datagram(Endpoint):
             return self.fail(EBADF, "Fatal write error on datagram transport")
         try:
             while done < self.queue_count:
+                if self.is_zero_copy_next(&self.queue[done]):
+                    break
                 sent = self.send_one(&self.queue[done])
                 if sent == -EINTR:
                     continue
@@ -714,14 +737,20 @@ cdef class Datagram(Endpoint):
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal write error on datagram transport")
-        return self.drop_first(done)
+        self.drop_first(done)
+        if self.queue_count and not self.is_blocked and self.is_zero_copy_next(self.queue):
+            return self.send_zero_copy()
+        return 0
 
     cdef ssize_t send_one(self, Outgoing *item) except? -1:
         """Bytes sent, or -errno."""
         cdef ssize_t sent
         if item.address == NULL:
             sent = zc_send_to(self.fd, item.start, item.size, item.name, item.name_size)
-            return sent if sent >= 0 else -errno
+            if sent < 0:
+                return -errno
+            self.count_sent(item)
+            return sent
         try:
             return self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
         except (BlockingIOError, InterruptedError):
@@ -731,17 +760,73 @@ cdef class Datagram(Endpoint):
             self.core.call(self._error_received, (error,), None)
             return 0
 
+    cdef int count_sent(self, Outgoing *item) except -1:
+        """It was sent by a copy into the kernel."""
+        cdef Account account
+        if type(<object> item.owner) is Lease:
+            account = self.lend().account
+            account.sent_bytes += item.size
+        return 0
+
     cdef size_t queued(self) noexcept:
         return self.queue_size
 
     cdef int clear_queue(self) except -1:
-        return self.drop_first(self.queue_count)
+        self.drop_first(self.queue_count)
+        if not is_resting(self.zero_copy_send):
+            self.channel.cancel(self.zero_copy_send)
+        return 0
+
+    # ---- without a copy ----------------------------------------------------------------------
+
+    cdef bint is_worth_zero_copy(self, size_t size, const char *name,
+                                 unsigned name_size) except -1:
+        """Whether this is large enough and, as far as can be told, leaves the machine."""
+        if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
+            self.choose_zero_copy(ZERO_COPY_MIN, self.family != AF_UNIX)
+        if size < self.zero_copy_min:
+            return False
+        if self.zero_copy_mode == ZERO_COPY_ALWAYS:
+            return True
+        return not is_same_machine(self.raw_local(), name[:name_size] if name_size else self.peer)
+
+    cdef bint is_zero_copy_next(self, Outgoing *item) noexcept:
+        """Whether it is to be sent from its lease, and an enter follows."""
+        return (item.is_zero_copy and item.size >= self.zero_copy_min and item.address == NULL
+                and self.channel.is_started)
+
+    cdef int send_zero_copy(self) except -1:
+        """Submit the first datagram; it stays the first until its result is known."""
+        cdef Outgoing *item = self.queue
+        operation = self.make_zero_copy(<object> item.owner, item.start, item.size)
+        memcpy(operation.name, item.name, item.name_size)
+        operation.name_size = item.name_size
+        return self.submit_zero_copy(operation)
+
+    cdef int sent_zero_copy(self, int result) except -1:
+        self.zero_copy_send = None
+        self.is_blocked = False
+        if self.is_lost:
+            return self.release_fd()
+        if self.lost_count:
+            return 0
+        if result == -EINVAL:
+            self.zero_copy_min = <size_t> -1    # an old kernel or a wrong address: send() will tell
+        elif result >= 0:
+            self.drop_first(1)
+        elif self.is_zero_copy_result_final(result):
+            self.drop_first(1)
+            self.core.call(self._error_received, (os_error(-result, None),), None)
+        self.send_now()
+        if not self.is_blocked and self.lost_count == 0:
+            self.drained(True)
+        return 0
 
     # ---- ending ------------------------------------------------------------------------------
 
     cdef bint is_idle(self) noexcept:
         return (is_resting(self.receive) and is_resting(self.read_poll)
-                and is_resting(self.newest_poll))
+                and is_resting(self.newest_poll) and self.zero_copy_send is None)
 
     cdef int forget_operations(self) except -1:
         for operation in self.operations:

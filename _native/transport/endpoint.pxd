@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint8_t
 
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.loop.client cimport Client
@@ -6,6 +6,13 @@ from zcloop._native.loop.core cimport Core
 from zcloop._native.memory.lender cimport Lender
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll
+from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
+
+cdef enum ZeroCopyMode:
+    ZERO_COPY_UNDECIDED     # until something of a lease is written
+    ZERO_COPY_AUTO          # as long as the kernel does not copy
+    ZERO_COPY_ALWAYS
+    ZERO_COPY_NEVER
 
 
 cdef class Endpoint(Client):
@@ -22,6 +29,9 @@ cdef class Endpoint(Client):
     cdef Poll write_poll                # in flight while the socket's buffer is full
     cdef readonly Lender lender                  # None until something is lent or reserved
     cdef list held                      # what arrived while reading was paused; None else
+    cdef SendZeroCopy zero_copy_send    # in flight: its result has not come yet
+    cdef size_t zero_copy_min           # bytes from which something of a lease is sent so
+    cdef uint8_t zero_copy_mode
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
@@ -34,6 +44,11 @@ cdef class Endpoint(Client):
 
     cpdef Lender lend(self)
     cdef int drop_held(self) except -1
+    cdef int choose_zero_copy(self, size_t threshold, bint leaves_machine) except -1
+    cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size)
+    cdef int submit_zero_copy(self, SendZeroCopy operation) except -1
+    cdef bint is_zero_copy_result_final(self, int result) except -1
+    cdef int notified(self, SendZeroCopy operation, bint is_copied) except -1
     cdef int disown_account(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)

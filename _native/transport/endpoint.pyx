@@ -11,15 +11,19 @@ it until then and is detached at the end, so its fileno() is -1 as after a close
 
 cimport cython
 from cpython.object cimport PyObject
+from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOMEM
 from posix.unistd cimport close
 
 import socket as socket_module
 from asyncio.log import logger
 
-from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
 from zcloop._native.kernel.sockets cimport socket_fd
+from zcloop._native.memory.account cimport Account
+from zcloop._native.memory.region cimport Lease, Region
 from zcloop._native.operation.operation cimport IDLE
 from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.operation.send_zero_copy cimport SendZeroCopy, make_send_zero_copy
 from zcloop._native.kernel.address cimport local_address, peer_address
 
 cdef extern from "Python.h":
@@ -34,6 +38,10 @@ cdef extern from "<poll.h>" nogil:
         POLLOUT
 
 cdef size_t HIGH_WATER = 64 * 1024
+cdef size_t NEVER = <size_t> -1
+cdef dict _ZERO_COPY_MODES = {
+    "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
+}
 
 
 cdef int _reraise() except -1:
@@ -306,6 +314,64 @@ cdef class Endpoint(Client):
     def disassociate(self, region):
         self.lend().disassociate(region)
         self.update_reading()
+
+    # ---- sending without a copy --------------------------------------------------------------
+
+    def set_zero_copy_send(self, str mode):
+        if mode not in _ZERO_COPY_MODES:
+            raise ValueError(f"mode is one of {', '.join(_ZERO_COPY_MODES)}, not {mode!r}")
+        self.zero_copy_mode = _ZERO_COPY_MODES[mode]
+        self.zero_copy_min = 0
+        if self.zero_copy_mode != ZERO_COPY_UNDECIDED:
+            self.choose_zero_copy(1, True)
+
+    cdef int choose_zero_copy(self, size_t threshold, bint leaves_machine) except -1:
+        """Whether to try, and from how many bytes on. To the same machine the kernel always
+        copies."""
+        self.zero_copy_min = NEVER
+        if self.zero_copy_mode == ZERO_COPY_NEVER or not self.channel.has_send_zero_copy:
+            return 0
+        if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
+            self.zero_copy_mode = ZERO_COPY_AUTO
+        if leaves_machine:
+            self.zero_copy_min = threshold
+        return 0
+
+    cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size):
+        cdef Region region = (<Lease> lease).region
+        cdef int pin = self.channel.pin_of(region)
+        if pin < 0 and region.pinned:
+            self.channel.pin(region)
+            pin = self.channel.pin_of(region)
+        return make_send_zero_copy(self, self.fd, lease, data, size, pin)
+
+    cdef int submit_zero_copy(self, SendZeroCopy operation) except -1:
+        """Until its result is known the socket counts as blocked."""
+        self.channel.submit(operation)
+        self.zero_copy_send = operation
+        self.is_blocked = True
+        return 0
+
+    cdef bint is_zero_copy_result_final(self, int result) except -1:
+        """Whether an error is the connection's. After others it is sent again, some with a copy."""
+        if result == -EINVAL:
+            self.channel.has_send_zero_copy = False     # a kernel before 6.2
+        if result in (-EINVAL, -EOPNOTSUPP, -ENOMEM, -ENOBUFS):
+            # Another kind of socket, or net.core.optmem_max bounds what may be in the air.
+            self.zero_copy_min = NEVER
+            return False
+        return result not in (-ECANCELED, -EINTR, -EAGAIN)
+
+    cdef int notified(self, SendZeroCopy operation, bint is_copied) except -1:
+        """The kernel is done with the memory, and says whether it copied."""
+        cdef Account account = self.lend().account
+        if not is_copied:
+            account.sent_zero_copy_bytes += operation.size
+            return 0
+        account.kernel_copied_bytes += operation.size
+        if self.zero_copy_mode == ZERO_COPY_AUTO:
+            self.zero_copy_min = NEVER      # it pays only where the network can
+        return 0
 
     # ---- reading -----------------------------------------------------------------------------
 

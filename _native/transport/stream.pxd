@@ -4,15 +4,8 @@ from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
 from zcloop._native.operation.send cimport TrySend
-from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.write_queue cimport WriteQueue
-
-cdef enum ZeroCopyMode:
-    ZERO_COPY_UNDECIDED     # until something of a lease is written
-    ZERO_COPY_AUTO          # as long as the kernel does not copy
-    ZERO_COPY_ALWAYS
-    ZERO_COPY_NEVER
 
 
 cdef class Stream(Endpoint):
@@ -33,9 +26,6 @@ cdef class Stream(Endpoint):
     cdef WriteQueue queue               # None until the first write
     cdef TrySend try_send               # lent by the core between flush and flushed
     cdef bint is_sending                # it is
-    cdef SendZeroCopy zero_copy_send    # in flight: its result has not come yet
-    cdef size_t zero_copy_min           # bytes from which a piece of a lease is sent so
-    cdef uint8_t zero_copy_mode
     cdef int send_result
     cdef size_t send_size               # bytes in the batched try-send
     cdef readonly bint is_eof_written
@@ -62,11 +52,9 @@ cdef class Stream(Endpoint):
     cdef int keep(self, const char *data, size_t size) except -1
     cdef int want_delivery(self) except -1
     cdef int end_of_file(self) except -1
-    cdef int choose_zero_copy(self) except -1
     cdef bint is_zero_copy_next(self) noexcept
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
-    cdef int notified(self, SendZeroCopy operation, int result) except -1
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_view(self, object piece) except -1
     cdef int sent_or_kept(self) except -1

@@ -28,13 +28,13 @@ from cpython.buffer cimport (
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
 from libc.string cimport memcpy, memset
 
 from asyncio import constants, protocols
 from asyncio.log import logger
 
-from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
+from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
 )
@@ -46,9 +46,9 @@ from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send cimport iovec, msghdr
-from zcloop._native.operation.send_zero_copy cimport make_send_zero_copy
+from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport is_same_machine
-from zcloop._native.transport.endpoint cimport is_resting
+from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
 from zcloop._native.transport.write_queue cimport Piece, as_piece
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
@@ -101,9 +101,6 @@ cdef object GET_BUFFER = "get_buffer"
 cdef object BUFFER_UPDATED = "buffer_updated"
 cdef object EOF_RECEIVED = "eof_received"
 cdef object BUFFER_RECEIVED = "buffer_received"
-cdef dict _ZERO_COPY_MODES = {
-    "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
-}
 cdef object _BufferedProtocol = protocols.BufferedProtocol
 cdef object _ZeroCopyProtocol = ZeroCopyProtocol
 
@@ -235,7 +232,8 @@ cdef class Stream(Endpoint):
             return 0
         if type(operation) is SendZeroCopy:
             if flags & CQE_F_NOTIF:
-                return self.notified(<SendZeroCopy> operation, result)
+                return self.notified(<SendZeroCopy> operation,
+                                     <unsigned> result & NOTIF_COPIED != 0)
             return self.sent_zero_copy(result)
         if operation is self.write_poll:
             self.is_blocked = False
@@ -640,7 +638,8 @@ cdef class Stream(Endpoint):
                 start = <const char *> PyMemoryView_GET_BUFFER(view).buf
             elif type(owner) is Lease:
                 if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
-                    self.choose_zero_copy()
+                    self.choose_zero_copy(
+                        ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.peer))
                 if size >= self.zero_copy_min:
                     self.append(owner, start, size)
                     self.send_now()
@@ -806,26 +805,6 @@ cdef class Stream(Endpoint):
 
     # ---- without a copy ----------------------------------------------------------------------
 
-    cdef int choose_zero_copy(self) except -1:
-        """Whether to try: to the same machine the kernel always copies."""
-        self.zero_copy_min = NEVER
-        if self.zero_copy_mode == ZERO_COPY_NEVER or not self.channel.has_send_zero_copy:
-            return 0
-        if self.zero_copy_mode == ZERO_COPY_ALWAYS:
-            self.zero_copy_min = 1
-            return 0
-        self.zero_copy_mode = ZERO_COPY_AUTO
-        if not is_same_machine(self.raw_local(), self.peer):
-            self.zero_copy_min = ZERO_COPY_MIN
-        return 0
-
-    def set_zero_copy_send(self, str mode):
-        if mode not in _ZERO_COPY_MODES:
-            raise ValueError(f"mode is one of {', '.join(_ZERO_COPY_MODES)}, not {mode!r}")
-        self.zero_copy_mode = _ZERO_COPY_MODES[mode]
-        if self.zero_copy_mode != ZERO_COPY_UNDECIDED:
-            self.choose_zero_copy()
-
     cdef bint is_zero_copy_next(self) noexcept:
         """Whether the first piece is to be sent from its lease, and an enter follows."""
         return (self.zero_copy_min != 0 and self.queue.first().size >= self.zero_copy_min
@@ -834,16 +813,8 @@ cdef class Stream(Endpoint):
     cdef int send_zero_copy(self) except -1:
         """Submit the first piece; until its result is known the socket counts as blocked."""
         cdef Piece *piece = self.queue.first()
-        cdef Lease lease = <Lease> <object> piece.owner
-        cdef int pin = self.channel.pin_of(lease.region)
-        if pin < 0 and lease.region.pinned:
-            self.channel.pin(lease.region)
-            pin = self.channel.pin_of(lease.region)
-        operation = make_send_zero_copy(self, self.fd, lease, piece.data, piece.size, pin)
-        self.channel.submit(operation)
-        self.zero_copy_send = operation
-        self.is_blocked = True
-        return 0
+        return self.submit_zero_copy(
+            self.make_zero_copy(<object> piece.owner, piece.data, piece.size))
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None
@@ -854,27 +825,11 @@ cdef class Stream(Endpoint):
             return 0
         if result >= 0:
             self.queue.consume(result)
-        elif result in (-EINVAL, -EOPNOTSUPP):
-            self.channel.has_send_zero_copy = False     # a kernel before 6.2, or another socket
-            self.zero_copy_min = NEVER
-        elif result in (-ENOMEM, -ENOBUFS):
-            self.zero_copy_min = NEVER      # net.core.optmem_max bounds what may be in the air
-        elif result not in (-ECANCELED, -EINTR, -EAGAIN):
+        elif self.is_zero_copy_result_final(result):
             return self.fail(-result, "Fatal write error on socket transport")
         self.send_now()
         if not self.is_blocked and self.lost_count == 0:
             self.drained(True)
-        return 0
-
-    cdef int notified(self, SendZeroCopy operation, int result) except -1:
-        """The kernel is done with the memory, and says whether it copied."""
-        cdef Account account = self.lend().account
-        if not <unsigned> result & NOTIF_COPIED:
-            account.sent_zero_copy_bytes += operation.size
-            return 0
-        account.kernel_copied_bytes += operation.size
-        if self.zero_copy_mode == ZERO_COPY_AUTO:
-            self.zero_copy_min = NEVER      # it pays only where the network can
         return 0
 
     cdef size_t queued(self) noexcept:

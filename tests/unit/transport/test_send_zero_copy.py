@@ -3,9 +3,9 @@
 import asyncio
 import json
 import os
-import shutil
 from types import SimpleNamespace
 
+import namespaces
 import pytest
 from peers import connection, payload, receive_exactly, script, unix_pair
 
@@ -121,33 +121,18 @@ NETWORK = """
     import namespaces, zcloop
 
     SIZE, COUNT = 128 * 1024, 32
-    namespaces.enter_namespace()
-    told, tell = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        namespaces.enter_namespace()
-        os.write(told[1], b"in")
-        os.read(tell[0], 2)
-        namespaces.ip("addr", "add", "10.9.9.2/24", "dev", "zcb")
-        namespaces.ip("link", "set", "zcb", "up")
-        if sys.argv[2] == "xdp":
-            attached = namespaces.attach_xdp_pass("zcb")
-        server = socket.create_server(("10.9.9.2", 7000))
-        os.write(told[1], b"up")
-        peer, _ = server.accept()
-        received = b""
-        while data := peer.recv(1 << 20):
-            received += data
-        wanted = b"".join(bytes([index]) * SIZE for index in range(COUNT))
-        os._exit(0 if received == wanted else 1)
 
-    os.read(told[0], 2)
-    namespaces.ip("link", "add", "zca", "type", "veth", "peer", "name", "zcb")
-    namespaces.ip("link", "set", "zcb", "netns", str(child))
-    namespaces.ip("addr", "add", "10.9.9.1/24", "dev", "zca")
-    namespaces.ip("link", "set", "zca", "up")
-    os.write(tell[1], b"go")
-    os.read(told[0], 2)
+    def serve(ready):
+        with socket.create_server(("10.9.9.2", 7000)) as server:
+            ready()
+            peer, _ = server.accept()
+        received = b""
+        with peer:
+            while data := peer.recv(1 << 20):
+                received += data
+        return received == b"".join(bytes([index]) * SIZE for index in range(COUNT))
+
+    child = namespaces.fork_host(serve, is_xdp=sys.argv[2] == "xdp", mtu=1500)
 
     async def main():
         loop = asyncio.get_running_loop()
@@ -173,13 +158,7 @@ def sent_over_veth(kind):
     return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), kind)))
 
 
-in_a_namespace = pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("ip") is None or os.uname().machine != "x86_64",
-    reason="makes network namespaces: needs root, iproute2, and the number of bpf() on x86-64",
-)
-
-
-@in_a_namespace
+@namespaces.needed
 def test_over_a_network_that_can_nothing_is_copied():
     found = sent_over_veth("xdp")
     assert found.sent_zero_copy_bytes == 32 * SIZE
@@ -187,7 +166,7 @@ def test_over_a_network_that_can_nothing_is_copied():
     assert found.pinned > 0
 
 
-@in_a_namespace
+@namespaces.needed
 def test_over_a_network_that_cannot_it_is_given_up_at_the_first_report():
     found = sent_over_veth("plain")
     # The report comes when the peer has acknowledged: some more may have been sent meanwhile.
