@@ -14,7 +14,7 @@ cdef class Stream(Endpoint):
     cdef Poll read_poll                 # readiness, bulk; None until first used
     cdef uint8_t full_slots             # slots in a row that came filled
     cdef uint8_t small_reads            # receives in a row that a small slot would have held
-    cdef uint8_t full_reads             # direct receives in a row that filled their block
+    cdef uint8_t full_reads             # direct receives that filled their block, since a write
     cdef bint is_bulk
     cdef readonly bint is_flood               # lending, from the ring of large slots
     cdef bint is_buffered               # protocol is a BufferedProtocol

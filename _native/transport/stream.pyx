@@ -89,7 +89,7 @@ cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
-# 2 MiB at a stretch, so nobody waits for an answer. Receives of the turn's pace then leave the
+# 2 MiB, and nothing was written meanwhile: nobody waits for an answer. Receives of the turn's pace then leave the
 # socket's buffer full and its data cold; a multishot one empties it whenever the ring is entered.
 cdef uint8_t FULL_READS_TO_FLOOD = 8
 # One system call takes so many pieces; what is left goes with the next.
@@ -304,7 +304,8 @@ cdef class Stream(Endpoint):
         """Whether this is the right way to receive what comes."""
         if pool is self.channel.flood:
             self.small_reads = self.small_reads + 1 if size <= SMALL_READ_MAX else 0
-            if self.small_reads < SMALL_READS_TO_RING:
+            self.is_bulk = self.full_reads == 0
+            if self.small_reads < SMALL_READS_TO_RING and not self.is_bulk:
                 return 0
             self.is_flood = False
         elif size != pool.slot_size:
@@ -398,7 +399,6 @@ cdef class Stream(Endpoint):
         if self.full_reads >= FULL_READS_TO_FLOOD and not self.lender.regions:
             self.is_flood = True
             self.is_bulk = False
-            self.full_reads = 0
         if lease is None:
             return self.deliver_view(self.lender.starve(memory, got))
         if <size_t> got <= self.lender.copybreak:
@@ -624,6 +624,7 @@ cdef class Stream(Endpoint):
             raise RuntimeError("unable to write; sendfile is in progress")
         if size == 0:
             return
+        self.full_reads = 0
         if self.lost_count:
             if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("socket.send() raised exception.")
@@ -687,6 +688,7 @@ cdef class Stream(Endpoint):
         if self.empty_waiter is not None:
             raise RuntimeError("unable to writelines; sendfile is in progress")
         pieces = [as_piece(piece) for piece in pieces]
+        self.full_reads = 0
         if self.lost_count:
             self.lost_count += 1
             return

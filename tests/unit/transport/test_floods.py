@@ -86,6 +86,31 @@ async def test_small_messages_lead_back_to_the_small_slots():
         assert not transport._stream.is_flood
 
 
+async def test_a_protocol_that_answers_is_in_no_flood():
+    class Answers(Slow):
+        def buffer_received(self, view):
+            super().buffer_received(view)
+            self.transport.write(b"!")
+
+    data = payload(SIZE)
+    async with connection(Answers, tcp_pair) as (transport, protocol, peer):
+        assert await flooded(transport, protocol, peer, data) == data
+        assert not transport._stream.is_flood
+
+
+async def test_an_answer_ends_the_flood():
+    data = payload(2 * SIZE)
+    async with connection(Slow, tcp_pair) as (transport, protocol, peer):
+        receiving = asyncio.ensure_future(flooded(transport, protocol, peer, data))
+        await protocol.received(SIZE)
+        assert transport._stream.is_flood
+        while len(protocol.data) < 2 * SIZE:
+            transport.write(b"!")
+            await protocol.received(len(protocol.data) + 1)
+        assert await receiving == data
+        assert not transport._stream.is_flood
+
+
 async def test_a_pause_in_a_flood_loses_nothing():
     data = payload(SIZE)
     async with connection(Slow, tcp_pair) as (transport, protocol, peer):
