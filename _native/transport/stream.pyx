@@ -89,8 +89,8 @@ cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
-# 2 MiB, and nothing was written meanwhile: nobody waits for an answer. Receives of the turn's pace then leave the
-# socket's buffer full and its data cold; a multishot one empties it whenever the ring is entered.
+# 2 MiB, and nothing was written meanwhile: nobody waits for an answer. Receives of the turn's pace
+# then leave the socket's buffer full and its data cold; a multishot one empties it at each enter.
 cdef uint8_t FULL_READS_TO_FLOOD = 8
 # One system call takes so many pieces; what is left goes with the next.
 cdef enum:
