@@ -1,0 +1,20 @@
+# A thread with no Python in it that makes one blocking call, and can be called out of it.
+
+ctypedef int (*Work)(void *argument) noexcept nogil     # a result, or -errno; -EINTR: go on
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+
+# What the two threads share; `result` is the thread's until it was joined.
+cdef struct Call:
+    Work work
+    void *argument
+    pthread_t thread
+    int event_fd        # readable once the thread is done
+    int signal          # what calls it out
+    int result
+    unsigned is_ended   # nobody wants it any more
+
+cdef int start_call(Call *call) noexcept            # 0 or -errno
+cdef int finish_call(Call *call) noexcept nogil     # the result of one that is done
+cdef int end_call(Call *call) noexcept nogil        # the same, or -EINTR: nothing has happened
