@@ -10,7 +10,7 @@ the thread reads that memory.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, ENOMEM, ETIMEDOUT, errno
+from libc.errno cimport EINTR, EINVAL, ENOMEM, ETIMEDOUT, errno
 from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport close, getpid, write
 
@@ -60,7 +60,7 @@ cdef class BlockingCall(Poll):
         cdef uint64_t one = 1
         if self.is_running:
             return 0
-        self.failed = start_call(&self.call)
+        self.failed = -EINVAL if self.call.work == NULL else start_call(&self.call)
         self.is_running = self.failed == 0
         if self.failed:
             write(self.fd, &one, sizeof(one))

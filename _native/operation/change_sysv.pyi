@@ -1,8 +1,8 @@
 from collections.abc import Iterable
-from typing import final
+from typing import Self, final
 
 from zcloop._native.operation.blocking_call import BlockingCall
 
 @final
 class ChangeSysv(BlockingCall):
-    def __init__(self, semid: int, changes: Iterable[tuple[int, int]], undo: bool) -> None: ...
+    def __new__(cls, semid: int, changes: Iterable[tuple[int, int]], undo: bool) -> Self: ...

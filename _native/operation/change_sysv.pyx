@@ -30,7 +30,7 @@ cdef class ChangeSysv(BlockingCall):
 
     cdef Changes changes
 
-    def __init__(self, int semid, changes, bint undo):
+    def __cinit__(self, int semid, changes, bint undo):
         self.changes.semid = semid
         self.changes.count = read_operations(changes, undo, self.changes.operations)
         self.use(change, &self.changes)

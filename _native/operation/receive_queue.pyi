@@ -1,3 +1,5 @@
+from typing import Self
+
 from typing_extensions import Buffer, disjoint_base
 
 from zcloop._native.kernel.queue_descriptor import QueueDescriptor
@@ -5,4 +7,4 @@ from zcloop._native.operation.operation import Operation
 
 @disjoint_base
 class ReceiveQueue(Operation):
-    def __init__(self, descriptor: QueueDescriptor, buffer: Buffer | None = None) -> None: ...
+    def __new__(cls, descriptor: QueueDescriptor, buffer: Buffer | None = None) -> Self: ...

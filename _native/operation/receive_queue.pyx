@@ -19,9 +19,7 @@ cdef extern from "<poll.h>" nogil:
 cdef class ReceiveQueue(Poll):
     """The outcome is (bytes, priority), or with a buffer (size, priority)."""
 
-    def __init__(self, QueueDescriptor descriptor not None, buffer=None):
-        if self.descriptor is not None:
-            raise RuntimeError("an operation is made once")
+    def __cinit__(self, QueueDescriptor descriptor not None, buffer=None):
         self.is_own = buffer is None
         if buffer is None:
             buffer = bytearray(descriptor.msgsize)
@@ -30,8 +28,7 @@ cdef class ReceiveQueue(Poll):
         self.mask = POLLIN
 
     def __dealloc__(self):
-        if self.descriptor is not None:
-            PyBuffer_Release(&self.view)
+        PyBuffer_Release(&self.view)
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.fd = self.descriptor.fd

@@ -1,7 +1,7 @@
-from typing import final
+from typing import Self, final
 
 from zcloop._native.operation.blocking_call import BlockingCall
 
 @final
 class ReceiveSysv(BlockingCall):
-    def __init__(self, queue: int, mtype: int, flags: int) -> None: ...
+    def __new__(cls, queue: int, mtype: int, flags: int) -> Self: ...

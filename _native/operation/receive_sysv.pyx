@@ -32,7 +32,7 @@ cdef class ReceiveSysv(BlockingCall):
     cdef Wanted wanted
     cdef object message
 
-    def __init__(self, int queue, long mtype, int flags):
+    def __cinit__(self, int queue, long mtype, int flags):
         self.wanted.queue = queue
         self.wanted.type = mtype
         self.wanted.flags = flags

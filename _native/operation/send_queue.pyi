@@ -1,3 +1,5 @@
+from typing import Self
+
 from typing_extensions import Buffer, disjoint_base
 
 from zcloop._native.kernel.queue_descriptor import QueueDescriptor
@@ -5,4 +7,4 @@ from zcloop._native.operation.operation import Operation
 
 @disjoint_base
 class SendQueue(Operation):
-    def __init__(self, descriptor: QueueDescriptor, data: Buffer, priority: int = 0) -> None: ...
+    def __new__(cls, descriptor: QueueDescriptor, data: Buffer, priority: int = 0) -> Self: ...

@@ -17,17 +17,14 @@ cdef extern from "<poll.h>" nogil:
 cdef class SendQueue(Poll):
     """The outcome is None. The data is not copied, and must not change meanwhile."""
 
-    def __init__(self, QueueDescriptor descriptor not None, data, unsigned priority=0):
-        if self.descriptor is not None:
-            raise RuntimeError("an operation is made once")
+    def __cinit__(self, QueueDescriptor descriptor not None, data, unsigned priority=0):
         PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
         self.descriptor = descriptor
         self.priority = priority
         self.mask = POLLOUT
 
     def __dealloc__(self):
-        if self.descriptor is not None:
-            PyBuffer_Release(&self.view)
+        PyBuffer_Release(&self.view)
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.fd = self.descriptor.fd

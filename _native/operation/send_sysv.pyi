@@ -1,4 +1,4 @@
-from typing import final
+from typing import Self, final
 
 from typing_extensions import Buffer
 
@@ -6,4 +6,4 @@ from zcloop._native.operation.blocking_call import BlockingCall
 
 @final
 class SendSysv(BlockingCall):
-    def __init__(self, queue: int, data: Buffer, mtype: int) -> None: ...
+    def __new__(cls, queue: int, data: Buffer, mtype: int) -> Self: ...

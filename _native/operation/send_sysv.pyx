@@ -31,10 +31,8 @@ cdef class SendSysv(BlockingCall):
 
     cdef Sent sent
 
-    def __init__(self, int queue, data, long mtype):
+    def __cinit__(self, int queue, data, long mtype):
         cdef Py_buffer view
-        if self.sent.message != NULL:
-            raise RuntimeError("an operation is made once")
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         self.sent.message = <Message *> malloc(sizeof(long) + view.len + 1)
         if self.sent.message == NULL:

@@ -6,6 +6,13 @@ import errno
 import pytest
 from peers import io_passed
 
+from zcloop._native.operation.blocking_call import BlockingCall
+from zcloop._native.operation.change_sysv import ChangeSysv
+from zcloop._native.operation.receive_queue import ReceiveQueue
+from zcloop._native.operation.receive_sysv import ReceiveSysv
+from zcloop._native.operation.send_queue import SendQueue
+from zcloop._native.operation.send_sysv import SendSysv
+
 pytestmark = pytest.mark.zcloop_only
 
 
@@ -96,3 +103,15 @@ async def test_an_operation_that_was_never_performed_does_nothing(queue, sysv, s
     makers[kind]()
     assert (queue.getattr().curmsgs, sysv.status().messages) == (1, 1)
     assert semaphore.values() == [1, 0, 5]
+
+
+@pytest.mark.parametrize("kind", [ReceiveQueue, SendQueue, ReceiveSysv, SendSysv, ChangeSysv])
+def test_an_operation_is_not_made_without_what_it_waits_for(kind):
+    with pytest.raises(TypeError):
+        kind()
+    with pytest.raises(TypeError):
+        kind.__new__(kind)
+
+
+async def test_a_call_of_nothing_is_an_error():
+    assert await asyncio.get_running_loop().perform(BlockingCall()) == -errno.ENOMEM
