@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
 
 from zcloop._native.kernel import queue_descriptor
 from zcloop._native.kernel.queue_descriptor import QueueDescriptor
+from zcloop._native.operation.operation import Operation
 from zcloop._native.operation.receive_queue import ReceiveQueue
 from zcloop._native.operation.send_queue import SendQueue
 from zcloop.posix_queue_limits import encoded_name, opening_error, wanted_attributes
@@ -200,6 +201,13 @@ class PosixQueue:
             self._fail(got, data)
 
     # ---- for a channel -----------------------------------------------------------------------
+
+    def sending(self, data: Buffer, priority: int = 0) -> Operation:
+        """What `EventChannel.request` is given to send; given the queue itself, it receives."""
+        return self._operation_send(data, priority)
+
+    def _operation(self, buffer: Buffer | None = None) -> ReceiveQueue:
+        return self._operation_receive(buffer)
 
     def _operation_receive(self, buffer: Buffer | None = None) -> ReceiveQueue:
         return ReceiveQueue(self._descriptor, buffer)

@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from zcloop._native.kernel import sysv_messages
+from zcloop._native.operation.operation import Operation
 from zcloop._native.operation.receive_sysv import ReceiveSysv
 from zcloop._native.operation.send_sysv import SendSysv
 from zcloop.sysv_object import SysvObject, checked_key
@@ -216,6 +217,13 @@ class SysvQueue(SysvObject):
         self._fail(number)
 
     # ---- for a channel -----------------------------------------------------------------------
+
+    def sending(self, data: Buffer, type: int = 1) -> Operation:
+        """What `EventChannel.request` is given to send; given the queue itself, it receives."""
+        return self._operation_send(data, type)
+
+    def _operation(self, type: int = 0) -> ReceiveSysv:
+        return self._operation_receive(type)
 
     def _operation_receive(self, type: int = 0, *, excluded: bool = False) -> ReceiveSysv:
         self._check_open()

@@ -29,6 +29,14 @@ async def test_a_posix_message_is_the_outcome(queue):
     assert await receiving == (b"x", 3)
 
 
+async def test_a_queue_itself_stands_for_receiving_and_sending_is_asked_for(queue, sysv):
+    loop = asyncio.get_running_loop()
+    assert await loop.perform(queue.sending(b"posix", 2)) is None
+    assert await loop.perform(queue._operation()) == (b"posix", 2)
+    assert await loop.perform(sysv.sending(b"sysv", 3)) is None
+    assert await loop.perform(sysv._operation(3)) == (b"sysv", 3)
+
+
 async def test_a_posix_message_goes_into_the_buffer(queue):
     buffer = bytearray(64)
     receiving = await begin(queue._operation_receive(buffer))
