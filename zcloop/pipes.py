@@ -32,7 +32,12 @@ class ReadPipeTransport(Lending, _ReadPipe):  # type: ignore[misc]
         return self._lend().reserve(size)
 
     def _set_quota(self, quota: int) -> None:
-        self._lend().account.quota = quota
+        self._lend().set_quota(quota)
+
+    def set_protocol(self, protocol: Any) -> None:
+        super().set_protocol(protocol)
+        if self._lender is not None and not isinstance(protocol, ZeroCopyProtocol):
+            self._lender.forgive()  # what another protocol keeps is not its fault
 
     def associate(self, region: Region) -> None:
         self._lend().associate(region)

@@ -79,6 +79,15 @@ cdef class Lender:
             self.account.wait()
         return self.account.is_waiting
 
+    def set_quota(self, size_t quota):
+        """Bytes that may be held; who waits and holds no more than that goes on."""
+        self.account.quota = quota
+        self.account.relieve(quota)
+
+    def forgive(self):
+        """Whoever waits goes on, whatever is held."""
+        self.account.relieve(<size_t> -1)
+
     cdef Lease take(self, size_t size, int use):
         cdef Lease lease
         if not self.regions:

@@ -303,8 +303,7 @@ cdef class Endpoint(Client):
         return self.lend().reserve(size)
 
     def set_quota(self, quota):
-        self.lend().account.quota = quota
-        self.lender.account.relieve(quota)
+        self.lend().set_quota(quota)
 
     def associate(self, region):
         self.lend().associate(region)

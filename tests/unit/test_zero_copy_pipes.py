@@ -100,6 +100,34 @@ async def test_leases_that_come_back_do_not_end_a_pause():
         protocol.release()
 
 
+async def test_a_higher_quota_ends_the_wait_for_leases():
+    protocol = LeaseRecorder(keeps=True)
+    async with read_pipe(protocol) as (transport, writer):
+        transport.set_lease_limits(copybreak=0, quota=8192)
+        writer.write(bytes(20_000))
+        await protocol.received(20_000)
+        writer.write(b"more")
+        await io_passed()
+        assert len(protocol.data) == 20_000
+        transport.set_lease_limits(quota=1 << 20)
+        await protocol.received(20_004)
+        protocol.release()
+
+
+async def test_what_another_protocol_keeps_does_not_stop_the_next():
+    protocol, following = LeaseRecorder(keeps=True), Recorder()
+    async with read_pipe(protocol) as (transport, writer):
+        transport.set_lease_limits(copybreak=0, quota=8192)
+        writer.write(bytes(20_000))
+        await protocol.received(20_000)
+        writer.write(b"more")
+        await io_passed()
+        transport.set_protocol(following)
+        assert await following.received(4) == b"more"
+        transport.set_protocol(protocol)
+        protocol.release()
+
+
 def test_leases_may_come_back_when_transport_and_loop_are_gone(loop_factory):
     protocol = LeaseRecorder(keeps=True)
 
