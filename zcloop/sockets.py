@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 _NOT_YET = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS, errno.EINTR)
 
 
-def _octets(data: Any) -> memoryview:
+def octets(data: Any) -> memoryview:
     """The bytes of a buffer: in place, but for one that no view of bytes can show."""
     with memoryview(data) as view:
         try:
@@ -102,11 +102,11 @@ class SocketCalls:
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         """Send all of `data`. Cancelled, nobody knows how much of it was sent, as with asyncio."""
         self._check_socket(sock)
-        with _octets(data) as octets:
+        with octets(data) as view:
             sent = 0
-            while sent < len(octets):
+            while sent < len(view):
                 try:
-                    sent += sock.send(octets[sent:])
+                    sent += sock.send(view[sent:])
                 except (BlockingIOError, InterruptedError):
                     await self._readiness(sock, to_write=True)
 

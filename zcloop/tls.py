@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import types
 from asyncio import base_events, sslproto
+from collections.abc import Iterable
 from typing import Any
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
+from zcloop.sockets import octets
 from zcloop.transports import Lending
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
@@ -22,14 +24,21 @@ _RECORD_SIZE = 16 * 1024
 _BUFFER_SIZE_MAX = 256 * 1024
 
 
+def _piece(data: Any) -> Any:
+    """What asyncio may keep although the application releases its view, and counts in bytes."""
+    return octets(data) if isinstance(data, memoryview) else data
+
+
 class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     """What the application writes to and is read for; its memory is that of the stream below."""
 
     _closed = True  # should its making be interrupted; asyncio's __del__ asks
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        # A view of our own, since asyncio may keep it and the application may release its.
-        super().write(data[:] if isinstance(data, memoryview) and data else data)
+        super().write(_piece(data))
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        super().writelines([_piece(data) for data in list_of_data])
 
 
 class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
@@ -54,6 +63,8 @@ class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
             self._app_protocol_is_buffer = True
             if self._stream is not None:
                 self._stream.lend().account.name = type(app_protocol).__qualname__
+        elif self._stream is not None and self._stream.lender is not None:
+            self._stream.lender.forgive()  # what another protocol keeps is not its fault
 
     def connection_made(self, transport: Any) -> None:
         self._stream = self._app_transport._stream = transport._stream

@@ -1,10 +1,9 @@
 """ZeroCopyProtocol over TLS: what is decrypted is lent."""
 
 import asyncio
-import contextlib
 
 import pytest
-from integration.certificates import make_certificates
+from encryption import encrypted
 from lending import LeaseRecorder
 from peers import io_passed, payload, tcp_pair
 from recording import Recorder
@@ -12,40 +11,6 @@ from recording import Recorder
 import zcloop
 
 pytestmark = pytest.mark.zcloop_only
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@contextlib.asynccontextmanager
-async def encrypted(certificates, factory):
-    """A protocol of our own, and the Recorder that is its TLS client."""
-    loop = asyncio.get_running_loop()
-    made = []
-    server = await loop.create_server(
-        lambda: made.append(factory()) or made[-1],
-        "127.0.0.1",
-        0,
-        ssl=certificates.server_context(),
-    )
-    async with server:
-        transport, peer = await loop.create_connection(
-            Recorder,
-            *server.sockets[0].getsockname(),
-            ssl=certificates.client_context(),
-            server_hostname="localhost",
-        )
-        (protocol,) = made
-        await protocol.until(lambda: protocol.transport is not None)
-        try:
-            yield protocol, peer
-        finally:
-            transport.abort()
-            protocol.transport.abort()
-            await peer.lost()
-            await protocol.lost()
 
 
 async def test_what_is_decrypted_is_lent_and_not_copied(certificates):
