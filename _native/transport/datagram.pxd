@@ -61,6 +61,7 @@ cdef class Datagram(Endpoint):
     cdef bint is_zero_copy_next(self, Outgoing *item) noexcept
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
+    cdef int count_run(self, list run) except -1
     cdef int count_sent(self, Outgoing *item) except -1
     cdef ssize_t send_one(self, Outgoing *item) except? -1
     cdef int release(self, Outgoing *item) except -1

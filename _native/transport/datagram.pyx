@@ -141,6 +141,9 @@ cdef class Datagram(Endpoint):
                 self.receive = make_receive_message(self, self.fd, pool,
                                                     CONTROL_SIZE if self.is_segmented else 0)
         if self.receive is None or not self.channel.has_multishot_message:
+            if self.is_segmented:       # a direct receive could not tell them apart
+                self.is_segmented = False
+                receive_segmented(self.fd, False)
             if self.read_poll is None:
                 self.read_poll = make_poll(self, self.fd, POLLIN)
             return self.channel.submit(self.read_poll) if self.read_poll.state == IDLE else 0
@@ -561,7 +564,7 @@ cdef class Datagram(Endpoint):
                                  and self.lost_count == 0 and self.is_fd_ours())
         run = []
         for data in datagrams:
-            size = len(data)
+            size = data.nbytes if type(data) is memoryview else len(data)
             if not is_possible or size == 0:
                 self.send_run(run, segment, name, name_size)
                 run = []
@@ -588,6 +591,7 @@ cdef class Datagram(Endpoint):
         if len(run) > 1 and self.queue_count == 0 and not self.is_blocked:
             sent = send_segments(self.fd, run, segment, name, name_size)
         if sent >= 0:
+            self.count_run(run)
             return 0
         # The socket's buffer is full, the path has no room for this size, or there is just one.
         for data in run:
@@ -766,6 +770,14 @@ cdef class Datagram(Endpoint):
         if type(<object> item.owner) is Lease:
             account = self.lend().account
             account.sent_bytes += item.size
+        return 0
+
+    cdef int count_run(self, list run) except -1:
+        cdef Account account
+        for data in run:
+            if type(data) is memoryview:
+                account = self.lend().account
+                account.sent_bytes += <size_t> data.nbytes
         return 0
 
     cdef size_t queued(self) noexcept:

@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from peers import payload
+from peers import io_passed, payload
 
 import zcloop
 
@@ -293,6 +293,44 @@ async def test_many_go_to_an_address_and_from_leases():
         sender.sendto_many(leases, transport.get_extra_info("sockname"))
         for lease in leases:
             lease.release()
+        for index in range(10):
+            view, _ = await protocol.views.get()
+            assert view == bytes([index]) * 1000
+        sender.close()
+        await asyncio.sleep(0.001)
+
+
+async def test_leases_that_are_seen_as_words_keep_their_boundaries():
+    loop = asyncio.get_running_loop()
+    async with Open(Views) as (transport, protocol, _):
+        sender, _ = await loop.create_datagram_endpoint(Bytes, ("127.0.0.1", 0))
+        with sender.reserve(4000) as lease:
+            lease[:] = payload(4000)
+            words = lease.cast("I")
+            sender.sendto_many(
+                [words[:500], words[500:], lease[:7]], transport.get_extra_info("sockname")
+            )
+            words.release()
+        for expected in (payload(4000)[:2000], payload(4000)[2000:], payload(4000)[:7]):
+            view, _ = await protocol.views.get()
+            assert view == expected
+        assert sender.lease_statistics()["sent_bytes"] == 4007
+        sender.close()
+        await asyncio.sleep(0.001)
+
+
+async def test_segmented_receive_ends_where_the_kernel_has_no_multishot_form():
+    loop = asyncio.get_running_loop()
+    async with Open(Bytes) as (transport, protocol, _):
+        transport.set_segmented_receive(True)
+        transport.pause_reading()
+        await io_passed()
+        loop.channel.has_multishot_message = False
+        transport.resume_reading()
+        sender, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=transport.get_extra_info("sockname")
+        )
+        sender.sendto_many([bytes([index]) * 1000 for index in range(10)])
         for index in range(10):
             view, _ = await protocol.views.get()
             assert view == bytes([index]) * 1000
