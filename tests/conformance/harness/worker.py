@@ -111,6 +111,8 @@ def _die_with_parent() -> None:
 
 def main(request_path: str, report_fd: str) -> None:
     _die_with_parent()
+    # A shell ignores Ctrl-C for what it starts in the background; tests of Ctrl-C then never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     request = SimpleNamespace(**json.loads(Path(request_path).read_text()))
     os.set_inheritable(int(report_fd), False)
     count = _put_in_place(request.factory)
