@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import threading
-from asyncio import base_events, constants, selector_events, unix_events
+from asyncio import base_events, constants, unix_events
 from asyncio.log import logger
 from collections.abc import Iterator
 from typing import Any
@@ -30,17 +30,10 @@ from zcloop.subprocess import SubprocessTransport, watch_child
 from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
-_Selector: Any = selector_events.BaseSelectorEventLoop
 _Unix: Any = unix_events._UnixSelectorEventLoop
 _WritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
-_FROM_SELECTOR_LOOP = (
-    "add_reader",
-    "remove_reader",
-    "add_writer",
-    "remove_writer",
-)
 _FROM_UNIX_LOOP = (
     "_handle_signal",
     "_check_signal",
@@ -401,10 +394,9 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
 
 
 def _borrow() -> None:
-    for source, names in ((_Selector, _FROM_SELECTOR_LOOP), (_Unix, _FROM_UNIX_LOOP)):
-        for name in names:
-            if hasattr(source, name) and name not in Loop.__dict__:
-                setattr(Loop, name, getattr(source, name))
+    for name in _FROM_UNIX_LOOP:
+        if hasattr(_Unix, name) and name not in Loop.__dict__:
+            setattr(Loop, name, getattr(_Unix, name))
 
 
 _borrow()

@@ -1,35 +1,26 @@
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from cpython.object cimport PyObject
 
 from zcloop._native.channel.uring cimport UringChannel
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
-from zcloop._native.loop.ready cimport ReadyQueue
-from zcloop._native.loop.timers cimport TimerHeap
+from zcloop._native.loop.scheduler cimport Scheduler
 from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport Owner
+from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.read cimport Read
 from zcloop._native.operation.send cimport TrySend
 
 
-cdef class Core(Owner):
+cdef class Core(Scheduler):
     cdef readonly UringChannel channel
-    cdef ReadyQueue ready
-    cdef TimerHeap timers
+    cdef bint is_sleeping           # a wake-up from outside needs the eventfd; under the GIL
+    cdef int event_fd
     cdef dict watches               # fd -> Watch
     cdef list socket_watches        # those of Python sockets, which may be closed underneath
     cdef list unarmed               # watches to arm before the next submission
     cdef set waiting                # transports that are not read from until leases come back
-    # asyncio.BaseEventLoop's own names: its cold paths read and write them.
-    cdef public bint _stopping
-    cdef public bint _closed
-    cdef public bint _debug
-    cdef public object _thread_id
-    cdef public double _clock_resolution    # seconds
-    cdef bint is_sleeping           # a wake-up from outside needs the eventfd; under the GIL
-    cdef int event_fd
-    cdef uint64_t event_count       # where the kernel writes what it read from the eventfd
-    cdef Read event_read
+    cdef Poll event_poll
     cdef int signal_fd              # read end of the pipe that signal.set_wakeup_fd writes to
     cdef char[256] signal_buffer
     cdef Read signal_read
@@ -45,7 +36,6 @@ cdef class Core(Owner):
     cdef list scratch_spilled       # bytearrays, when one turn needs more than SCRATCH_SIZE
     cdef uint64_t turns
     cdef uint64_t sleeps
-    cdef object __weakref__
 
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1
@@ -56,20 +46,11 @@ cdef class Core(Owner):
     cdef int give_send(self, TrySend operation) except -1
     cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
-    cdef int run_ready(self) except -1
-    cdef double time_of_debug(self) noexcept
-    cdef int log_if_slow(self, double start, object protocol, object name) except -1
-    cdef int run_timed(self, Handle handle) except -1
-    cdef int expire_timers(self) except -1
-    cdef int wake(self) except -1
     cdef int listen_outside(self) except -1
-    cdef Handle call(self, object callback, tuple args, object context)
+    cdef int check_no_transport(self, object fd) except -1
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
     cdef int arm_watches(self) except -1
     cdef int settle(self) except -1
-    cdef Handle checked_call(self, object callback, tuple args, object context, str name,
-                             bint is_threadsafe)
-    cdef object schedule(self, double when, object callback, tuple args, object context, str name)
     cdef int add_watch(self, object fileobj, bint is_reader, bint is_awaited,
                        Handle handle) except -1
     cdef int check_sockets(self) except -1

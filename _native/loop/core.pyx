@@ -1,4 +1,4 @@
-"""The native half of zcloop.Loop: the turn, the ready queue, timers, watches and the wake-up.
+"""The native half of zcloop.Loop: the turn, output, watches, and operations that are awaited.
 
 One turn, as asyncio orders it (poll, timers, ready callbacks) and so that everything a turn
 produced leaves in one submission:
@@ -22,36 +22,30 @@ thread whether its append to the ready queue needs the eventfd, and only then is
 
 import _socket
 import os
-import sys
 import weakref
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.ref cimport Py_DECREF
 from libc.errno cimport EBADF, errno
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 from posix.unistd cimport close, write
-
-from asyncio import base_events, events, format_helpers
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
-from zcloop._native.loop.timers cimport TimerHandle
+from zcloop._native.loop.scheduler cimport monotonic
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
+from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.read cimport make_read
 from zcloop._native.operation.send cimport make_try_send
 
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
+cdef extern from "<poll.h>" nogil:
     enum:
-        CLOCK_MONOTONIC
+        POLLIN
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned initial, int flags)
@@ -90,7 +84,6 @@ cdef size_t SCRATCH_SIZE = 64 * 1024
 
 _cores = weakref.WeakSet()
 _Socket = _socket.socket
-_ThreadSafeHandle = getattr(events, "_ThreadSafeHandle", None)
 
 
 def _after_fork_in_child():
@@ -108,12 +101,6 @@ cdef void warm_heap() noexcept:
     if block != NULL:
         zc_touch(block)     # or the compiler drops the pair
         free(block)
-
-
-cdef double monotonic() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec + now.tv_nsec * 1e-9
 
 
 def _set_result_unless_done(waiter):
@@ -135,12 +122,9 @@ cdef int to_fd(object fileobj) except -1:
     return fd
 
 
-cdef class Core(Owner):
+cdef class Core(Scheduler):
     def __cinit__(self, *args, **kwargs):
-        self._closed = True         # until BaseEventLoop's __init__ says otherwise
         self.event_fd = self.signal_fd = -1
-        self.ready = ReadyQueue()
-        self.timers = TimerHeap()
         self.watches = {}
         self.socket_watches = []
         self.flushing = []
@@ -157,7 +141,8 @@ cdef class Core(Owner):
         self.event_fd = eventfd(0, EFD_CLOEXEC)
         if self.event_fd < 0:
             raise_os_error(errno, "eventfd")
-        self.event_read = make_read(self, self.event_fd, <char *> &self.event_count, 8)
+        self.event_poll = make_poll(self, self.event_fd, POLLIN)
+        self.event_poll.is_multishot = True
         _cores.add(self)
 
     def __dealloc__(self):
@@ -171,6 +156,7 @@ cdef class Core(Owner):
     def _run_once(self):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
         self.channel.start()
+        self.for_self = {"loop": self}
         try:
             self._read_signals()
             while True:
@@ -178,13 +164,14 @@ cdef class Core(Owner):
                 if self._stopping:
                     break
         finally:
+            self.for_self = None
             if not self.channel.is_forked:
                 try:
                     self.flush(True)
                 finally:
                     self.channel.pause()
                     # Back from the table, where they would keep a loop alive that nobody closes.
-                    self.channel.unpark(self.event_read)
+                    self.channel.unpark(self.event_poll)
                     if self.signal_read is not None:
                         self.channel.unpark(self.signal_read)
 
@@ -192,8 +179,7 @@ cdef class Core(Owner):
         cdef double delay
         cdef int64_t timeout_ns = -1
         self.turns += 1
-        if self.channel.is_forked:
-            self.channel.check_usable()
+        self.check_usable()
         if self.socket_watches:
             self.check_sockets()
         if self.unarmed:
@@ -241,54 +227,6 @@ cdef class Core(Owner):
         self.channel.dispatch()
         if self.ready.count() and not self._stopping:
             self.run_ready()
-        return 0
-
-    cdef int run_ready(self) except -1:
-        cdef size_t remaining = self.ready.count()
-        cdef Handle handle
-        while remaining:
-            remaining -= 1
-            handle = <Handle> self.ready.pop()
-            Py_DECREF(handle)
-            handle.is_queued = False    # before the run, which KeyboardInterrupt may leave
-            if self._debug:
-                self.run_timed(handle)
-            else:
-                handle.run()
-            if not handle.is_repeated:
-                handle.clear()
-        return 0
-
-    cdef int run_timed(self, Handle handle) except -1:
-        """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
-        if handle._cancelled:
-            return 0
-        cdef double start = monotonic()
-        handle.run()
-        start = monotonic() - start
-        if start >= self.slow_callback_duration:
-            # Described only now: the repr of a task's callback can be as long as its queue.
-            base_events.logger.warning("Executing %s took %.3f seconds",
-                                       base_events._format_handle(handle), start)
-        return 0
-
-    cdef double time_of_debug(self) noexcept:
-        """When a protocol is called, in debug mode; else 0."""
-        return monotonic() if self._debug else 0
-
-    cdef int log_if_slow(self, double start, object protocol, object name) except -1:
-        if monotonic() - start >= self.slow_callback_duration:
-            base_events.logger.warning("Executing %s of %r took %.3f seconds", name, protocol,
-                                       monotonic() - start)
-        return 0
-
-    cdef int expire_timers(self) except -1:
-        cdef double end
-        if self.timers.count == 0:
-            return 0
-        end = monotonic() + self._clock_resolution
-        while self.timers.count and self.timers.first() < end:
-            self.ready.push(self.timers.pop())
         return 0
 
     cdef int arm_watches(self) except -1:
@@ -414,8 +352,13 @@ cdef class Core(Owner):
     # ---- wake-ups from outside ---------------------------------------------------------------
 
     cdef int listen_outside(self) except -1:
-        if self.event_read.state == IDLE:
-            self.channel.submit(self.event_read)
+        if self.event_poll.state == IDLE:
+            self.channel.submit(self.event_poll)
+        return 0
+
+    cdef int check_usable(self) except -1:
+        if self.channel.is_forked:
+            self.channel.check_usable()
         return 0
 
     cdef int wake(self) except -1:
@@ -425,6 +368,10 @@ cdef class Core(Owner):
             if write(self.event_fd, &one, 8) < 0 and errno != EBADF:
                 raise_os_error(errno, "waking the loop")
         return 0
+
+    def _write_to_self(self):
+        """Wake the loop if it sleeps. Thread-safe; no system call while it is awake."""
+        self.wake()
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         if operation is self.signal_read:
@@ -449,103 +396,6 @@ cdef class Core(Owner):
     def _read_signals(self):
         if self.signal_read is not None and self.signal_read.state == IDLE:
             self.channel.submit(self.signal_read)
-
-    def _write_to_self(self):
-        """Wake the loop if it sleeps. Thread-safe; no system call while it is awake."""
-        self.wake()
-
-    # ---- scheduling --------------------------------------------------------------------------
-
-    def time(self):
-        """Seconds on CLOCK_MONOTONIC, with the clock's own resolution."""
-        return monotonic()
-
-    cdef Handle call(self, object callback, tuple args, object context):
-        """call_soon for callers below Python."""
-        cdef Handle handle
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
-        handle = make_handle(callback, args, self, context)
-        self.ready.push(handle)
-        return handle
-
-    cdef Handle checked_call(self, object callback, tuple args, object context, str name,
-                             bint is_threadsafe):
-        cdef Handle handle
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
-        handle = make_handle(callback, args, self, context)
-        if self._debug:
-            if not is_threadsafe:
-                self._check_thread()
-            self._check_callback(callback, name)
-            handle._source_traceback = format_helpers.extract_stack(sys._getframe())
-        if self._closed:    # meanwhile: what is above can give up the GIL
-            raise RuntimeError("Event loop is closed")
-        self.ready.push(handle)
-        return handle
-
-    def call_soon(self, callback, *args, context=None):
-        """Run `callback(*args)` in the next turn. Not thread-safe; RuntimeError when closed."""
-        return self.checked_call(callback, args, context, "call_soon", False)
-
-    def call_soon_threadsafe(self, callback, *args, context=None):
-        """call_soon from any thread or signal handler: wakes a sleeping loop, once."""
-        if self.channel.is_forked:
-            self.channel.check_usable()
-        if _ThreadSafeHandle is None:
-            handle = self.checked_call(callback, args, context, "call_soon_threadsafe", True)
-        else:
-            # Python 3.14 promises that cancel() from another thread waits for a running call.
-            if self._closed:
-                raise RuntimeError("Event loop is closed")
-            if self._debug:
-                self._check_callback(callback, "call_soon_threadsafe")
-            handle = _ThreadSafeHandle(callback, args, self, context)
-            if self._debug:
-                handle._source_traceback = format_helpers.extract_stack(sys._getframe())
-            self._add_callback(handle)
-        self.wake()
-        return handle
-
-    def call_later(self, delay, callback, *args, context=None):
-        """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None."""
-        if delay is None:
-            raise TypeError("delay must not be None")
-        return self.schedule(monotonic() + delay, callback, args, context, "call_later")
-
-    def call_at(self, when, callback, *args, context=None):
-        """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
-        if when is None:
-            raise TypeError("when cannot be None")
-        return self.schedule(when, callback, args, context, "call_at")
-
-    cdef object schedule(self, double when, object callback, tuple args, object context, str name):
-        cdef TimerHandle timer
-        if when != when:
-            raise ValueError("a deadline that is not a number never comes")
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
-        if self._debug:
-            self._check_thread()
-            self._check_callback(callback, name)
-        timer = self.timers.add(when, callback, args, self, context)
-        if self._debug:
-            timer._source_traceback = format_helpers.extract_stack(sys._getframe())
-        return timer
-
-    def _add_callback(self, handle):
-        """Make a Handle ready, the interpreter's own kind included."""
-        if handle._cancelled:
-            return
-        if not isinstance(handle, Handle):
-            handle = make_handle(handle._run, (), self, None)
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
-        self.ready.push(<Handle> handle)
-
-    def _timer_handle_cancelled(self, handle):
-        """Only asyncio's own timer handles count their dead."""
 
     # ---- readers and writers -----------------------------------------------------------------
 
@@ -623,9 +473,39 @@ cdef class Core(Owner):
             self.forget_watch(watch)
         return had
 
+    cdef int check_no_transport(self, object fd) except -1:
+        if not isinstance(fd, int) or self.transport_of(fd) is not None:
+            self._ensure_fd_no_transport(fd)
+        return 0
+
+    def add_reader(self, fd, callback, *args):
+        """Call `callback(*args)` whenever `fd` (a number, or what has a fileno()) is readable.
+
+        Replaces an earlier one. Not thread-safe. RuntimeError for a transport's fd, PermissionError
+        for a file that is always ready, ValueError for what is no descriptor.
+        """
+        self.check_no_transport(fd)
+        self.check_open()
+        self.add_watch(fd, True, False, make_handle(callback, args, self, None))
+
+    def remove_reader(self, fd):
+        """Whether there was one. To be called before the fd is closed."""
+        self.check_no_transport(fd)
+        return self.remove_watch(fd, True)
+
+    def add_writer(self, fd, callback, *args):
+        """As add_reader, whenever `fd` is writable."""
+        self.check_no_transport(fd)
+        self.check_open()
+        self.add_watch(fd, False, False, make_handle(callback, args, self, None))
+
+    def remove_writer(self, fd):
+        """Whether there was one. To be called before the fd is closed."""
+        self.check_no_transport(fd)
+        return self.remove_watch(fd, False)
+
     def _add_reader(self, fd, callback, *args):
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
+        self.check_open()
         handle = make_handle(callback, args, self, None)
         self.add_watch(fd, True, False, handle)
         return handle
@@ -634,8 +514,7 @@ cdef class Core(Owner):
         return self.remove_watch(fd, True)
 
     def _add_writer(self, fd, callback, *args):
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
+        self.check_open()
         handle = make_handle(callback, args, self, None)
         self.add_watch(fd, False, False, handle)
         return handle
@@ -645,8 +524,7 @@ cdef class Core(Owner):
 
     def _await_socket(self, socket, to_write, waiter):
         """Watch for a coroutine: `waiter` gets None when the socket is ready, or was closed."""
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
+        self.check_open()
         handle = make_handle(_set_result_unless_done, (waiter,), self, None)
         self.add_watch(socket, not to_write, True, handle)
         return handle
@@ -660,8 +538,7 @@ cdef class Core(Owner):
         is kept until the kernel is done. Not thread-safe. RuntimeError when the loop is closed,
         or for an operation that is in flight.
         """
-        if self._closed:
-            raise RuntimeError("Event loop is closed")
+        self.check_open()
         if operation.state != IDLE:
             raise RuntimeError("this operation is in flight already")
         result = NOT_YET

@@ -8,30 +8,32 @@ not hold its loop, so that a loop that is dropped with callbacks pending can sti
 
 cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 from asyncio import format_helpers
 
 cdef extern from "Python.h":
-    object PyContext_CopyCurrent()
-    int PyContext_Enter(object context)
-    int PyContext_Exit(object context)
-    PyObject *PyObject_Vectorcall(object callable, PyObject **args, size_t count, PyObject *names)
-    Py_ssize_t PyTuple_GET_SIZE(object args)
-    void Py_DECREF(PyObject *)
+    PyObject *PyContext_CopyCurrent() except NULL
+    void PyObject_GC_Track(PyObject *)
+    void PyObject_GC_UnTrack(PyObject *)
+    int PyContext_Enter(PyObject *context)
+    int PyContext_Exit(PyObject *context)
+    PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t count,
+                                  PyObject *names)
 
 cdef extern from *:
     """
-    #define zc_tuple_items(t) (((PyTupleObject *)(t))->ob_item)
+    #define zc_call(callback, args) PyObject_Vectorcall( \
+        callback, ((PyTupleObject *)(args))->ob_item, PyTuple_GET_SIZE(args), NULL)
+    #define zc_decref(o) Py_DECREF(o)
     """
-    PyObject **zc_tuple_items(tuple args)
+    PyObject *zc_call(PyObject *callback, PyObject *args)
+    void zc_decref(PyObject *)
 
 
 cdef Handle make_handle(object callback, tuple args, object loop, object context):
     cdef Handle handle = Handle.__new__(Handle)
-    handle._callback = callback
-    handle._args = args
-    handle.loop = <PyObject *> loop
-    handle._context = PyContext_CopyCurrent() if context is None else context
+    handle.set(callback, args, loop, context)
     return handle
 
 
@@ -39,30 +41,88 @@ cdef int _reraise() except -1:
     return -1       # the error indicator is set
 
 
+cdef inline object owned(PyObject *thing):
+    return <object> thing if thing != NULL else None
+
+
 @cython.no_gc
 @cython.freelist(512)
 cdef class Handle:
-    cdef int run(self) except -1:
-        """Call it in its context. Errors go to the loop's exception handler, except
-        SystemExit and KeyboardInterrupt, which are raised."""
-        cdef PyObject *result
-        cdef tuple args = self._args
-        cdef object callback = self._callback
-        cdef object context = self._context
-        cdef PyObject *loop = self.loop         # it may cancel its own handle
-        if self._cancelled or callback is None:
-            return 0
-        if PyContext_Enter(context) < 0:
-            # Entered already, or no context at all.
-            return self.report(<object> loop, callback, args)
-        result = PyObject_Vectorcall(callback, zc_tuple_items(args), PyTuple_GET_SIZE(args), NULL)
-        PyContext_Exit(context)
-        if result == NULL:
-            return self.report(<object> loop, callback, args)
-        Py_DECREF(result)
+    def __dealloc__(self):
+        self.clear()
+
+    cdef int set(self, object callback, tuple args, object loop, object context) except -1:
+        """Once, of a new one. A context of None is a copy of the current one."""
+        if context is None:
+            self.context = PyContext_CopyCurrent()
+        else:
+            Py_INCREF(context)
+            self.context = <PyObject *> context
+        Py_INCREF(callback)
+        self.callback = <PyObject *> callback
+        Py_INCREF(args)
+        self.args = <PyObject *> args
+        self.loop = <PyObject *> loop
         return 0
 
-    cdef int report(self, object loop, object callback, tuple args) except -1:
+    cdef void hide_context(self) noexcept:
+        """From the garbage collector: a copy that nobody else knows yet, in a long queue."""
+        PyObject_GC_UnTrack(self.context)
+        self.is_hidden = True
+
+    cdef PyObject *shown_context(self) noexcept:
+        """The context, to be used or let go of."""
+        if self.is_hidden:
+            self.is_hidden = False
+            PyObject_GC_Track(self.context)
+        return self.context
+
+    cdef int run(self) except -1:
+        """Call it in its context, and keep what it calls. Errors go to the loop's exception
+        handler, except SystemExit and KeyboardInterrupt, which are raised."""
+        cdef object callback = owned(self.callback)     # it may cancel its own handle
+        cdef object args = owned(self.args)
+        cdef object context = owned(self.shown_context())
+        cdef PyObject *loop = self.loop
+        cdef PyObject *result = NULL
+        if callback is None:
+            return 0
+        if PyContext_Enter(<PyObject *> context) == 0:
+            result = zc_call(<PyObject *> callback, <PyObject *> args)
+            PyContext_Exit(<PyObject *> context)
+        if result == NULL:      # of the context: entered already, or no context at all
+            return self.report(callback, args, loop)
+        zc_decref(result)
+        return 0
+
+    cdef int run_once(self) except -1:
+        """As `run`, for the only time: what it called is let go of."""
+        cdef PyObject *callback = self.callback
+        cdef PyObject *args = self.args
+        cdef PyObject *context = self.shown_context()
+        cdef PyObject *loop = self.loop
+        cdef PyObject *result = NULL
+        if callback == NULL:
+            return 0
+        self.callback = self.args = self.context = self.loop = NULL
+        if PyContext_Enter(context) == 0:
+            result = zc_call(callback, args)
+            PyContext_Exit(context)
+        if result == NULL:
+            # Back, for who reads the handle that is reported.
+            self.callback, self.args, self.context = callback, args, context
+            try:
+                self.report(<object> callback, <object> args, loop)
+            finally:
+                self.clear()
+            return 0
+        zc_decref(result)
+        zc_decref(callback)
+        zc_decref(args)
+        zc_decref(context)
+        return 0
+
+    cdef int report(self, object callback, object args, PyObject *loop) except -1:
         try:
             _reraise()
         except (SystemExit, KeyboardInterrupt):
@@ -76,19 +136,34 @@ cdef class Handle:
             }
             if self._source_traceback:
                 context["source_traceback"] = self._source_traceback
-            loop.call_exception_handler(context)
+            (<object> loop).call_exception_handler(context)
         return 0
 
     cdef void clear(self) noexcept:
         """After the run, or at the loop's end: let go of what the call holds."""
-        self._callback = None
-        self._args = None
-        self._context = None
-        self.loop = NULL
+        cdef PyObject *callback = self.callback
+        cdef PyObject *args = self.args
+        cdef PyObject *context = self.shown_context()
+        self.callback = self.args = self.context = self.loop = NULL
+        Py_XDECREF(callback)
+        Py_XDECREF(args)
+        Py_XDECREF(context)
+
+    @property
+    def _callback(self):
+        return owned(self.callback)
+
+    @property
+    def _args(self):
+        return owned(self.args)
+
+    @property
+    def _context(self):
+        return owned(self.shown_context())
 
     @property
     def _loop(self):
-        return <object> self.loop if self.loop != NULL else None
+        return owned(self.loop)
 
     def _run(self):
         self.run()
@@ -104,13 +179,13 @@ cdef class Handle:
         return self._cancelled
 
     def get_context(self):
-        return self._context
+        return owned(self.shown_context())
 
     def _repr_info(self):
         info = [self.__class__.__name__]
         if self._cancelled:
             info.append("cancelled")
-        if self._callback is not None:
+        if self.callback != NULL:
             info.append(format_helpers._format_callback_source(self._callback, self._args))
         if self._source_traceback:
             frame = self._source_traceback[len(self._source_traceback) - 1]

@@ -12,7 +12,7 @@ cdef struct Entry:
 cdef class TimerHandle(Handle):
     cdef double deadline
     cdef Py_ssize_t index   # its place in the heap, -1 outside
-    cdef TimerHeap heap
+    cdef PyObject *heap     # borrowed: index is -1 once it is gone
 
 
 cdef class TimerHeap:

@@ -10,9 +10,6 @@ cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, realloc
 
-cdef extern from "Python.h":
-    object PyContext_CopyCurrent()
-
 
 @cython.no_gc
 cdef class TimerHandle(Handle):
@@ -20,7 +17,7 @@ cdef class TimerHandle(Handle):
         """Never run it; its place in the heap is free at once. Idempotent."""
         if not self._cancelled:
             if self.index >= 0:
-                self.heap.remove(self)
+                (<TimerHeap> self.heap).remove(self)
             Handle.cancel(self)
 
     def when(self):
@@ -81,12 +78,9 @@ cdef class TimerHeap:
         cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
         cdef Entry entry
         cdef void *grown
-        handle._callback = callback
-        handle._args = args
-        handle.loop = <PyObject *> loop
-        handle._context = PyContext_CopyCurrent() if context is None else context
+        handle.set(callback, args, loop, context)
         handle.deadline = when
-        handle.heap = self
+        handle.heap = <PyObject *> self
         handle.index = -1
         if self.count == self.capacity:
             grown = realloc(self.entries, (self.capacity * 2 + 64) * sizeof(Entry))

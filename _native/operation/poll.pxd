@@ -5,5 +5,6 @@ from zcloop._native.operation.operation cimport Operation, Owner
 
 cdef class Poll(Operation):
     cdef uint32_t mask
+    cdef bint is_multishot      # a completion for each event, until it is cancelled
 
 cdef Poll make_poll(Owner owner, int fd, uint32_t mask)

@@ -2,12 +2,13 @@
 
 One-shot on purpose. asyncio's add_reader is level-triggered, and a one-shot poll submitted again
 after the callback ran is exactly that; a multishot poll is edge-triggered, and reports the data
-that the callback is about to read a second time.
+that the callback is about to read a second time. It is right for the loop's own eventfd, which
+nobody reads: each write to it is one completion.
 """
 
 from libc.errno cimport EAGAIN, errno
 
-from zcloop._native.kernel.uring cimport OP_POLL_ADD, io_uring_sqe
+from zcloop._native.kernel.uring cimport OP_POLL_ADD, POLL_ADD_MULTI, io_uring_sqe
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -30,6 +31,8 @@ cdef class Poll(Operation):
         sqe.opcode = OP_POLL_ADD
         sqe.fd = self.fd
         sqe.poll32_events = self.mask
+        if self.is_multishot:
+            sqe.len = POLL_ADD_MULTI
 
     cdef int attempt(self) noexcept:
         cdef pollfd one

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import gc
 import os
 import signal
+import weakref
 
 import pytest
 from peers import connection, unix_pair
@@ -131,3 +133,49 @@ async def test_datagram_protocols_run_in_the_context_of_their_endpoint():
     assert contexts(protocol) == {"endpoint"}
     transport.close()
     await protocol.lost()
+
+
+def test_each_of_a_thousand_callbacks_has_a_context_of_its_own(loop):
+    seen = []
+    number = contextvars.ContextVar("number")
+
+    def see(expected):
+        seen.append((number.get(), expected))
+        number.set("mine")
+
+    for each in range(1000):
+        number.set(each)
+        loop.call_soon(see, each)
+    loop.run_until_complete(asyncio.sleep(0))
+    assert len(seen) == 1000
+    assert all(got == expected for got, expected in seen)
+
+
+def test_what_only_a_long_queue_holds_is_freed_with_the_loop(loop_factory):
+    """Contexts of a long queue are not known to the garbage collector."""
+
+    class Thing:
+        pass
+
+    number = contextvars.ContextVar("number")
+    loop = loop_factory()
+    things = []
+    for _ in range(200):
+        thing = Thing()
+        thing.loop = loop
+        things.append(weakref.ref(thing))
+        context = contextvars.copy_context()
+        context.run(number.set, thing)
+        context.run(loop.call_soon, print)
+    del thing, context
+    loop.close()
+    gc.collect()
+    assert not any(thing() for thing in things)
+
+
+def test_the_context_of_a_handle_is_known_to_the_collector_once_it_is_shown(loop):
+    handles = [loop.call_soon(int) for _ in range(200)]
+    contexts = [handle._context for handle in handles]
+    assert all(gc.is_tracked(context) for context in contexts)
+    loop.run_until_complete(asyncio.sleep(0))
+    assert all(gc.is_tracked(context) for context in contexts)

@@ -1,0 +1,37 @@
+from zcloop._native.loop.handle cimport Handle
+from zcloop._native.loop.ready cimport ReadyQueue
+from zcloop._native.loop.timers cimport TimerHeap
+from zcloop._native.operation.operation cimport Owner
+
+
+cdef class Scheduler(Owner):
+    cdef ReadyQueue ready
+    cdef TimerHeap timers
+    # asyncio.BaseEventLoop's own names: its cold paths read and write them.
+    cdef public bint _stopping
+    cdef public bint _closed
+    cdef public bint _debug
+    cdef public object _thread_id
+    cdef public object _task_factory
+    cdef public double _clock_resolution    # seconds
+    cdef dict for_self              # {"loop": self} while it runs: what futures are made with
+    cdef object __weakref__
+
+    cdef inline int check_open(self) except -1:
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        return 0
+
+    cdef int run_ready(self) except -1
+    cdef int run_timed(self, Handle handle) except -1
+    cdef int expire_timers(self) except -1
+    cdef double time_of_debug(self) noexcept
+    cdef int log_if_slow(self, double start, object protocol, object name) except -1
+    cdef int check_usable(self) except -1
+    cdef int wake(self) except -1
+    cdef Handle call(self, object callback, tuple args, object context)
+    cdef Handle debug_call(self, object callback, tuple args, object context, str name,
+                           bint is_threadsafe)
+    cdef object schedule(self, double when, object callback, tuple args, object context, str name)
+
+cdef double monotonic() noexcept nogil

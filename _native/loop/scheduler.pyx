@@ -1,0 +1,222 @@
+"""What is to run, and when: ready callbacks and timers, and the futures and tasks that make them.
+
+What the C implementation of Future and Task asks its loop for (`get_debug`, `call_soon`) and what
+makes them is here and native; everything rare, the debug mode above all, is BaseEventLoop's.
+"""
+
+import sys
+
+from cpython.ref cimport Py_DECREF
+
+from asyncio import base_events, events, format_helpers, futures, tasks
+
+from zcloop._native.loop.handle cimport make_handle
+from zcloop._native.loop.timers cimport TimerHandle
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    enum:
+        CLOCK_MONOTONIC
+
+cdef extern from "Python.h":
+    object PyObject_Call(object callable, tuple args, dict kwargs)
+
+# With so many callbacks ready, their contexts are a quarter of the cost: garbage collections.
+cdef size_t LONG_QUEUE = 64
+
+cdef object BaseEventLoop = base_events.BaseEventLoop
+cdef object Future = futures.Future
+cdef object Task = tasks.Task
+cdef object ThreadSafeHandle = getattr(events, "_ThreadSafeHandle", None)
+
+
+cdef double monotonic() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+cdef class Scheduler(Owner):
+    def __cinit__(self, *args, **kwargs):
+        self._closed = True         # until BaseEventLoop's __init__ says otherwise
+        self.ready = ReadyQueue()
+        self.timers = TimerHeap()
+
+    cdef int check_usable(self) except -1:
+        raise NotImplementedError
+
+    cdef int wake(self) except -1:
+        raise NotImplementedError
+
+    def time(self):
+        """Seconds on CLOCK_MONOTONIC, with the clock's own resolution."""
+        return monotonic()
+
+    def get_debug(self):
+        """Whether the loop is in debug mode."""
+        return self._debug
+
+    def is_closed(self):
+        """Whether the loop was closed."""
+        return self._closed
+
+    def is_running(self):
+        """Whether a thread runs the loop."""
+        return self._thread_id is not None
+
+    def _check_closed(self):
+        self.check_open()
+
+    # ---- futures and tasks -------------------------------------------------------------------
+
+    def create_future(self):
+        """A new asyncio.Future of this loop."""
+        if self.for_self is not None:
+            return PyObject_Call(Future, (), self.for_self)
+        return Future(loop=self)
+
+    def create_task(self, coro, **kwargs):
+        """A new task that runs `coro`; `name`, `context` and what the interpreter's Task takes."""
+        self.check_open()
+        if self._debug or self._task_factory is not None or "loop" in kwargs:
+            return BaseEventLoop.create_task(self, coro, **kwargs)
+        if not kwargs and self.for_self is not None:
+            return PyObject_Call(Task, (coro,), self.for_self)
+        return Task(coro, loop=self, **kwargs)
+
+    # ---- callbacks ---------------------------------------------------------------------------
+
+    cdef Handle call(self, object callback, tuple args, object context):
+        """call_soon for callers below Python."""
+        cdef Handle handle = make_handle(callback, args, self, context)
+        self.check_open()       # last: what is above can give up the GIL
+        if context is None and self.ready.count() >= LONG_QUEUE:
+            handle.hide_context()
+        self.ready.push(handle)
+        return handle
+
+    cdef Handle debug_call(self, object callback, tuple args, object context, str name,
+                           bint is_threadsafe):
+        cdef Handle handle
+        self.check_open()
+        if not is_threadsafe:
+            self._check_thread()
+        self._check_callback(callback, name)
+        handle = self.call(callback, args, context)
+        handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        return handle
+
+    def call_soon(self, callback, *args, context=None):
+        """Run `callback(*args)` in the next turn. Not thread-safe; RuntimeError when closed."""
+        if self._debug:
+            return self.debug_call(callback, args, context, "call_soon", False)
+        return self.call(callback, args, context)
+
+    def call_soon_threadsafe(self, callback, *args, context=None):
+        """call_soon from any thread or signal handler: wakes a sleeping loop, once."""
+        self.check_usable()
+        if ThreadSafeHandle is not None:
+            # Python 3.14 promises that cancel() from another thread waits for a running call.
+            self.check_open()
+            if self._debug:
+                self._check_callback(callback, "call_soon_threadsafe")
+            handle = ThreadSafeHandle(callback, args, self, context)
+            if self._debug:
+                handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+            self._add_callback(handle)
+        elif self._debug:
+            handle = self.debug_call(callback, args, context, "call_soon_threadsafe", True)
+        else:
+            handle = self.call(callback, args, context)
+        self.wake()
+        return handle
+
+    def call_later(self, delay, callback, *args, context=None):
+        """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.schedule(monotonic() + delay, callback, args, context, "call_later")
+
+    def call_at(self, when, callback, *args, context=None):
+        """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        return self.schedule(when, callback, args, context, "call_at")
+
+    cdef object schedule(self, double when, object callback, tuple args, object context, str name):
+        cdef TimerHandle timer
+        if when != when:
+            raise ValueError("a deadline that is not a number never comes")
+        self.check_open()
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, name)
+        timer = self.timers.add(when, callback, args, self, context)
+        if self._debug:
+            timer._source_traceback = format_helpers.extract_stack(sys._getframe())
+        return timer
+
+    def _add_callback(self, handle):
+        """Make a Handle ready, the interpreter's own kind included."""
+        if handle._cancelled:
+            return
+        if not isinstance(handle, Handle):
+            handle = make_handle(handle._run, (), self, None)
+        self.check_open()
+        self.ready.push(<Handle> handle)
+
+    def _timer_handle_cancelled(self, handle):
+        """Only asyncio's own timer handles count their dead."""
+
+    # ---- running them ------------------------------------------------------------------------
+
+    cdef int run_ready(self) except -1:
+        cdef size_t remaining = self.ready.count()
+        cdef Handle handle
+        while remaining:
+            remaining -= 1
+            handle = <Handle> self.ready.pop()
+            Py_DECREF(handle)
+            handle.is_queued = False    # before the run, which KeyboardInterrupt may leave
+            if self._debug:
+                self.run_timed(handle)
+            elif handle.is_repeated:
+                handle.run()
+            else:
+                handle.run_once()
+        return 0
+
+    cdef int run_timed(self, Handle handle) except -1:
+        """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
+        if handle._cancelled:
+            return 0
+        cdef double start = monotonic()
+        handle.run()
+        start = monotonic() - start
+        if start >= self.slow_callback_duration:
+            # Described only now: the repr of a task's callback can be as long as its queue.
+            base_events.logger.warning("Executing %s took %.3f seconds",
+                                       base_events._format_handle(handle), start)
+        return 0
+
+    cdef double time_of_debug(self) noexcept:
+        """When a protocol is called, in debug mode; else 0."""
+        return monotonic() if self._debug else 0
+
+    cdef int log_if_slow(self, double start, object protocol, object name) except -1:
+        if monotonic() - start >= self.slow_callback_duration:
+            base_events.logger.warning("Executing %s of %r took %.3f seconds", name, protocol,
+                                       monotonic() - start)
+        return 0
+
+    cdef int expire_timers(self) except -1:
+        cdef double end
+        if self.timers.count == 0:
+            return 0
+        end = monotonic() + self._clock_resolution
+        while self.timers.count and self.timers.first() < end:
+            self.ready.push(self.timers.pop())
+        return 0
