@@ -1,6 +1,6 @@
 """asyncio's TLS, which decrypts into leases for a ZeroCopyProtocol.
 
-Handshake, shutdown and flow control are the interpreter's own. A protocol that takes leases is
+Handshake, shutdown and flow control are the interpreter's own, messages native. A protocol that takes leases is
 read for as a BufferedProtocol is: the buffer is a block of the stream's memory, of which what
 stays empty is free again before the protocol gets its view. What is received below is ciphertext
 in memory of SSLProtocol; a transport over its quota stops reading there.
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import types
 from asyncio import base_events, sslproto
-from collections.abc import Iterable
 from typing import Any
 
+from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
-from zcloop.sockets import octets
 from zcloop.transports import Lending
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
@@ -24,25 +23,23 @@ _RECORD_SIZE = 16 * 1024
 _BUFFER_SIZE_MAX = 256 * 1024
 
 
-def _piece(data: Any) -> Any:
-    """What asyncio may keep although the application releases its view, and counts in bytes."""
-    return octets(data) if isinstance(data, memoryview) else data
-
-
 class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     """What the application writes to and is read for; its memory is that of the stream below."""
 
+    __slots__ = ("write", "writelines")  # the protocol's own bound methods, per message
+
     _closed = True  # should its making be interrupted; asyncio's __del__ asks
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        super().write(_piece(data))
+    def __init__(self, loop: Any, ssl_protocol: TlsProtocol) -> None:
+        super().__init__(loop, ssl_protocol)
+        self.write = ssl_protocol.write
+        self.writelines = ssl_protocol.writelines
 
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        super().writelines([_piece(data) for data in list_of_data])
 
-
-class TlsProtocol(_SSLProtocol):  # type: ignore[misc]
+class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
     """Between a stream and an application's protocol."""
+
+    max_size = _RECORD_SIZE  # of a buffer that only transports other than a stream fill
 
     _app_transport: Any
     _app_transport_created: bool

@@ -49,6 +49,7 @@ from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
+from zcloop._native.transport.tls cimport TlsRecords
 from zcloop._native.transport.write_queue cimport Piece, as_piece
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
@@ -122,7 +123,9 @@ cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
         self.protocol = protocol
-        self.is_buffered = isinstance(protocol, _BufferedProtocol)
+        # TLS takes ciphertext as it comes, although asyncio's is a BufferedProtocol.
+        self.is_buffered = (isinstance(protocol, _BufferedProtocol)
+                            and not isinstance(protocol, TlsRecords))
         self.is_lending = isinstance(protocol, _ZeroCopyProtocol)
         if self.is_lending:
             self.lend().account.name = type(protocol).__qualname__

@@ -1,0 +1,204 @@
+"""The data phase of TLS: one call into OpenSSL for each record, no exception for each message.
+
+    down   plaintext -> SSL_write -> outgoing BIO -> bytes -> the transport below
+    up     bytes of the transport below -> incoming BIO -> SSL_read -> plaintext
+
+Everything else (handshake, shutdown, what a full socket or a paused protocol keeps waiting, errors)
+is the interpreter's own SSLProtocol, which this is mixed into: a step is taken here only while
+nothing waits anywhere, otherwise SSLProtocol's method of that name takes it.
+
+asyncio reads until SSLWantReadError ends its loop; here an empty incoming BIO does, for OpenSSL
+takes from it no more than the record that it decrypts.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.memoryview cimport PyMemoryView_FromMemory, PyMemoryView_GET_BUFFER
+from cpython.object cimport PyObject
+
+from asyncio import sslproto
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
+    void Py_DECREF(PyObject *)
+    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
+    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
+    enum:
+        PyBUF_READ
+
+# The plaintext of one record, at most.
+cdef enum:
+    RECORD_MAX = 16384
+
+cdef object SSLProtocol = sslproto.SSLProtocol
+cdef object WRAPPED = sslproto.SSLProtocolState.WRAPPED
+cdef object AGAIN = sslproto.SSLAgainErrors
+
+
+cdef object as_octets(object data):
+    """What SSLProtocol may keep although the application releases its view, and counts in bytes."""
+    if not isinstance(data, memoryview):
+        return data
+    if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(data), b"C"):
+        return data.tobytes()
+    return memoryview(data).cast("B")
+
+
+cdef class TlsRecords:
+    cdef bint is_open(self) except -1:
+        """The handshake is done, and the end has not begun."""
+        if self._state is not WRAPPED:
+            return False
+        if self.read_record is None:
+            # The methods of the interpreter's SSLObject only call those of the C object in it.
+            below = getattr(self._sslobj, "_sslobj", self._sslobj)
+            self.read_record = below.read
+            self.write_record = below.write
+            self.count_pending = below.pending
+        return True
+
+    # ---- up ----------------------------------------------------------------------------------
+
+    def data_received(self, data):
+        """Ciphertext, from a transport that has bytes to give."""
+        self._incoming.write(data)
+        if self.is_open():
+            self._do_read()
+        else:
+            SSLProtocol.buffer_updated(self, 0)     # by its state; the BIO has the bytes already
+
+    def _do_read(self):
+        if (not self.is_open() or self._app_reading_paused or self._app_protocol_is_buffer
+                or self._write_backlog):
+            SSLProtocol._do_read(self)
+            return
+        try:
+            self.receive()
+        except Exception as error:
+            self._fatal_error(error, "Fatal error on SSL protocol")
+
+    cdef int receive(self) except -1:
+        cdef Py_ssize_t size = self._incoming.pending
+        if size or self.count_pending():
+            data, is_last = self.decrypt() if size <= RECORD_MAX else self.decrypt_many(size)
+            if data:
+                self._app_protocol.data_received(data)
+            if is_last:
+                self._call_eof_received()
+                self._start_shutdown()
+        if self._outgoing.pending:
+            self._process_outgoing()    # the end of the handshake, or an answer of TLS itself
+        if self._app_reading_paused or self._ssl_reading_paused:
+            self._control_ssl_reading()
+        return 0
+
+    cdef tuple decrypt(self):
+        """What little there is, and whether the peer said that it was the last."""
+        cdef bint is_last = False
+        cdef list more = None
+        cdef bytes chunk
+        cdef bytes first = None
+        try:
+            while True:
+                chunk = self.read_record(RECORD_MAX)
+                if not chunk:
+                    is_last = True
+                    break
+                if first is None:
+                    first = chunk
+                elif more is None:
+                    more = [first, chunk]
+                else:
+                    more.append(chunk)
+                if not self._incoming.pending:
+                    break
+        except AGAIN:
+            pass            # the rest of a record is still to come
+        return first if more is None else b"".join(more), is_last
+
+    cdef tuple decrypt_many(self, Py_ssize_t size):
+        """As `decrypt`, of more than a record: into one object, without a copy."""
+        cdef Py_ssize_t capacity = size + RECORD_MAX    # of a record whose begin came before
+        cdef PyObject *data = PyBytes_New(NULL, capacity)
+        cdef Py_ssize_t used = 0
+        cdef Py_ssize_t count
+        cdef bint is_last = False
+        try:
+            while used < capacity:
+                count = self.read_record(RECORD_MAX, PyMemoryView_FromMemory(
+                    PyBytes_Start(data) + used, capacity - used, PyBUF_WRITE))
+                used += count
+                is_last = count == 0
+                if is_last or not self._incoming.pending:
+                    break
+        except AGAIN:
+            pass
+        except BaseException:
+            Py_DECREF(data)
+            raise
+        _PyBytes_Resize(&data, used)
+        received = <object> data
+        Py_DECREF(data)
+        return received, is_last
+
+    # ---- down --------------------------------------------------------------------------------
+
+    cdef bint is_writable(self) except -1:
+        """Nothing waits, so that what is written now is next, and leaves whole."""
+        return (self.is_open() and not self._write_backlog and not self._ssl_writing_paused
+                and not self._app_writing_paused and self._outgoing_high_water > 0)
+
+    def write(self, data):
+        """asyncio's WriteTransport.write: encrypted from where it is, and sent."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
+        if not data:
+            return
+        self.writelines((data,))
+
+    def writelines(self, list_of_data):
+        """asyncio's WriteTransport.writelines: one send of all."""
+        cdef list pieces = [as_octets(data) for data in list_of_data]
+        cdef Py_ssize_t index = 0
+        cdef Py_ssize_t done = 0
+        if self.is_writable():
+            try:
+                while index < len(pieces):
+                    done = self.encrypt(pieces[index])
+                    if done < len(pieces[index]):
+                        pieces[index] = memoryview(pieces[index])[done:]
+                        break
+                    index += 1
+            except Exception as error:
+                self._fatal_error(error, "Fatal error on SSL protocol")
+                return
+        if index < len(pieces):
+            self._write_appdata(pieces[index:])     # which sends, too
+        elif self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+    cdef Py_ssize_t encrypt(self, object data) except -1:
+        """How many of its bytes; OpenSSL may want to receive something first."""
+        cdef Py_ssize_t size = len(data)
+        try:
+            if size <= RECORD_MAX:
+                return self.write_record(data) if size else 0
+        except AGAIN:
+            return 0
+        return self.encrypt_many(data)
+
+    cdef Py_ssize_t encrypt_many(self, object data) except -1:
+        cdef Py_buffer view
+        cdef Py_ssize_t done = 0
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            while done < view.len:
+                done += self.write_record(PyMemoryView_FromMemory(
+                    <char *> view.buf + done, min(view.len - done, <Py_ssize_t> RECORD_MAX),
+                    PyBUF_READ))
+        except AGAIN:
+            pass
+        finally:
+            PyBuffer_Release(&view)
+        return done
