@@ -32,8 +32,8 @@ class SSLTransport(Lending, sslproto._SSLProtocolTransport):
 
     def __init__(self, loop: Any, ssl_protocol: TlsProtocol) -> None:
         super().__init__(loop, ssl_protocol)
-        self.write = ssl_protocol.write
-        self.writelines = ssl_protocol.writelines
+        self.write = ssl_protocol.write  # type: ignore[method-assign]
+        self.writelines = ssl_protocol.writelines  # type: ignore[method-assign]
 
 
 class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
