@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench import artefacts, report
+from bench import artefacts, markdown
+from bench.aims import AIMS, ZERO_COPY_AIMS
 from bench.loops import Contestant, parse_contestant
 from bench.measure import Settings, count_system_calls, measure
 from bench.processes import (
@@ -19,7 +20,9 @@ from bench.processes import (
     pick_cores,
     run_pinned,
 )
-from bench.scenarios import FLOOR, GROUPS, SCENARIOS, ZERO_COPY, Scenario, select
+from bench.results import Report, Result, machine
+from bench.scenarios import GROUPS, SCENARIOS, Scenario, select
+from bench.table import Table, summary
 
 IMPORT_SECONDS = 30.0
 YIELD_SECONDS = 0.05  # between rounds, so that another measurement that waits gets its turn
@@ -61,6 +64,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         action="store_true",
         help="servers that never freed a large block (see README.md)",
     )
+    parser.add_argument(
+        "--with-fresh", action="store_true", help="each scenario once more, with such servers"
+    )
     parser.add_argument("--no-wrk", action="store_true", help="HTTP by our own client alone")
     parser.add_argument(
         "--syscalls",
@@ -69,7 +75,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
     parser.add_argument(
-        "--markdown", metavar="OUT", help="write CPU seconds for each GiB, as a table for a README"
+        "--markdown", metavar="OUT", help="write the tables for a README to this file"
     )
     parser.add_argument("--list", action="store_true", help="show the scenarios and end")
     return parser.parse_args(arguments)
@@ -78,44 +84,51 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def list_scenarios() -> None:
     """Print the table of scenarios, and the groups."""
     for one in SCENARIOS:
-        size = "" if one.group in ("callbacks", "http") else f"{one.size} B"
-        shape = f"{one.connections} connections {size}" if one.server else ""
+        size = "" if one.group == "http" else f"{one.size} B"
+        shape = f"{one.connections} connections {size}" if one.is_served else ""
         shape += f" depth {one.depth}" if one.depth > 1 else ""
-        promised = FLOOR | ZERO_COPY
-        target = f"target {promised[one.name]}" if one.name in promised else ""
+        promised = (AIMS | ZERO_COPY_AIMS).get(one.name, [])
         print(
-            f"{one.name:<24}{one.group:<11}{one.transport if one.server else '':<6}"
-            f"{shape:<36}{target}".rstrip()
+            f"{one.name:<24}{one.group:<11}{one.transport if one.is_served else '':<6}"
+            f"{shape:<36}{', '.join(map(str, promised))}".rstrip()
         )
     print("groups:", *GROUPS)
 
 
-def missing(contestant: Contestant) -> str:
-    """Why this loop cannot run here, or nothing."""
+def probe(contestant: Contestant) -> Contestant:
+    """The contestant with its version; raises ValueError that says why it cannot run here."""
+    if contestant.is_floor:
+        return contestant
     if contestant.protocol == "zero-copy" and contestant.loop != "zcloop":
-        return "only zcloop has a ZeroCopyProtocol"
+        raise ValueError("only zcloop has a ZeroCopyProtocol")
     command = module_command(contestant.python, "bench.loops", contestant.factory)
     try:
         found = run_pinned(command, pick_cores().client, IMPORT_SECONDS)
     except OSError as error:
-        return str(error)
-    return found.stderr.strip().splitlines()[-1] if found.returncode else ""
+        raise ValueError(str(error)) from error
+    if found.returncode:
+        raise ValueError(found.stderr.strip().splitlines()[-1])
+    return dataclasses.replace(contestant, version=found.stdout.strip())
 
 
 def pick_contestants(arguments: argparse.Namespace) -> list[Contestant]:
     """The loop in question and its peers; a peer that cannot be imported is left out aloud."""
     subject = parse_contestant(arguments.loop, arguments.python)
-    if reason := missing(subject):
-        raise ValueError(f"{subject.label}: {reason}")
+    try:
+        subject = probe(subject)
+    except ValueError as error:
+        raise ValueError(f"{subject.label}: {error}") from error
     if arguments.aa:
         return [subject, dataclasses.replace(subject, label=f"{subject.label} again")]
     chosen = [subject]
     for name in filter(None, arguments.against.split(",")):
         peer = parse_contestant(name, arguments.python)
-        if reason := missing(peer):
-            print(f"{peer.label} is left out: {reason}", file=sys.stderr)
-        elif peer.label not in [one.label for one in chosen]:
-            chosen.append(peer)
+        if peer.label in [one.label for one in chosen]:
+            continue
+        try:
+            chosen.append(probe(peer))
+        except ValueError as error:
+            print(f"{peer.label} is left out: {error}", file=sys.stderr)
     return chosen
 
 
@@ -125,9 +138,9 @@ def run_scenario(
     settings: Settings,
     rounds: int,
     with_system_calls: bool,
-) -> report.Result:
+) -> Result:
     """All rounds of one scenario: A, B, A, B, so that what drifts falls on all alike."""
-    result = report.Result(scenario)
+    result = Result(scenario, settings.fresh)
     for _ in range(rounds):
         with exclusive():
             for one in contestants:
@@ -149,6 +162,28 @@ def run_scenario(
     return result
 
 
+def run_all(
+    scenarios: list[Scenario], report: Report, settings: Settings, arguments: argparse.Namespace
+) -> bool:
+    """Measure into the report, and print; False when it was interrupted."""
+    table = Table(report.contestants)
+    print(table.header(), flush=True)
+    both = [settings, dataclasses.replace(settings, fresh=True)]
+    try:
+        for scenario in scenarios:
+            for one in both if arguments.with_fresh else [settings]:
+                result = run_scenario(
+                    scenario, report.contestants, one, arguments.rounds, arguments.syscalls
+                )
+                report.results.append(result)
+                print(*table.rows(result), sep="\n", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what was measured so far is kept", file=sys.stderr)
+        return False
+    print(f"\n{summary(report.results, report.contestants)}")
+    return True
+
+
 def main() -> int:
     """Measure and print; 1 when it was cut short or the loop failed, 2 when nothing could run."""
     arguments = parse_arguments()
@@ -164,31 +199,21 @@ def main() -> int:
         return 2
     cores = pick_cores()
     settings = Settings(cores, arguments.seconds, arguments.fresh, not arguments.no_wrk)
-    print(*(f"{name} {value}" for name, value in report.machine().items()), sep=", ")
+    kept = {**dataclasses.asdict(settings), "rounds": arguments.rounds}
+    report = Report(machine(), kept, contestants)
+    print(*(f"{name} {value}" for name, value in report.machine.items()), sep=", ")
     print(
         f"server on CPU {cores.server}, load on CPU {cores.client}; {arguments.rounds} rounds of "
         f"{arguments.seconds:g} s; ratios are {contestants[0].label} / loop of the row: "
         "median (lowest-highest)\n"
     )
-    table = report.Table(contestants, has_targets=not settings.fresh)
-    print(table.header(), flush=True)
-    results: list[report.Result] = []
-    is_interrupted = False
-    try:
-        for scenario in scenarios:
-            result = run_scenario(
-                scenario, contestants, settings, arguments.rounds, arguments.syscalls
-            )
-            results.append(result)
-            print(*table.rows(result), sep="\n", flush=True)
-    except KeyboardInterrupt:
-        is_interrupted = True
-        print("interrupted: what was measured so far is kept", file=sys.stderr)
+    is_whole = run_all(scenarios, report, settings, arguments)
     if arguments.json:
-        report.write_json(arguments.json, results, contestants, dataclasses.asdict(settings))
+        report.write(arguments.json)
     if arguments.markdown:
-        report.write_markdown(arguments.markdown, results, contestants)
-    return 1 if is_interrupted or any(table.subject in result.failures for result in results) else 0
+        markdown.write(arguments.markdown, report)
+    subject = report.subject.label
+    return 0 if is_whole and not any(subject in one.failures for one in report.results) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run needs and makes itself, in a cache directory: the C client and a TLS certificate."""
+"""What a run needs and makes itself, in a cache directory: the C programs and a TLS certificate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-CLIENT_SOURCES = Path(__file__).parent / "client"
+CLIENT_FOLDER = Path(__file__).parent / "client"
+FLOOR_FOLDER = Path(__file__).parent / "floor"
 COMPILER_FLAGS = ("-O2", "-Wall", "-Wextra")
 
 
@@ -32,30 +33,40 @@ def cache_directory() -> Path:
 
 
 def has_compiler() -> bool:
-    """Whether the C client can be built."""
+    """Whether the C programs can be built."""
     return shutil.which(os.environ.get("CC", "cc")) is not None
+
+
+def _build(name: str, folder: Path, sources: list[Path]) -> str:
+    """The path of a program made of these sources, built unless these very ones were before."""
+    compiler = os.environ.get("CC", "cc")
+    digest = hashlib.sha256(repr((compiler, COMPILER_FLAGS)).encode())
+    for source in (*sources, *sorted(folder.glob("*.h"))):
+        digest.update(source.read_bytes())
+    binary = cache_directory() / f"{name}-{digest.hexdigest()[:16]}"
+    if not binary.exists():
+        if not has_compiler():
+            raise ArtefactError(f"{name} needs a C compiler (cc, or set CC)")
+        partial = binary.with_suffix(f".{os.getpid()}")
+        command = [compiler, *COMPILER_FLAGS, "-o", str(partial), *map(str, sources), "-ldl"]
+        built = subprocess.run(command, capture_output=True, text=True)
+        if built.returncode:
+            raise ArtefactError(f"{name} does not compile:\n{built.stderr}")
+        partial.rename(binary)
+    return str(binary)
 
 
 @functools.cache
 def client() -> str:
-    """The path of the C client, built unless these very sources were built before."""
-    compiler = os.environ.get("CC", "cc")
-    sources = sorted(CLIENT_SOURCES.glob("*.[ch]"))
-    digest = hashlib.sha256(repr((compiler, COMPILER_FLAGS)).encode())
-    for source in sources:
-        digest.update(source.read_bytes())
-    binary = cache_directory() / f"client-{digest.hexdigest()[:16]}"
-    if not binary.exists():
-        if not has_compiler():
-            raise ArtefactError("the load generator needs a C compiler (cc, or set CC)")
-        partial = binary.with_suffix(f".{os.getpid()}")
-        units = [str(source) for source in sources if source.suffix == ".c"]
-        command = [compiler, *COMPILER_FLAGS, "-o", str(partial), *units, "-ldl"]
-        built = subprocess.run(command, capture_output=True, text=True)
-        if built.returncode:
-            raise ArtefactError(f"the load generator does not compile:\n{built.stderr}")
-        partial.rename(binary)
-    return str(binary)
+    """The path of the load generator in C."""
+    return _build("client", CLIENT_FOLDER, sorted(CLIENT_FOLDER.glob("*.c")))
+
+
+@functools.cache
+def floor_server(label: str) -> str:
+    """The path of a server in C: `c-uring` or `c-epoll`."""
+    sources = [FLOOR_FOLDER / "floor.c", FLOOR_FOLDER / f"{label.removeprefix('c-')}.c"]
+    return _build(label, FLOOR_FOLDER, sources)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import artefacts
-from bench.__main__ import missing
+from bench.__main__ import probe
 from bench.loops import parse_contestant
 from bench.measure import Sample, drive_client, drive_wrk
 from bench.processes import (
@@ -128,11 +128,12 @@ def main() -> int:
     problems = []
     labels = [*filter(None, arguments.against.split(",")), arguments.loop]
     for label in dict.fromkeys(labels):
-        one = parse_contestant(label)
-        if reason := missing(one):
-            print(f"{label:<12}  cannot be made: {reason}", flush=True)
+        try:
+            one = probe(parse_contestant(label))
+        except ValueError as error:
+            print(f"{label:<12}  cannot be made: {error}", flush=True)
             if label == arguments.loop:
-                problems.append(f"{label} cannot be made: {reason}")
+                problems.append(f"{label} cannot be made: {error}")
             continue
         command = [one.python, arguments.server, "--loop", one.factory]
         command += ["--host", "127.0.0.1", "--port", "0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import re
@@ -24,6 +25,7 @@ from bench.processes import (
     Server,
     cpu_seconds,
     module_command,
+    resident_bytes,
     run_pinned,
     running_server,
 )
@@ -33,6 +35,9 @@ from bench.servers import FACTORIES
 WARM_UP_SECONDS = 0.5
 CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
 GRACE_SECONDS = 30.0
+# What the servers in C do: what these kinds of servers.py do, with or without streams.
+FLOOR_KINDS = ("echo", "sink", "source", "udp")
+ECHO_KINDS = ("buffered-echo", "streams", "own-streams", "sock")
 WRK_SCRIPT = Path(__file__).parent / "wrk.lua"
 
 
@@ -57,6 +62,8 @@ class Sample:
     lost: int = 0
     p50_us: float | None = None
     p99_us: float | None = None
+    rss_bytes: int | None = None  # of the server, at the end
+    rss_per_connection: float | None = None  # bytes, of each that is idle
     noise: float = 0.0  # cores that other programs kept busy meanwhile
 
     @property
@@ -68,6 +75,11 @@ class Sample:
     def cpu_seconds_per_gib(self) -> float:
         """CPU time of the server for 2^30 bytes that the client got back, or a sink took."""
         return self.cpu_seconds / self.bytes * 2**30 if self.bytes else math.nan
+
+    @property
+    def rss_mib(self) -> float | None:
+        """Memory of the server."""
+        return None if self.rss_bytes is None else self.rss_bytes / 2**20
 
     @property
     def ops_per_second(self) -> float:
@@ -94,15 +106,36 @@ def server_kind(scenario: Scenario, contestant: Contestant) -> str:
     return kind if kind in FACTORIES else scenario.server
 
 
+def _unix_path(stack: contextlib.ExitStack) -> str:
+    directory = tempfile.TemporaryDirectory(prefix="zcloop-bench-")
+    return f"{stack.enter_context(directory)}/socket"
+
+
+def _floor_command(
+    scenario: Scenario, contestant: Contestant, stack: contextlib.ExitStack
+) -> list[str]:
+    kind = "echo" if scenario.server in ECHO_KINDS else scenario.server
+    if kind not in FLOOR_KINDS or scenario.transport == "tls":
+        raise MeasurementError("no server in C does this")
+    command = [artefacts.floor_server(contestant.label), kind, "--size", str(scenario.size)]
+    return command + (["--unix", _unix_path(stack)] if scenario.transport == "unix" else [])
+
+
 @contextlib.contextmanager
 def _server(scenario: Scenario, contestant: Contestant, settings: Settings) -> Iterator[Server]:
     with contextlib.ExitStack() as stack:
+        if contestant.is_floor:
+            command = _floor_command(scenario, contestant, stack)
+            yield stack.enter_context(running_server(command, settings.cores.server))
+            return
         arguments = [server_kind(scenario, contestant), "--loop", contestant.factory]
+        arguments += ["--size", str(scenario.size), "--depth", str(scenario.depth)]
         if settings.fresh:
             arguments.append("--fresh")
+        if scenario.segmented:
+            arguments.append("--segmented")
         if scenario.transport == "unix":
-            directory = tempfile.TemporaryDirectory(prefix="zcloop-bench-")
-            arguments += ["--unix", f"{stack.enter_context(directory)}/socket"]
+            arguments += ["--unix", _unix_path(stack)]
         if scenario.transport == "tls":
             arguments += ["--certificate", artefacts.certificate()]
         if scenario.server == "proxy":
@@ -125,6 +158,10 @@ def drive_client(
         command += ["--body", artefacts.body_file(body)]
     if scenario.transport == "tls":
         command.append("--tls")
+    if scenario.segmented:
+        command.append("--segmented")
+    if scenario.idle:
+        command += ["--idle", str(scenario.idle)]
     return _parse_sample(run_pinned(command, core, seconds + warm_up + GRACE_SECONDS))
 
 
@@ -137,26 +174,44 @@ def drive_wrk(connections: int, server: Server, core: int, seconds: float) -> Sa
     return _parse_sample(output, cpu_seconds=cpu_seconds(server.pid) - before)
 
 
+def _measure_itself(scenario: Scenario, contestant: Contestant, settings: Settings) -> Sample:
+    """Of a program that needs no load, or makes it: a client, callbacks, children."""
+    if contestant.is_floor:
+        raise MeasurementError("no server in C does this")
+    cores = settings.cores
+    arguments = [scenario.server, "--loop", contestant.factory, "--seconds", str(settings.seconds)]
+    if settings.fresh:
+        arguments.append("--fresh")
+    with contextlib.ExitStack() as stack:
+        if scenario.module == "clients":
+            command = [artefacts.client(), "backend", *(["once"] * (scenario.server == "churn"))]
+            backend = stack.enter_context(running_server(command, cores.client))
+            arguments += [*backend.client_arguments, "--connections", str(scenario.connections)]
+            arguments += ["--size", str(scenario.size)]
+        elif scenario.module == "children":
+            arguments += ["--writer", artefacts.client(), "--core", str(cores.client)]
+            arguments += ["--size", str(scenario.size)]
+        command = module_command(contestant.python, f"bench.{scenario.module}", *arguments)
+        return _parse_sample(run_pinned(command, cores.server, settings.seconds + GRACE_SECONDS))
+
+
 def measure(scenario: Scenario, contestant: Contestant, settings: Settings) -> Sample:
     """Measure once, in a process of its own; raises MeasurementError when an answer is wrong."""
     seconds, cores = settings.seconds, settings.cores
-    if not scenario.server:
-        arguments = [scenario.name, "--loop", contestant.factory, "--seconds", str(seconds)]
-        if settings.fresh:
-            arguments.append("--fresh")
-        command = module_command(contestant.python, "bench.callbacks", *arguments)
-        return _parse_sample(run_pinned(command, cores.server, seconds + GRACE_SECONDS))
+    if not scenario.is_served:
+        return _measure_itself(scenario, contestant, settings)
     with _server(scenario, contestant, settings) as server:
         body = protocols.HTTP_BODY
         if scenario.wrk and settings.use_wrk and shutil.which("wrk"):
             drive_client(scenario, server, cores.client, CHECK_SECONDS, 0, body)
             return drive_wrk(scenario.connections, server, cores.client, seconds)
-        return drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
+        sample = drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
+        return dataclasses.replace(sample, rss_bytes=resident_bytes(server.pid))
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:
     """System calls of the server for one operation, in a run of its own, counted by perf."""
-    if not scenario.server or not shutil.which("perf"):
+    if not scenario.is_served or not shutil.which("perf"):
         return math.nan
     with _server(scenario, contestant, settings) as server:
         command = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", str(server.pid)]

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import functools
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 
 LOCK_PATH = "/tmp/zcloop-bench.lock"
 READY_SECONDS = 20.0
+FILES_WANTED = 32768  # for 10,000 connections and more
 ROOT = str(Path(__file__).resolve().parent.parent)
 # The source tree goes last in sys.path: what is measured is the installed package, if there is one.
 MODULE_LAUNCHER = (
@@ -52,6 +54,9 @@ def pick_cores() -> Cores:
 def _prepare_child(core: int) -> Callable[[], None]:
     def prepare() -> None:
         os.sched_setaffinity(0, {core})
+        files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(most, FILES_WANTED) if most != resource.RLIM_INFINITY else FILES_WANTED
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, wanted), most))
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     return prepare
@@ -128,6 +133,12 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
             yield Server(process.pid, line.removeprefix("listening on "))
         finally:
             process.kill()
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Noise:

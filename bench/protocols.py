@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
+import os
 import socket
+import sys
+import tempfile
 from typing import Any
 
 RECEIVE_SIZE = 256 * 1024
@@ -108,8 +112,8 @@ class BufferedSink(asyncio.BufferedProtocol):
 class Source(asyncio.Protocol):
     """Writes the same block for as long as the transport takes more."""
 
-    def __init__(self) -> None:
-        self.block = source_block()
+    def __init__(self, block_size: int = SOURCE_BLOCK) -> None:
+        self.block = source_block() * (block_size // SOURCE_BLOCK)
         self.is_paused = False
 
     def connection_made(self, transport: Any) -> None:
@@ -131,11 +135,41 @@ class Source(asyncio.Protocol):
         asyncio.get_running_loop().call_soon(self.write_some)
 
 
+class FileSource(asyncio.Protocol):
+    """Sends the same file again and again by the loop's sendfile()."""
+
+    def __init__(self, size: int) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - for the life of the process
+        self.file.write(source_block() * (size // SOURCE_BLOCK))
+        self.file.flush()
+
+    def connection_made(self, transport: Any) -> None:
+        self.sending = asyncio.get_running_loop().create_task(self.send(transport))
+
+    async def send(self, transport: Any) -> None:
+        """Until the client leaves; a loop without sendfile() ends the process."""
+        loop = asyncio.get_running_loop()
+        try:
+            while not transport.is_closing():
+                await loop.sendfile(transport, self.file)
+        except OSError:
+            transport.close()
+        except (NotImplementedError, RuntimeError) as error:
+            print(f"sendfile: {error!r}", file=sys.stderr)
+            os._exit(1)
+
+
 def source_block() -> bytes:
-    """What a source repeats; the same generator as fill_pattern() in client/client.c."""
+    """What a source repeats."""
+    return pattern(SOURCE_BLOCK)
+
+
+@functools.cache
+def pattern(size: int) -> bytes:
+    """The content of what is sent; the same generator as fill_pattern() in client/client.c."""
     state = 1
     block = bytearray()
-    while len(block) < SOURCE_BLOCK:
+    while len(block) < size:
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
         block.append(state >> 24)
     return bytes(block)

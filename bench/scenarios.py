@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.callbacks import BATCHES
 
 KIB = 1024
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One measurement: which server, which client against it, and how much of what at a time."""
-
-    name: str
-    group: str
-    server: str = "echo"  # a kind of servers.py; "" for one of callbacks.py
-    client: str = "echo"  # a mode of the C client
-    connections: int = 1
-    size: int = 64  # an operation is one message of this size; in the source its block
-    depth: int = 1  # messages in flight on one connection
-    transport: str = "tcp"  # or "unix", "tls"
-    wrk: bool = False  # driven by wrk where it is installed
-
-
+SIZES = {"64": 64, "1k": KIB, "10k": 10 * KIB, "100k": 100 * KIB}
 ZERO_COPY_SIZES = {
     "1k": KIB,
     "16k": 16 * KIB,
@@ -33,47 +17,103 @@ ZERO_COPY_SIZES = {
     "1m": 1024 * KIB,
 }
 
-SCENARIOS = [
-    Scenario("echo-64-1", "echo"),
-    Scenario("echo-64-10", "echo", connections=10),
-    Scenario("echo-64-100", "echo", connections=100),
-    Scenario("echo-64-1000", "echo", connections=1000),
-    Scenario("echo-1k-1", "echo", size=KIB),
-    Scenario("echo-1k-100", "echo", connections=100, size=KIB),
-    Scenario("echo-1k-1000", "echo", connections=1000, size=KIB),
-    Scenario("echo-10k-1", "echo", size=10 * KIB),
-    Scenario("echo-10k-10", "echo", connections=10, size=10 * KIB),
-    Scenario("echo-10k-100", "echo", connections=100, size=10 * KIB),
-    Scenario("echo-10k-1000", "echo", connections=1000, size=10 * KIB),
-    Scenario("echo-100k-1", "echo", size=100 * KIB),
-    Scenario("echo-100k-10", "echo", connections=10, size=100 * KIB),
-    Scenario("echo-100k-100", "echo", connections=100, size=100 * KIB),
-    Scenario("echo-pipelined", "echo", connections=10, depth=16),
-    Scenario("buffered-64-100", "buffered", "buffered-echo", connections=100),
-    Scenario("buffered-100k-10", "buffered", "buffered-echo", connections=10, size=100 * KIB),
-    Scenario("http-1", "http", "http", "http", wrk=True),
-    Scenario("http-64", "http", "http", "http", connections=64, wrk=True),
-    Scenario("http-256", "http", "http", "http", connections=256, wrk=True),
-    Scenario("http-pipelined", "http", "http", "http", connections=64, depth=16),
-    Scenario("streams-64-1", "streams", "streams"),
-    Scenario("streams-64-100", "streams", "streams", connections=100),
-    Scenario("streams-10k-10", "streams", "streams", connections=10, size=10 * KIB),
+
+@dataclass(frozen=True)
+class Scenario:
+    """One measurement: which server, which client against it, and how much of what at a time."""
+
+    name: str
+    group: str
+    server: str = "echo"  # a kind of servers.py, or of the module that is under test
+    client: str = "echo"  # a mode of the C client
+    connections: int = 1
+    size: int = 64  # an operation is one message of this size; in the source its block
+    depth: int = 1  # messages in flight on one connection; in one-way UDP groups of them
+    transport: str = "tcp"  # or "unix", "tls"
+    wrk: bool = False  # driven by wrk where it is installed
+    idle: int = 0  # connections besides that do nothing
+    segmented: bool = False  # UDP_SEGMENT and UDP_GRO, where the loop has them
+    module: str = "servers"  # or one that measures itself: "callbacks", "clients", "children"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server is under test, which the C client measures."""
+        return self.module == "servers"
+
+
+def _named(template: Scenario, *shapes: str) -> list[Scenario]:
+    """The template with the size and the connections of each shape: `10k-100`."""
+    found = []
+    for shape in shapes:
+        size, connections = shape.split("-")
+        found.append(
+            replace(
+                template,
+                name=f"{template.name}-{shape}",
+                size=SIZES[size],
+                connections=int(connections),
+            )
+        )
+    return found
+
+
+def _http(name: str, server: str, connections: int) -> Scenario:
+    return Scenario(name, "http", server, "http", connections=connections, wrk=True)
+
+
+# In one-way UDP so many datagrams are under way as a default receive buffer holds twice.
+UDP = [
     Scenario("udp-64", "udp", "udp", "datagram", connections=10, depth=10),
     Scenario("udp-64-1", "udp", "udp", "datagram"),
     # 50 in flight: what a socket's default receive buffer holds of this size with its overhead.
     Scenario("udp-1k", "udp", "udp", "datagram", connections=10, depth=5, size=KIB),
-    Scenario("sink", "bulk", "sink", "sink", connections=4, size=64 * KIB),
-    Scenario("source", "bulk", "source", "source", connections=4, size=64 * KIB),
-    Scenario("unix-64-100", "unix", connections=100, transport="unix"),
-    Scenario("unix-10k-10", "unix", connections=10, size=10 * KIB, transport="unix"),
-    Scenario("tls-64-100", "tls", connections=100, transport="tls"),
-    Scenario("tls-10k-10", "tls", connections=10, size=10 * KIB, transport="tls"),
-    Scenario("sock-64-1", "sock", "sock"),
-    Scenario("sock-64-100", "sock", "sock", connections=100),
-    Scenario("sock-10k-10", "sock", "sock", connections=10, size=10 * KIB),
+    Scenario("udp-1400", "udp", "udp", "datagram", connections=10, depth=5, size=1400),
+    *(
+        Scenario(
+            f"udp-{way}{f'-{segmented}' if segmented else ''}-{size}",
+            "udp",
+            f"udp-{way}",
+            f"datagram-{way}",
+            size=size,
+            depth=8 if size == 64 else 4,
+            segmented=bool(segmented),
+        )
+        for way, offload in (("sink", "gro"), ("source", "gso"))
+        for segmented in ("", offload)
+        for size in (64, 1400)
+    ),
+]
+
+SCENARIOS = [
+    *_named(
+        Scenario("echo", "echo"), *(f"{size}-{n}" for size in SIZES for n in (1, 10, 100, 1000))
+    ),
+    Scenario("echo-pipelined", "echo", connections=10, depth=16),
+    Scenario("client-1k-100", "client", connections=100, size=KIB, module="clients"),
+    *_named(Scenario("buffered", "buffered", "buffered-echo"), "64-100", "100k-10"),
+    *(_http(f"http-{connections}", "http", connections) for connections in (1, 64, 256)),
+    Scenario("http-pipelined", "http", "http", "http", connections=64, depth=8),
+    _http("uvicorn-64", "uvicorn", 64),
+    _http("aiohttp-64", "aiohttp", 64),
+    *_named(Scenario("streams", "streams", "streams"), "64-1", "64-100", "10k-10"),
+    # Of a contestant that has streams of its own; the others' are asyncio's.
+    *_named(Scenario("own-streams", "streams", "own-streams"), "64-1", "64-100", "10k-10"),
+    *UDP,
+    Scenario("sink-64k", "bulk", "sink", "sink", connections=4, size=64 * KIB),
+    Scenario("sink-1m", "bulk", "sink", "sink", connections=4, size=1024 * KIB),
+    Scenario("source-64k", "bulk", "source", "source", connections=4, size=64 * KIB),
+    Scenario("source-1m", "bulk", "source", "source", connections=4, size=1024 * KIB),
+    Scenario("sendfile-1m", "bulk", "sendfile", "source", connections=4, size=1024 * KIB),
+    *_named(Scenario("unix", "unix", transport="unix"), "64-100", "10k-10"),
+    *_named(Scenario("tls", "tls", transport="tls"), "64-100", "1k-100", "10k-10", "100k-10"),
+    *_named(Scenario("sock", "sock", "sock"), "64-1", "64-100", "10k-10"),
     Scenario("churn", "churn", client="churn", connections=10),
     Scenario("churn-unix", "churn", client="churn", connections=10, transport="unix"),
-    *(Scenario(name, "callbacks", server="") for name in BATCHES),
+    Scenario("churn-client", "churn", "churn", connections=10, module="clients"),
+    Scenario("subprocess-spawn", "children", "spawn", module="children"),
+    Scenario("pipe-read", "children", "pipe", size=64 * KIB, module="children"),
+    Scenario("idle-10000", "idle", connections=10, idle=10_000),
+    *(Scenario(name, "callbacks", name, module="callbacks") for name in BATCHES),
     *(
         Scenario(f"zero-copy-{kind}-{size}", "zero-copy", kind, client, 10, bytes_)
         for kind, client in (("sink", "sink"), ("echo", "echo"), ("proxy", "echo"))
@@ -81,26 +121,16 @@ SCENARIOS = [
     ),
 ]
 
-# The CPU ratio against uvloop that the project promises: the group `floor`.
-FLOOR = {
-    "echo-64-100": 0.88,
-    "echo-10k-10": 0.95,
-    "echo-100k-10": 1.1,
-    "http-64": 0.88,
-    "streams-64-100": 0.85,
-    "udp-64": 0.8,
-    "call-soon-chain": 0.3,
-}
-
-# And of a ZeroCopyProtocol: the aim of `make bench-zero-copy`.
-ZERO_COPY = {
-    **{f"zero-copy-sink-{size}": 0.75 for size in ZERO_COPY_SIZES},
-    **{f"zero-copy-echo-{size}": 1.0 for size in ZERO_COPY_SIZES},
-    **{
-        f"zero-copy-proxy-{size}": 0.7 if bytes_ >= 64 * KIB else 1.0
-        for size, bytes_ in ZERO_COPY_SIZES.items()
-    },
-}
+# A look at one of each kind: what `python -m bench` measures.
+FLOOR = (
+    "echo-64-100",
+    "echo-10k-10",
+    "echo-100k-10",
+    "http-64",
+    "streams-64-100",
+    "udp-64",
+    "call-soon-chain",
+)
 
 GROUPS = ("floor", *dict.fromkeys(scenario.group for scenario in SCENARIOS), "all")
 

@@ -18,16 +18,19 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from bench import protocols
+from bench import datagrams, protocols
+from bench.applications import serve_aiohttp, serve_uvicorn
 from bench.loops import free_large_block, new_loop
 
 BACKLOG = 4096
+RECEIVE_BUFFER = 4 << 20  # asked for where datagrams come in one direction
 # By name, for zcloop need not be installed where another loop is measured.
 FACTORIES = {
     "echo": "bench.protocols:Echo",
     "http": "bench.protocols:HttpHello",
     "sink": "bench.protocols:Sink",
     "source": "bench.protocols:Source",
+    "sendfile": "bench.protocols:FileSource",
     "proxy": "bench.proxies:Side",
     "buffered-echo": "bench.protocols:BufferedEcho",
     "buffered-sink": "bench.protocols:BufferedSink",
@@ -36,7 +39,10 @@ FACTORIES = {
     "zero-copy-sink": "bench.lending:ZeroCopySink",
     "zero-copy-proxy": "bench.lending:ZeroCopySide",
 }
-KINDS = (*FACTORIES, "streams", "sock", "udp")
+DATAGRAM_KINDS = ("udp", "udp-sink", "udp-source")
+APPLICATIONS = {"uvicorn": serve_uvicorn, "aiohttp": serve_aiohttp}
+NEEDS = {"http": "httptools", "uvicorn": "uvicorn", "aiohttp": "aiohttp"}
+KINDS = (*FACTORIES, *DATAGRAM_KINDS, *APPLICATIONS, "streams", "own-streams", "sock")
 
 
 def open_socket(arguments: argparse.Namespace) -> socket.socket:
@@ -45,8 +51,10 @@ def open_socket(arguments: argparse.Namespace) -> socket.socket:
         opened = socket.socket(socket.AF_UNIX)
         opened.bind(arguments.unix)
         opened.listen(BACKLOG)
-    elif arguments.kind == "udp":
+    elif arguments.kind in DATAGRAM_KINDS:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if arguments.kind == "udp-sink":
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         opened.bind((arguments.host, arguments.port))
     else:
         # With its protocol number, by which asyncio knows that TCP_NODELAY may be set.
@@ -57,33 +65,61 @@ def open_socket(arguments: argparse.Namespace) -> socket.socket:
     return opened
 
 
-def protocol_factory(kind: str, backend: str) -> Callable[[], asyncio.BaseProtocol]:
-    """What makes the protocol of each connection; a proxy's also knows where to connect to."""
+def protocol_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.BaseProtocol]:
+    """What makes the protocol of each connection; a proxy's also knows where to connect to, a
+    source's how much it sends at a time."""
+    kind, size = arguments.kind, arguments.size
     factory: Callable[..., asyncio.BaseProtocol] = pkgutil.resolve_name(FACTORIES[kind])
+    if kind in ("source", "sendfile"):
+        return functools.partial(factory, max(size, protocols.SOURCE_BLOCK))
     if not kind.endswith("proxy"):
         return factory
-    host, _, port = backend.rpartition(":")
+    host, _, port = arguments.backend.rpartition(":")
     return functools.partial(factory, (host, int(port)))
 
 
+def datagram_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.DatagramProtocol]:
+    """What makes the protocol of a datagram socket."""
+    size, depth, is_segmented = arguments.size, arguments.depth, arguments.segmented
+    if arguments.kind == "udp-sink":
+        return lambda: datagrams.DatagramSink(size, is_segmented)
+    if arguments.kind == "udp-source":
+        return lambda: datagrams.SourceStarter(size, depth, is_segmented)
+    return protocols.DatagramEcho
+
+
+def streams_starter(arguments: argparse.Namespace, is_unix: bool) -> Any:
+    """asyncio's start_server, or that of the loop's own package where it is asked for."""
+    package = arguments.loop.partition(":")[0]
+    if arguments.kind == "own-streams" and package == "zcloop":
+        starter = getattr(importlib.import_module(package), "start_server", None)
+        if starter is None:
+            raise SystemExit("zcloop.start_server is not there in the installed version")
+        return starter
+    return asyncio.start_unix_server if is_unix else asyncio.start_server
+
+
 async def start(
-    kind: str, opened: socket.socket, tls: ssl.SSLContext | None, backend: str = ""
+    arguments: argparse.Namespace, opened: socket.socket, tls: ssl.SSLContext | None
 ) -> Any:
     """Start to serve; what is returned must be kept."""
     loop = asyncio.get_running_loop()
+    kind = arguments.kind
     is_unix = opened.family == socket.AF_UNIX
     options: dict[str, Any] = {"sock": opened, "backlog": BACKLOG}
     if tls:
         options["ssl"] = tls
-    if kind == "udp":
-        return await loop.create_datagram_endpoint(protocols.DatagramEcho, sock=opened)
+    if kind in DATAGRAM_KINDS:
+        return await loop.create_datagram_endpoint(datagram_factory(arguments), sock=opened)
+    if kind in APPLICATIONS:
+        return await APPLICATIONS[kind](opened)
     if kind == "sock":
         return loop.create_task(protocols.accept_sockets(opened))
-    if kind == "streams":
-        start_server: Any = asyncio.start_unix_server if is_unix else asyncio.start_server
+    if kind.endswith("streams"):
+        start_server = streams_starter(arguments, is_unix)
         return await start_server(protocols.echo_stream, **options)
     create_server: Any = loop.create_unix_server if is_unix else loop.create_server
-    return await create_server(protocol_factory(kind, backend), **options)
+    return await create_server(protocol_factory(arguments), **options)
 
 
 def main() -> None:
@@ -96,10 +132,14 @@ def main() -> None:
     parser.add_argument("--unix", metavar="PATH")
     parser.add_argument("--certificate", metavar="PEM", help="serve TLS with this certificate")
     parser.add_argument("--backend", metavar="HOST:PORT", help="what the proxy is in front of")
+    parser.add_argument("--size", type=int, default=64, help="of a message, where it matters")
+    parser.add_argument("--depth", type=int, default=1, help="groups of datagrams under way")
+    parser.add_argument("--segmented", action="store_true", help="UDP_GRO and UDP_SEGMENT")
     parser.add_argument("--fresh", action="store_true", help="keep glibc's mmap threshold as is")
     arguments = parser.parse_args()
-    if arguments.kind == "http" and not importlib.util.find_spec("httptools"):
-        parser.exit(2, "the HTTP server needs the package httptools\n")
+    needed = NEEDS.get(arguments.kind)
+    if needed and not importlib.util.find_spec(needed):
+        parser.exit(2, f"this server needs the package {needed}\n")
     if arguments.kind.endswith("proxy") and not arguments.backend:
         parser.exit(2, "a proxy needs --backend\n")
     if not arguments.fresh:
@@ -111,7 +151,7 @@ def main() -> None:
     loop = new_loop(arguments.loop)
     opened = open_socket(arguments)
     address = opened.getsockname()  # now, for some loops take the descriptor away
-    kept = loop.run_until_complete(start(arguments.kind, opened, tls, arguments.backend))
+    kept = loop.run_until_complete(start(arguments, opened, tls))
     place = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
     print(f"listening on {place}", flush=True)
     loop.run_forever()

@@ -1,5 +1,7 @@
-/* The echo server behind a proxy under test: what a connection sends comes back, no faster than it
- * is taken. It prints where it listens, and serves until it is killed.
+/* The echo server behind a proxy, or before a client, under test: what a connection sends comes
+ * back, no faster than it is taken. It prints where it listens, and serves until it is killed. Of
+ * `once`, a connection ends with what was received first: the server closes, so that its client's
+ * port is free at once.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -63,13 +65,14 @@ static ssize_t move_some(struct peer *peer)
     return done;
 }
 
-static void echo(struct peer *peer)
+static void echo(struct peer *peer, bool once)
 {
     bool was_full = peer->at < peer->size;
     ssize_t done = move_some(peer);
     while (done > 0 && peer->at < peer->size)
         done = move_some(peer);
-    if (done == 0 || (done < 0 && errno != EAGAIN)) {
+    bool is_over = once && peer->size && peer->at == peer->size;
+    if (done == 0 || (done < 0 && errno != EAGAIN) || is_over) {
         close(peer->fd);
         free(peer);
     } else if (was_full != (peer->at < peer->size)) {
@@ -77,7 +80,7 @@ static void echo(struct peer *peer)
     }
 }
 
-void serve_echo(void)
+void serve_echo(bool once)
 {
     struct epoll_event events[EVENTS_MAX];
     int listener = listen_anywhere();
@@ -86,7 +89,7 @@ void serve_echo(void)
         int ready = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
         for (int i = 0; i < ready; i++)
             if (events[i].data.ptr)
-                echo(events[i].data.ptr);
+                echo(events[i].data.ptr, once);
             else
                 accept_one(listener);
     }

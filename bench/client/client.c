@@ -107,10 +107,11 @@ const uint8_t *pattern(uint32_t index, uint64_t sequence)
     return pattern_bytes + (sequence * 61 + index * 17ull) % PATTERN_PERIOD;
 }
 
-static void fill_pattern(void)
+void fill_pattern(void)
 {
-    /* The same generator as source_block() in servers.py, whose block a source server repeats. */
-    size_t size = (options.mode == MODE_SOURCE ? SOURCE_BLOCK : options.size) + PATTERN_PERIOD;
+    /* The same generator as source_block() in protocols.py, whose block a source server repeats. */
+    size_t content = options.size > SOURCE_BLOCK ? options.size : SOURCE_BLOCK;
+    size_t size = content + PATTERN_PERIOD;
     uint32_t state = 1;
     pattern_bytes = malloc(size);
     for (size_t i = 0; i < size; i++) {
@@ -143,13 +144,14 @@ static void read_body(const char *path)
 static void parse_options(int argc, char **argv)
 {
     static const char *const modes[] = {
-        "echo", "http", "datagram", "sink", "source", "churn", NULL,
+        "echo", "http", "datagram", "sink", "source", "churn", "datagram-sink", "datagram-source",
+        NULL,
     };
     static const struct option names[] = {
         {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"unix", 1, 0, 'u'}, {"connections", 1, 0, 'c'},
         {"size", 1, 0, 's'}, {"depth", 1, 0, 'd'}, {"warmup", 1, 0, 'w'}, {"seconds", 1, 0, 't'},
         {"pid", 1, 0, 'P'}, {"tls", 0, 0, 'T'}, {"body", 1, 0, 'b'}, {"target", 1, 0, 'g'},
-        {0, 0, 0, 0},
+        {"idle", 1, 0, 'i'}, {"segmented", 0, 0, 'S'}, {0, 0, 0, 0},
     };
     int mode = 0, letter;
     if (argc < 2)
@@ -172,6 +174,8 @@ static void parse_options(int argc, char **argv)
         case 't': options.window_ns = (uint64_t)(atof(optarg) * 1e9); break;
         case 'P': options.server_pid = atoi(optarg); break;
         case 'T': options.tls = true; break;
+        case 'S': options.segmented = true; break;
+        case 'i': options.idle = atoi(optarg); break;
         case 'b': read_body(optarg); break;
         case 'g': options.target = optarg; break;
         default: fail("unknown option");
@@ -191,6 +195,8 @@ static void report(double seconds, double cpu_seconds)
            (unsigned long long)window.lost);
     if (window.latencies)
         printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", percentile_us(0.5), percentile_us(0.99));
+    if (options.idle)
+        printf("\"rss_per_connection\": %.1f, ", idle_bytes_each());
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.9f}\n", seconds, cpu_seconds);
 }
 
@@ -216,15 +222,28 @@ static uint64_t turn(const struct peers *peers)
     return now;
 }
 
+static const struct peers *peers_of(enum mode mode)
+{
+    switch (mode) {
+    case MODE_DATAGRAM: return &datagram_peers;
+    case MODE_DATAGRAM_SINK:
+    case MODE_DATAGRAM_SOURCE: return &one_way_peers;
+    default: return &stream_peers;
+    }
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (argc > 1 && !strcmp(argv[1], "backend"))
-        serve_echo();
+        serve_echo(argc > 2 && !strcmp(argv[2], "once"));
+    if (argc > 1 && !strcmp(argv[1], "pipe"))
+        write_pipe();
     parse_options(argc, argv);
     fill_pattern();
-    const struct peers *peers = options.mode == MODE_DATAGRAM ? &datagram_peers : &stream_peers;
+    const struct peers *peers = peers_of(options.mode);
+    idle_open();
     peers->open();
 
     uint64_t start_ns = now_ns(), end_ns, cpu_ns;

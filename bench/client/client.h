@@ -12,18 +12,23 @@
 #define PATTERN_PERIOD 4093    /* prime, so that neighbouring messages never hold the same bytes */
 #define SOURCE_BLOCK 65536     /* what a source server repeats; protocols.py has the same number */
 #define STALL_NS 5000000000ull
+#define GROUP 32               /* datagrams for which one answer comes; protocols.py has the same */
+#define GROUPS 16              /* of different content, then again; and here */
 
-enum mode { MODE_ECHO, MODE_HTTP, MODE_DATAGRAM, MODE_SINK, MODE_SOURCE, MODE_CHURN };
+enum mode {
+    MODE_ECHO, MODE_HTTP, MODE_DATAGRAM, MODE_SINK, MODE_SOURCE, MODE_CHURN, MODE_DATAGRAM_SINK,
+    MODE_DATAGRAM_SOURCE,
+};
 
 struct options {
     enum mode mode;
     const char *host, *unix_path, *target;
     int port;
-    int connections, depth;
+    int connections, depth, idle;
     size_t size;
     uint64_t warmup_ns, window_ns;
     pid_t server_pid;
-    bool tls;
+    bool tls, segmented;
     const uint8_t *body;       /* the one right body of an HTTP answer */
     size_t body_size;
 };
@@ -38,6 +43,7 @@ void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)
 void count(uint64_t operations, uint64_t bytes);
 void count_lost(uint64_t datagrams);
 void record_latency(uint64_t ns);
+void fill_pattern(void);
 const uint8_t *pattern(uint32_t index, uint64_t sequence);
 void watch(int operation, int fd, uint32_t events, void *owner);
 
@@ -50,7 +56,7 @@ struct peers {
     bool (*is_drained)(void);
     void (*finish)(void);
 };
-extern const struct peers stream_peers, datagram_peers;
+extern const struct peers stream_peers, datagram_peers, one_way_peers;
 
 /* http.c: takes whole answers from data; returns the bytes used, adds the answers to *answers. */
 void http_prepare(void);
@@ -61,8 +67,15 @@ size_t http_take_answers(const uint8_t *data, size_t size, uint32_t *answers);
 /* connect.c: a connected, non-blocking socket; *tls is its session or NULL. */
 int connect_stream(void **tls);
 
-/* backend.c: the server behind a proxy; never returns. */
-void serve_echo(void) __attribute__((noreturn));
+/* idle.c: connections that only are there; and what each of them costs the server in memory. */
+void idle_open(void);
+double idle_bytes_each(void);
+
+/* backend.c: the server of a proxy, or of clients under test; never returns. */
+void serve_echo(bool once) __attribute__((noreturn));
+
+/* pipe.c: writes the source's block to standard output until nobody reads it. */
+void write_pipe(void) __attribute__((noreturn));
 
 /* tls.c: like recv() and send() on a non-blocking socket. */
 void *tls_connect(int fd);

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* Churn leaves its ports in TIME_WAIT for a minute. One source address has 28,000: take turns. */
+/* Churn leaves its ports in TIME_WAIT for a minute, and idle connections keep theirs. One source
+ * address has 28,000: take turns. */
 static void bind_next_source(int fd)
 {
     static uint32_t turn;
@@ -45,7 +46,7 @@ int connect_stream(void **tls)
         snprintf(local.sun_path, sizeof local.sun_path, "%s", options.unix_path);
     else
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (churn && !options.unix_path && !strncmp(options.host, "127.", 4))
+    if ((churn || options.idle) && !options.unix_path && !strncmp(options.host, "127.", 4))
         bind_next_source(fd);
     while (connect(fd, address, address_size) && errno != EINPROGRESS)
         /* A Unix socket whose backlog is full says EAGAIN, and offers nothing to wait for. */

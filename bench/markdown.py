@@ -1,0 +1,112 @@
+"""The report as Markdown: `python -m bench.markdown RESULTS.json` prints it of a kept run.
+
+Of the group zero-copy it gives server CPU seconds for each GiB, of all others the ratio of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.loops import Contestant
+from bench.results import FIGURES, Report, Result, cpu, rate, read
+
+UNITS = {"cpu": "", "time": " (time)", "p99": " (p99)", "rss": " (RSS)"}
+
+
+def _lines(rows: list[list[str]]) -> str:
+    rows = [rows[0], ["---"] + ["---:"] * (len(rows[0]) - 1), *rows[1:]]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _aimed(result: Result, subject: Contestant, peer: Contestant) -> str:
+    """What was reached of each aim, bold where it is missed; else the ratio of CPU."""
+    texts = []
+    for verdict in result.verdicts(subject, peer):
+        text = f"{verdict.ratio}{UNITS[verdict.aim.figure]}"
+        texts.append(text if verdict.is_met else f"**{text}**")
+    return ", ".join(texts) or _plain(result, subject, peer, "cpu")
+
+
+def _plain(result: Result, subject: Contestant, peer: Contestant, figure: str) -> str:
+    for one in (peer, subject):
+        if one.label in result.failures:
+            return f"{one.label} cannot"
+    return str(result.ratio(subject.label, peer.label, FIGURES[figure]) or "")
+
+
+def ratios(report: Report) -> str:
+    """A row for each scenario: aims, ratios to all peers, and that of the fresh process."""
+    subject, peers = report.subject, report.peers
+    fresh = {result.scenario.name: result for result in report.results if result.is_fresh}
+    warm = [result for result in report.results if not result.is_fresh]
+    first = peers[0]
+    header = ["scenario", "aim", *(f"CPU / {one.label}" for one in peers)]
+    header += [f"operations a second / {first.label}"]
+    header += [f"fresh process / {first.label}"] if fresh else []
+    rows = [header]
+    for result in warm or list(fresh.values()):
+        if result.scenario.group == "zero-copy":
+            continue
+        aims = [verdict.aim for peer in peers for verdict in result.verdicts(subject, peer)]
+        row = [result.scenario.name, ", ".join(f"{aim.ratio:g}" for aim in aims if aim.ratio != 1)]
+        row += [_aimed(result, subject, peer) for peer in peers]
+        row += [str(result.ratio(subject.label, first.label, rate) or "")]
+        if fresh:
+            other = fresh.get(result.scenario.name)
+            row += [_aimed(other, subject, first) if other else ""]
+        rows.append(row)
+    return _lines(rows)
+
+
+def _seconds_per_gib(result: Result, one: Contestant) -> str:
+    if one.label in result.failures:
+        return "failed"
+    return f"{result.median(one.label, lambda sample: sample.cpu_seconds_per_gib):.3f}"
+
+
+def seconds_per_gib(report: Report) -> str:
+    """CPU for each GiB, and the subject's ratio to the others; in brackets where the ratios of the
+    rounds moved."""
+    subject, peers = report.subject, report.peers
+    rows = [["", subject.label, *(one.label for one in peers), "aim"]]
+    for result in report.results:
+        if result.scenario.group != "zero-copy":
+            continue
+        row = [result.name, _seconds_per_gib(result, subject)]
+        for peer in peers:
+            ratio = result.ratio(subject.label, peer.label, cpu) or ""
+            row.append(f"{_seconds_per_gib(result, peer)}: {ratio}")
+        aims = {verdict.aim for peer in peers for verdict in result.verdicts(subject, peer)}
+        rows.append([*row, ", ".join(f"{aim.ratio:g}" for aim in aims)])
+    return _lines(rows)
+
+
+def markdown(report: Report) -> str:
+    """The tables, below what they depend on."""
+    about = {key: value for key, value in report.machine.items() if value not in ("", None)}
+    versions = ", ".join(f"{one.label} {one.version}".strip() for one in report.contestants)
+    about_text = ", ".join(f"{name} {value}" for name, value in about.items())
+    parts = [f"{versions}; {about_text}; {report.settings['rounds']} rounds.\n"]
+    groups = {result.scenario.group == "zero-copy" for result in report.results}
+    if False in groups and report.peers:
+        parts.append(
+            f"Server CPU per operation of {report.subject.label}, as a share of the others': the "
+            "median of the rounds, in brackets the lowest and the highest. Bold: missed.\n\n"
+            + ratios(report)
+        )
+    if True in groups:
+        parts.append("Server CPU seconds for each GiB moved.\n\n" + seconds_per_gib(report))
+    return "\n".join(parts)
+
+
+def write(path: str, report: Report) -> None:
+    """Keep the tables in a file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(markdown(report))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.markdown", description=__doc__)
+    parser.add_argument("results", metavar="RESULTS.json")
+    print(markdown(read(parser.parse_args().results)), end="")
