@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import artefacts
-from bench.__main__ import probe
+from bench.contestants import probe
 from bench.loops import parse_contestant
 from bench.measure import Sample, drive_client, drive_wrk
 from bench.processes import (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench import aims
 from bench.loops import Contestant
 from bench.results import FIGURES, Report, Result, cpu, rate, read
 
@@ -35,6 +36,17 @@ def _plain(result: Result, subject: Contestant, peer: Contestant, figure: str) -
     return str(result.ratio(subject.label, peer.label, FIGURES[figure]) or "")
 
 
+def _aims(result: Result, report: Report) -> str:
+    """What is promised of this scenario itself, not of every one."""
+    texts = []
+    for peer in report.peers:
+        for aim in aims.aims(result.scenario.name, peer.loop, is_fresh=result.is_fresh):
+            if aim.ratio != 1 or aim.figure != "cpu":
+                of = "" if peer is report.peers[0] else f" of {peer.label}"
+                texts.append(f"{aim.ratio:g}{UNITS[aim.figure]}{of}")
+    return ", ".join(texts)
+
+
 def ratios(report: Report) -> str:
     """A row for each scenario: aims, ratios to all peers, and that of the fresh process."""
     subject, peers = report.subject, report.peers
@@ -48,8 +60,7 @@ def ratios(report: Report) -> str:
     for result in warm or list(fresh.values()):
         if result.scenario.group == "zero-copy":
             continue
-        aims = [verdict.aim for peer in peers for verdict in result.verdicts(subject, peer)]
-        row = [result.scenario.name, ", ".join(f"{aim.ratio:g}" for aim in aims if aim.ratio != 1)]
+        row = [result.scenario.name, _aims(result, report)]
         row += [_aimed(result, subject, peer) for peer in peers]
         row += [str(result.ratio(subject.label, first.label, rate) or "")]
         if fresh:
@@ -77,8 +88,8 @@ def seconds_per_gib(report: Report) -> str:
         for peer in peers:
             ratio = result.ratio(subject.label, peer.label, cpu) or ""
             row.append(f"{_seconds_per_gib(result, peer)}: {ratio}")
-        aims = {verdict.aim for peer in peers for verdict in result.verdicts(subject, peer)}
-        rows.append([*row, ", ".join(f"{aim.ratio:g}" for aim in aims)])
+        ratios = {each.aim.ratio for peer in peers for each in result.verdicts(subject, peer)}
+        rows.append([*row, ", ".join(f"{ratio:g}" for ratio in ratios)])
     return _lines(rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import re
@@ -25,7 +24,6 @@ from bench.processes import (
     Server,
     cpu_seconds,
     module_command,
-    resident_bytes,
     run_pinned,
     running_server,
 )
@@ -62,7 +60,7 @@ class Sample:
     lost: int = 0
     p50_us: float | None = None
     p99_us: float | None = None
-    rss_bytes: int | None = None  # of the server, at the end
+    rss_bytes: int | None = None  # of the server, before the load leaves
     rss_per_connection: float | None = None  # bytes, of each that is idle
     noise: float = 0.0  # cores that other programs kept busy meanwhile
 
@@ -205,8 +203,7 @@ def measure(scenario: Scenario, contestant: Contestant, settings: Settings) -> S
         if scenario.wrk and settings.use_wrk and shutil.which("wrk"):
             drive_client(scenario, server, cores.client, CHECK_SECONDS, 0, body)
             return drive_wrk(scenario.connections, server, cores.client, seconds)
-        sample = drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
-        return dataclasses.replace(sample, rss_bytes=resident_bytes(server.pid))
+        return drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:

@@ -131,14 +131,14 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
                 reason = errors.read().strip().splitlines() or [f"it said {line!r}"]
                 raise MeasurementError(f"the server did not start: {reason[-1]}")
             yield Server(process.pid, line.removeprefix("listening on "))
+        except MeasurementError as error:
+            if process.poll() is None or not line:
+                raise
+            errors.seek(0)
+            said = errors.read().strip().splitlines() or [f"status {process.returncode}"]
+            raise MeasurementError(f"{error}; the server ended: {said[-1]}") from error
         finally:
             process.kill()
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Noise:

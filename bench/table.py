@@ -7,6 +7,8 @@ import math
 from bench.loops import Contestant
 from bench.results import Ratio, Result, cpu, rate
 
+NAME_WIDTH = 27
+
 
 def _number(value: float, width: int, digits: int) -> str:
     return " " * width if math.isnan(value) else f"{value:>{width},.{digits}f}"
@@ -27,7 +29,7 @@ class Table:
     def header(self) -> str:
         """The line above all rows."""
         return (
-            f"{'scenario':<22}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}{'p50 us':>9}"
+            f"{'scenario':<{NAME_WIDTH}}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}{'p50 us':>9}"
             f"{'p99 us':>9}{'RSS MiB':>9}{'calls/op':>10}{'noise':>7}   {'CPU ratio':<20}"
             f"{'ops/s ratio':<20}aim"
         )
@@ -38,7 +40,7 @@ class Table:
 
     def _row(self, result: Result, one: Contestant) -> str:
         label = one.label
-        row = f"{result.name:<22}{label:<{self.width}}"
+        row = f"{result.name:<{NAME_WIDTH}}{label:<{self.width}}"
         if label in result.failures:
             return f"{row} failed: {result.failures[label]}"
         row += _number(result.median(label, rate), 11, 0)
@@ -51,8 +53,9 @@ class Table:
         if one is not self.subject:
             row += f"   {_text(result.ratio(self.subject.label, label, cpu)):<20}"
             row += f"{_text(result.ratio(self.subject.label, label, rate)):<20}"
-            row += "; ".join(map(str, result.verdicts(self.subject, one)))
-            row += ", SLOWER" if result.is_slower(self.subject, one) else ""
+            said = list(map(str, result.verdicts(self.subject, one)))
+            said += ["SLOWER"] if result.is_slower(self.subject, one) else []
+            row += "; ".join(said)
         lost = sum(sample.lost for sample in result.samples.get(label, ()))
         return row.rstrip() + (f"   lost {lost} datagrams" if lost else "")
 
@@ -66,7 +69,7 @@ def summary(results: list[Result], contestants: list[Contestant]) -> str:
         for verdict in result.verdicts(contestants[0], peer)
     ]
     missed = [
-        f"  {name} against {label}: {verdict.ratio}, {verdict}"
+        f"  {name} against {label}: {verdict.aim.figure} {verdict.ratio}, aim {verdict.aim.ratio:g}"
         for name, label, verdict in verdicts
         if not verdict.is_met
     ]

@@ -195,6 +195,8 @@ static void report(double seconds, double cpu_seconds)
            (unsigned long long)window.lost);
     if (window.latencies)
         printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", percentile_us(0.5), percentile_us(0.99));
+    if (options.server_pid)
+        printf("\"rss_bytes\": %llu, ", (unsigned long long)server_rss_bytes());
     if (options.idle)
         printf("\"rss_per_connection\": %.1f, ", idle_bytes_each());
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.9f}\n", seconds, cpu_seconds);

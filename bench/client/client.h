@@ -69,6 +69,7 @@ int connect_stream(void **tls);
 
 /* idle.c: connections that only are there; and what each of them costs the server in memory. */
 void idle_open(void);
+uint64_t server_rss_bytes(void);
 double idle_bytes_each(void);
 
 /* backend.c: the server of a proxy, or of clients under test; never returns. */

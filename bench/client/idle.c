@@ -16,18 +16,18 @@
 #define PING 256
 #define PING_MS 10000
 
-static long pages_before;
+static uint64_t bytes_before;
 
-static long server_pages(void)
+uint64_t server_rss_bytes(void)
 {
     char path[64];
-    long size, resident = 0;
+    unsigned long size, resident = 0;
     snprintf(path, sizeof path, "/proc/%d/statm", (int)options.server_pid);
     FILE *file = fopen(path, "r");
-    if (!file || fscanf(file, "%ld %ld", &size, &resident) != 2)
+    if (!file || fscanf(file, "%lu %lu", &size, &resident) != 2)
         fail("%s: %s", path, strerror(errno));
     fclose(file);
-    return resident;
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void ping(int fd)
@@ -46,7 +46,7 @@ void idle_open(void)
         return;
     if (!options.server_pid)
         fail("--idle needs --pid");
-    pages_before = server_pages();
+    bytes_before = server_rss_bytes();
     for (int i = 0; i < options.idle; i++) {
         int fd = connect_stream(&tls);
         if (i % PING == PING - 1)
@@ -56,5 +56,5 @@ void idle_open(void)
 
 double idle_bytes_each(void)
 {
-    return (double)(server_pages() - pages_before) * (double)sysconf(_SC_PAGESIZE) / options.idle;
+    return ((double)server_rss_bytes() - (double)bytes_before) / options.idle;
 }
