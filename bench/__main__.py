@@ -20,7 +20,8 @@ from bench.processes import (
     pick_cores,
 )
 from bench.results import Report, Result, machine
-from bench.scenarios import GROUPS, SCENARIOS, Scenario, select
+from bench.scenarios import SCENARIOS, Scenario
+from bench.selection import GROUPS, select
 from bench.table import Table, summary
 
 NOISE_MAX = 0.1  # cores that others keep busy: beyond, a figure is worth little

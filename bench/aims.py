@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.scenarios import KIB, SCENARIOS, ZERO_COPY_SIZES
+from bench.scenarios import KIB, ZERO_COPY_SIZES
 
 PEER = "uvloop"
 NOT_BEHIND = ("asyncio", "rloop", "rsloop", "blazio")  # in CPU per operation, on any row
@@ -102,8 +102,3 @@ def aims(scenario: str, peer: str, protocol: str = "", is_fresh: bool = False) -
     if not promised and peer in NOT_BEHIND and scenario in AIMS and not protocol:
         promised = [Aim(1.0, peer)]
     yield from promised
-
-
-assert not (AIMS.keys() | FRESH_AIMS.keys() | ZERO_COPY_AIMS.keys()) - {
-    scenario.name for scenario in SCENARIOS
-}

@@ -18,6 +18,7 @@ ROW_INCHES = 0.24
 MARGIN_INCHES = 1.2
 WIDTH_INCHES = 8.0
 COLOURS = ("#d62728", "#1f77b4", "#7f7f7f", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#17becf")
+TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5)
 PLOTS = {"network": "cpu", "callbacks": "time"}
 
 
@@ -61,9 +62,11 @@ def draw(axes: Any, report: Report, results: list[Result], figure: str) -> None:
                 axes.plot([aim.ratio], [row], "|", color="black", ms=9)
     axes.axvline(1, color="black", lw=0.8)
     axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
     axes.set_yticks(range(len(results)), [result.scenario.name for result in results])
     axes.set_ylim(len(results) - 0.5, -0.5)
-    axes.grid(axis="x", which="both", alpha=0.25)
+    axes.grid(axis="x", alpha=0.25)
     axes.set_xlabel(f"{figure} per operation / {base} (log scale; less is better; | is the aim)")
     axes.legend(loc="best", fontsize="small")
 

@@ -1,8 +1,7 @@
-"""The one table of what is measured, and the groups that the command line may name."""
+"""The one table of what is measured."""
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass, replace
 
 from bench.callbacks import BATCHES
@@ -29,7 +28,7 @@ class Scenario:
     connections: int = 1
     size: int = 64  # an operation is one message of this size; in the source its block
     depth: int = 1  # messages in flight on one connection; in one-way UDP groups of them
-    transport: str = "tcp"  # or "unix", "tls"
+    transport: str = "tcp"  # or "unix", "tls", "udp"
     wrk: bool = False  # driven by wrk where it is installed
     idle: int = 0  # connections besides that do nothing
     segmented: bool = False  # UDP_SEGMENT and UDP_GRO, where the loop has them
@@ -63,11 +62,15 @@ def _http(name: str, server: str, connections: int) -> Scenario:
 
 # In one-way UDP so many datagrams are under way as a default receive buffer holds twice.
 UDP = [
-    Scenario("udp-64", "udp", "udp", "datagram", connections=10, depth=10),
-    Scenario("udp-64-1", "udp", "udp", "datagram"),
+    Scenario("udp-64", "udp", "udp", "datagram", transport="udp", connections=10, depth=10),
+    Scenario("udp-64-1", "udp", "udp", "datagram", transport="udp"),
     # 50 in flight: what a socket's default receive buffer holds of this size with its overhead.
-    Scenario("udp-1k", "udp", "udp", "datagram", connections=10, depth=5, size=KIB),
-    Scenario("udp-1400", "udp", "udp", "datagram", connections=10, depth=5, size=1400),
+    Scenario(
+        "udp-1k", "udp", "udp", "datagram", transport="udp", connections=10, depth=5, size=KIB
+    ),
+    Scenario(
+        "udp-1400", "udp", "udp", "datagram", transport="udp", connections=10, depth=5, size=1400
+    ),
     *(
         Scenario(
             f"udp-{way}{f'-{segmented}' if segmented else ''}-{size}",
@@ -76,6 +79,7 @@ UDP = [
             f"datagram-{way}",
             size=size,
             depth=8 if size == 64 else 4,
+            transport="udp",
             segmented=bool(segmented),
         )
         for way, offload in (("sink", "gro"), ("source", "gso"))
@@ -131,19 +135,3 @@ FLOOR = (
     "udp-64",
     "call-soon-chain",
 )
-
-GROUPS = ("floor", *dict.fromkeys(scenario.group for scenario in SCENARIOS), "all")
-
-
-def select(names: list[str]) -> list[Scenario]:
-    """The scenarios that names, groups and patterns (`echo-*`) choose, in the table's order."""
-
-    def is_chosen(scenario: Scenario, name: str) -> bool:
-        if name in GROUPS:
-            return name in ("all", scenario.group) or (name == "floor" and scenario.name in FLOOR)
-        return fnmatch.fnmatch(scenario.name, name)
-
-    for name in names:
-        if not any(is_chosen(scenario, name) for scenario in SCENARIOS):
-            raise ValueError(f"no scenario or group {name}: --list shows them")
-    return [one for one in SCENARIOS if any(is_chosen(one, name) for name in names)]

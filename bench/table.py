@@ -29,9 +29,9 @@ class Table:
     def header(self) -> str:
         """The line above all rows."""
         return (
-            f"{'scenario':<{NAME_WIDTH}}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}{'p50 us':>9}"
-            f"{'p99 us':>9}{'RSS MiB':>9}{'calls/op':>10}{'noise':>7}   {'CPU ratio':<20}"
-            f"{'ops/s ratio':<20}aim"
+            f"{'scenario':<{NAME_WIDTH}}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}"
+            f"{'p50 us':>9}{'p99 us':>9}{'RSS MiB':>9}{'calls/op':>10}{'noise':>7}"
+            f"   {'CPU ratio':<20}{'ops/s ratio':<20}aim"
         )
 
     def rows(self, result: Result) -> list[str]:
