@@ -12,7 +12,7 @@ from bench import artefacts, markdown
 from bench.aims import AIMS, ZERO_COPY_AIMS
 from bench.contestants import pick_contestants
 from bench.loops import Contestant
-from bench.measure import Sample, Settings, count_system_calls, measure
+from bench.measure import Settings, count_system_calls, measure
 from bench.processes import (
     MeasurementError,
     Noise,
@@ -20,6 +20,7 @@ from bench.processes import (
     pick_cores,
 )
 from bench.results import Report, Result, machine
+from bench.sample import Sample
 from bench.scenarios import SCENARIOS, Scenario
 from bench.selection import GROUPS, select
 from bench.table import Table, summary

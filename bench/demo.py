@@ -19,7 +19,7 @@ from pathlib import Path
 from bench import artefacts
 from bench.contestants import probe
 from bench.loops import parse_contestant
-from bench.measure import Sample, drive_client, drive_wrk
+from bench.measure import drive_client, drive_wrk
 from bench.processes import (
     ROOT,
     Cores,
@@ -30,6 +30,7 @@ from bench.processes import (
     pick_cores,
     running_server,
 )
+from bench.sample import Sample
 from bench.scenarios import Scenario
 
 CHECK_SECONDS = 0.7

@@ -41,8 +41,8 @@ class Contestant:
 
     @property
     def loop(self) -> str:
-        """Its name alone."""
-        return self.label.partition("@")[0].partition("/")[0]
+        """Its name alone, or that of its package."""
+        return self.label.partition("@")[0].partition("/")[0].partition(":")[0]
 
 
 def parse_contestant(specification: str, python: str = sys.executable) -> Contestant:

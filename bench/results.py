@@ -16,8 +16,8 @@ from typing import Any
 
 from bench import aims
 from bench.loops import Contestant
-from bench.measure import Sample
 from bench.processes import ROOT
+from bench.sample import Sample
 from bench.scenarios import Scenario
 
 ROUNDS_TELLING = 3  # fewer say nothing about being slower in all of them

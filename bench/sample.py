@@ -1,0 +1,42 @@
+"""What one measurement found, and the figures that it gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one measurement found in its window."""
+
+    ops: int
+    seconds: float
+    cpu_seconds: float
+    bytes: int = 0
+    lost: int = 0
+    p50_us: float | None = None
+    p99_us: float | None = None
+    rss_bytes: int | None = None  # of the server, before the load leaves
+    rss_per_connection: float | None = None  # bytes, of each that is idle
+    noise: float = 0.0  # cores that other programs kept busy meanwhile
+
+    @property
+    def cpu_us_per_op(self) -> float:
+        """CPU time of the server, user and system, for one operation."""
+        return self.cpu_seconds / self.ops * 1e6
+
+    @property
+    def cpu_seconds_per_gib(self) -> float:
+        """CPU time of the server for 2^30 bytes that the client got back, or a sink took."""
+        return self.cpu_seconds / self.bytes * 2**30 if self.bytes else math.nan
+
+    @property
+    def rss_mib(self) -> float | None:
+        """Memory of the server."""
+        return None if self.rss_bytes is None else self.rss_bytes / 2**20
+
+    @property
+    def ops_per_second(self) -> float:
+        """Operations a second of elapsed time."""
+        return self.ops / self.seconds
