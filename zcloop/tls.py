@@ -1,9 +1,9 @@
 """asyncio's TLS, which decrypts into leases for a ZeroCopyProtocol.
 
-Handshake, shutdown and flow control are the interpreter's own, messages native. A protocol that takes leases is
-read for as a BufferedProtocol is: the buffer is a block of the stream's memory, of which what
-stays empty is free again before the protocol gets its view. What is received below is ciphertext
-in memory of SSLProtocol; a transport over its quota stops reading there.
+Handshake, shutdown and flow control are the interpreter's own, messages are native. A protocol that
+takes leases is read for as a BufferedProtocol is: the buffer is a block of the stream's memory, of
+which what stays empty is free again before the protocol gets its view. What is received below is
+ciphertext in memory of SSLProtocol; a transport over its quota stops reading there.
 """
 
 from __future__ import annotations

@@ -44,6 +44,9 @@ cdef size_t DATAGRAM_SLOT_SIZE = 69632
 # Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
 cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
+# Enters without a completion after which the kernel's hint that it has work is an old one.
+cdef unsigned IDLE_ENTERS_MAX = 4
+
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
 cdef uint64_t EAGER = 1 << 31
 cdef uint64_t SLOT_MASK = EAGER - 1
@@ -141,14 +144,19 @@ cdef class UringChannel(Channel):
 
     cdef int cancel_now(self, Operation operation) except -1:
         cdef bint is_held = operation.state == INFLIGHT or operation.state == CANCELLING
+        cdef uint64_t before
+        cdef unsigned idle = 0
         self.cancel(operation)
         if is_held and self.is_started:
-            # An enter runs a bounded share of the kernel's work: on until it has none left.
-            self.make_room()
-            self.reap()
-            while self.ring.wants_enter():
+            # An enter runs a bounded share of the kernel's work: on until it has none left. That it
+            # has some it says after it has put it there, and so, at times, when we did it already.
+            while idle < IDLE_ENTERS_MAX:
+                before = self.completed
                 self.make_room()
                 self.reap()
+                if not self.ring.wants_enter():
+                    break
+                idle = idle + 1 if self.completed == before else 0
         return 0
 
     cdef int prove(self) except -1:

@@ -1,4 +1,4 @@
-"""Messages over TLS, record by record: the peer is OpenSSL over a plain socket of the test's own."""
+"""Messages over TLS, record by record: the peer is OpenSSL over a plain socket."""
 
 import asyncio
 import contextlib
