@@ -248,6 +248,11 @@ class EventChannel(EventQueue):
         """0 after so many seconds."""
         return self.ask(requests.timeout(seconds, data=data))
 
+    def wait_child(self, pid: int, *, data: Any = None) -> EventRequest:
+        """The end of a child process, and its status, as of os.waitid: who takes the event reaps
+        it. ChildProcessError for what is no child, ProcessLookupError for no process."""
+        return self.ask(requests.wait_child(pid, data=data))
+
     def request(
         self,
         source: requests.Waitable | Operation,
@@ -255,6 +260,6 @@ class EventChannel(EventQueue):
         data: Any = None,
         type: str = "request",  # noqa: A002
     ) -> EventRequest:
-        """Wait for a thing that can be waited for: a semaphore of zcloop.sync, a queue of
-        zcloop.message_queues. `type` is the event's, `arguments` go to the thing."""
+        """Wait for a thing that can be waited for: a semaphore of zcloop.sync, the next message of
+        a queue of zcloop.message_queues. `type` is the event's, `arguments` go to the thing."""
         return self.ask(requests.wait_for(source, *arguments, data=data, type=type))

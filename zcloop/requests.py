@@ -40,6 +40,7 @@ __all__ = [
     "splice",
     "statx",
     "timeout",
+    "wait_child",
     "wait_for",
     "write",
     "writev",
@@ -215,6 +216,10 @@ def poll(file: Descriptor, mask: int, *, data: Any = None) -> EventRequest:
 
 def timeout(seconds: float, *, data: Any = None) -> EventRequest:
     return EventRequest("timeout", seconds, request.timeout(seconds), data=data)
+
+
+def wait_child(pid: int, *, data: Any = None) -> EventRequest:
+    return EventRequest("wait_child", pid, request.wait_child(pid), data=data)
 
 
 class Waitable(Protocol):
