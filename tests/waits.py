@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -70,3 +71,22 @@ def child(run: Callable[[], object]) -> Iterator[int]:
     finally:
         _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def dies_holding(mutex: Any) -> int:
+    """A process that acquires the mutex and is killed."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        mutex.acquire_blocking()
+        os.write(writer, b"x")
+        signal.pause()
+    os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
+    return pid
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)

@@ -11,7 +11,7 @@ cdef class SharedChannel(UringChannel):
     cdef Operation take(self)
     cdef bint is_visible(self) noexcept
     cdef bint is_overfull(self) noexcept
-    cdef unsigned surface(self) except? 0
+    cdef unsigned surface(self, Operation unseen) except? 0
     cdef bint are_complete(self, list operations) except -1
     cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1
     cdef int wake(self) except -1

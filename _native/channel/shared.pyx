@@ -76,14 +76,24 @@ cdef class SharedChannel(UringChannel):
         """Whether the kernel keeps completions beyond the channel's room."""
         return self.ring.has_overflow()
 
-    cdef unsigned surface(self) except? 0:
-        """With nothing visible: bring in what the kernel kept; how many came."""
+    cdef unsigned surface(self, Operation unseen) except? 0:
+        """With nothing visible: bring in what the kernel kept; how many came that are somebody's,
+        without `unseen` (or None)."""
+        cdef uint64_t token = IGNORED if unseen is None else self.token_of(unseen)
+        cdef unsigned head, index
+        cdef unsigned count = 0
+        cdef uint64_t user_data
         cdef int got
         self.ring.enters += 1
         got = self.ring.sleep(0, NULL)
         if got < 0 and got not in (-EINTR, -EAGAIN):
             raise_os_error(-got, "io_uring_enter")
-        return self.ring.visible()
+        head = load_relaxed(self.ring.uring.cq.khead)
+        for index in range(self.ring.visible()):
+            user_data = self.ring.uring.cq.cqes[
+                (head + index) & self.ring.uring.cq.ring_mask].user_data
+            count += user_data != IGNORED and user_data != token
+        return count
 
     cdef bint are_complete(self, list operations) except -1:
         """Whether the completions of all these are visible."""

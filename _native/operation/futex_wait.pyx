@@ -184,8 +184,8 @@ cdef class FutexWait(Operation):
         return self.words.is_robust
 
     def heal(self):
-        """Undo what a process that died left; whether there was something."""
-        return self.words.heal()
+        """Undo what a process that died left; whether there was something. Nothing once closed."""
+        return self.words.start != NULL and self.words.heal()
 
     def block(self, timeout=None):
         """Take it, sleeping without the GIL: a result, or -errno; -ETIMEDOUT after `timeout`

@@ -20,10 +20,12 @@ from cpython.exc cimport PyErr_CheckSignals
 from zcloop._native.channel.event cimport make_event
 from zcloop._native.channel.event_request cimport make_event_request
 from zcloop._native.memory.region cimport Region
+from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
 from zcloop._native.operation.request cimport Request, make_cancel
 
-from zcloop._native.operation.request import nop
+from zcloop._native.operation.futex_wait import HEAL_SECONDS
+from zcloop._native.operation.request import nop, timeout
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -135,6 +137,7 @@ cdef class EventQueue:
                 request.begin(self.reign, is_linked)
                 begun.append(request)
                 self.pin_memory(request)
+                self.watch_over(request.operation)
             self.channel.submit_all([(<EventRequest> each).operation for each in requests],
                                     is_linked)
         except BaseException:
@@ -154,11 +157,34 @@ cdef class EventQueue:
                 (<Request> request.operation).use_pin(self.channel.pin_of(region))
         return 0
 
+    cdef int watch_over(self, Operation operation) except -1:
+        """If a process may die holding what it waits for: look, and again every HEAL_SECONDS."""
+        cdef EventRequest healer
+        if isinstance(operation, FutexWait) and (<FutexWait> operation).words.is_robust:
+            (<FutexWait> operation).heal()
+            if self.healer is None:
+                healer = make_event_request("heal", None, timeout(HEAL_SECONDS), None)
+                self.submit_requests([healer], False)
+                self.healer = healer
+        return 0
+
+    cdef int heal(self) except -1:
+        """The healer's time is over; there is another one while something is to be watched."""
+        self.healer.forget()
+        self.healer = None
+        for operation in list(self.channel.operations):
+            self.watch_over(operation)
+        return 0
+
     cdef int await_requests(self, list requests) except -1:
         cdef list operations = [(<EventRequest> each).operation for each in requests]
+        cdef int64_t limit
         while (not self.channel.are_complete(operations) and not self.channel.is_overfull()
                and self.channel.ring.visible() < self.channel.ring.cq_entries):
-            self.sleep(self.channel.ring.visible() + 1, -1)
+            limit = -1 if self.healer is None else <int64_t> (HEAL_SECONDS * 1e9)
+            self.sleep(self.channel.ring.visible() + 1, limit)
+            for operation in operations:
+                self.watch_over(operation)
         return 0
 
     def cancel(self, EventRequest request not None, *, data=None):
@@ -188,7 +214,12 @@ cdef class EventQueue:
 
     def fileno(self):
         """The fd for select, poll, epoll and loops: readable while an event can be taken
-        (ec_to_fd). Thread-safe. Only to be polled; it is the channel's to close."""
+        (ec_to_fd). Thread-safe. Only to be polled; it is the channel's to close.
+
+        It may be readable without one: take events until there are none, and poll again. So it is
+        when another took what a request waits for, and once a second while one waits for a robust
+        mutex or lock, whose holder may have died; that is when next_event() looks for it.
+        """
         self.check_open()
         return self.channel.ring.fileno()
 
@@ -244,9 +275,13 @@ cdef class EventQueue:
                 return event
 
     cdef Event event_of(self, Operation operation, int result):
-        """None when the operation waits again."""
+        """None when the operation waits again, or was the channel's own."""
         cdef EventRequest request = <EventRequest> operation.owner
-        cdef int settled = request.settle(result, self.reign)
+        cdef int settled
+        if request is self.healer:
+            self.heal()
+            return None
+        settled = request.settle(result, self.reign)
         if settled == NOT_YET:
             try:
                 self.channel.submit_all([operation], False)
@@ -259,7 +294,8 @@ cdef class EventQueue:
     cdef Event surface(self):
         """The bound's room is free: let what was beyond it in, or drop it. The "overflow" event
         once there is no more of it."""
-        self.beyond += self.channel.surface()
+        self.beyond += self.channel.surface(None if self.healer is None
+                                            else self.healer.operation)
         if self.is_dropping:
             self.drop_visible()
         if self.channel.is_overfull():
@@ -272,10 +308,13 @@ cdef class EventQueue:
         cdef EventRequest request
         while operation is not None:
             request = <EventRequest> operation.owner
-            operation.discard(self.channel.result, 0)
-            request.forget()
-            self.dropped += 1
-            self.dropped_requests.append(request)
+            if request is self.healer:
+                self.heal()
+            else:
+                operation.discard(self.channel.result, 0)
+                request.forget()
+                self.dropped += 1
+                self.dropped_requests.append(request)
             operation = self.channel.take()
         return 0
 
@@ -306,6 +345,7 @@ cdef class EventQueue:
         requests = [(<Operation> each).owner for each in self.channel.operations
                     if each is not None]
         self.channel.close()
+        self.healer = None
         for request in requests:
             if (<EventRequest> request).is_pending:
                 (<EventRequest> request).forget()
@@ -327,7 +367,7 @@ cdef class EventQueue:
     @property
     def inflight(self):
         """How many requests have an event that has not been taken."""
-        return self.channel.inflight
+        return self.channel.inflight - (self.healer is not None)
 
     def statistics(self):
         """Counts, as a dict: entries, inflight, completed, dropped, system_calls, pinned (bytes

@@ -9,30 +9,11 @@ import struct
 import threading
 
 import pytest
-from waits import cancelled, child, until, waiters, waiting
+from waits import cancelled, child, dies_holding, kill, until, waiters, waiting
 
 from zcloop.sync import Mutex, OwnerDiedError
 
 pytestmark = pytest.mark.zcloop_only
-
-
-def dies_holding(mutex):
-    """A process that acquires the mutex and is killed."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        mutex.acquire_blocking()
-        os.write(writer, b"x")
-        signal.pause()
-    os.read(reader, 1)
-    os.close(reader)
-    os.close(writer)
-    return pid
-
-
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 async def test_one_holder_at_a_time(memory):
