@@ -8,6 +8,7 @@ from typing import Any
 
 from zcloop._native.operation.operation import Operation
 from zcloop.loop import Loop
+from zcloop.running_loop import BLOCKING_METHODS, running_loop
 
 # So many things in a row are taken without waiting, then the loop has a turn: another process may
 # bring more for as long as somebody takes them.
@@ -24,14 +25,7 @@ class Waiters:
 
     def loop(self) -> Loop:
         """The running loop. RuntimeError when it is not zcloop's."""
-        loop = asyncio.get_running_loop()
-        if not isinstance(loop, Loop):
-            raise RuntimeError(
-                f"{self._name} is waited for on a zcloop loop only, and this is "
-                f"{type(loop).__qualname__}: run the program by zcloop.run(), or use the "
-                "blocking methods in a thread"
-            )
-        return loop
+        return running_loop(self._name, BLOCKING_METHODS)
 
     async def turn(self) -> None:
         """Awaited before something is taken, which a cancelled task then has not."""

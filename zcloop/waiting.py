@@ -18,6 +18,7 @@ from typing import Any, Literal
 from zcloop._native.operation.futex_wait import HEAL_SECONDS, NOT_YET, FutexWait
 from zcloop._native.operation.request import nop
 from zcloop.loop import Loop
+from zcloop.running_loop import BLOCKING_METHODS, running_loop
 
 
 async def take(operation: FutexWait) -> int:
@@ -25,13 +26,7 @@ async def take(operation: FutexWait) -> int:
 
     Cancelled, it has taken nothing. RuntimeError when the running loop is not zcloop's.
     """
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop, Loop):
-        raise RuntimeError(
-            "zcloop.sync waits on a zcloop loop only, and this is "
-            f"{type(loop).__qualname__}: run the program by zcloop.run(), or use the blocking "
-            "methods in a thread"
-        )
+    loop = running_loop("what zcloop.sync makes", BLOCKING_METHODS)
     result = operation.begin()
     if result != NOT_YET:
         return result
