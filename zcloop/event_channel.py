@@ -28,8 +28,9 @@ class EventChannel(EventQueue):
     no descriptor, ValueError and OverflowError for numbers out of range, OSError when the kernel
     takes no more requests; nothing was submitted then. Buffers are not copied: they stay exported
     until the event has been taken, and may be written to until then. `flags` are the system
-    call's; new descriptors are close-on-exec. Memory of a Region is read into and written from
-    through a registered buffer (AIO_DMA_BUF).
+    call's; new descriptors are close-on-exec. Memory of a Region is a registered buffer
+    (AIO_DMA_BUF) to read() and write(), of sockets too. To recv(), send() and the like it is as any
+    other: the kernel has no such receive, and its zero-copy send has two completions, not one.
 
     It holds `entries` events, 1 to 32768. What completes beyond that waits in the kernel, and an
     event of type "overflow" says how many did (`result`), before the last `entries` of them.

@@ -9,6 +9,7 @@ import pytest
 from channels import by_type, channel_of, next_of, take
 from peers import PAIRS, fill, payload, unix_pair
 
+import zcloop
 from zcloop import requests
 
 pytestmark = pytest.mark.zcloop_only
@@ -216,3 +217,28 @@ def test_an_echo_server_of_many_connections_on_one_channel():
             ours.close()
             peer.close()
         list(channel.events())
+
+
+def test_a_socket_is_read_and_written_through_registered_memory_by_read_and_write():
+    """recv() and send() use the same memory as any other."""
+    data = payload(1000)
+    with (
+        channel_of() as channel,
+        unix_pair() as (ours, peer),
+        zcloop.Region(1 << 20) as region,
+        region.reserve(len(data)) as view,
+    ):
+        peer.sendall(data)
+        channel.recv(ours, view)
+        assert next_of(channel).result == len(data)
+        channel.send(ours, view)
+        assert next_of(channel).result == len(data)
+        assert peer.recv(2000) == data
+        assert channel.statistics()["pinned"] == 0
+        peer.sendall(data[::-1])
+        channel.read(ours, view)
+        assert next_of(channel).result == len(data)
+        channel.write(ours, view)
+        assert next_of(channel).result == len(data)
+        assert peer.recv(2000) == data[::-1]
+        assert channel.statistics()["pinned"] == region.size
