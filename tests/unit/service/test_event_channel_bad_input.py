@@ -89,6 +89,9 @@ CASES = {
     ),
     "a released buffer": (lambda c, t: c.send(t.sock, released()), ValueError, "released"),
     "too many pieces": (lambda c, t: c.writev(t.file, [b""] * 1025), ValueError, "1024"),
+    "a negative child": (lambda c, t: c.wait_child(-1), ValueError, "-1"),
+    "a child that is none": (lambda c, t: c.wait_child(os.getpid()), ChildProcessError, "child"),
+    "a huge child": (lambda c, t: c.wait_child(1 << 40), OverflowError, "int"),
     "a closed fd to poll": (lambda c, t: c.poll(t.closed_fd, 1), OSError, "Bad file"),
     "no path": (lambda c, t: c.open(None), TypeError, "NoneType"),
     "a path with a null": (lambda c, t: c.open("a\0b"), ValueError, "null"),
@@ -153,6 +156,12 @@ CASES = {
         RuntimeError,
         r"post\(\).*take_over\(\)",
     ),
+    "another thread, waiting": (lambda c, t: in_thread(c.wait), RuntimeError, "another thread"),
+    "another thread, submitting": (
+        lambda c, t: in_thread(lambda: c.submit([requests.timeout(1)])),
+        RuntimeError,
+        "another thread",
+    ),
     "another thread, closing": (lambda c, t: in_thread(c.close), RuntimeError, "another thread"),
     "a forked child, asking": (
         lambda c, t: in_child(lambda: c.recv(t.sock, ROOM)),
@@ -160,6 +169,13 @@ CASES = {
         "child must make its own",
     ),
     "a forked child, taking": (lambda c, t: in_child(c.next_event), RuntimeError, "parent process"),
+    "a forked child, submitting": (
+        lambda c, t: in_child(lambda: c.submit([requests.timeout(1)])),
+        RuntimeError,
+        "parent process",
+    ),
+    "a forked child, waiting": (lambda c, t: in_child(c.wait), RuntimeError, "parent process"),
+    "a forked child, taking over": (lambda c, t: in_child(c.take_over), RuntimeError, "parent"),
     "a forked child, posting": (lambda c, t: in_child(c.post), RuntimeError, "parent process"),
     "a forked child, polling": (lambda c, t: in_child(c.fileno), RuntimeError, "parent process"),
 }
