@@ -183,6 +183,10 @@ cdef class EventQueue:
                and self.channel.ring.visible() < self.channel.ring.cq_entries):
             limit = -1 if self.healer is None else <int64_t> (HEAL_SECONDS * 1e9)
             self.sleep(self.channel.ring.visible() + 1, limit)
+            if (self.healer is not None and self.channel.ring.visible() == 1
+                    and self.channel.are_complete([self.healer.operation])):
+                self.channel.take()     # or it would fill a channel of one entry
+                self.heal()
             for operation in operations:
                 self.watch_over(operation)
         return 0

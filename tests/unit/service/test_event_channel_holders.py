@@ -127,3 +127,15 @@ def test_the_look_is_not_counted_as_beyond_the_bound(mutex, overflow):
         mutex.release()
         next_of(channel).check()
     mutex.release()
+
+
+def test_the_look_does_not_fill_a_channel_whose_batch_is_waited_for(mutex):
+    pid = dies_holding(mutex)
+    killer = threading.Timer(1.2, kill, [pid])
+    with channel_of(1) as channel:
+        killer.start()
+        channel.submit([requests.wait_for(mutex)], wait=True)
+        event = channel.next_event()
+        killer.join()
+        assert event is not None
+        assert died_for(event, mutex)
