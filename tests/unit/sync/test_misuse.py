@@ -216,3 +216,11 @@ def test_private_things_are_copies_in_a_child():
     with child(lambda: os._exit(not semaphore.try_acquire())):
         pass
     assert semaphore.value == 1
+
+
+def test_a_closed_mutex_is_not_looked_at_by_what_was_made_before():
+    """Its memory may be unmapped."""
+    mutex = sync.Mutex(buffer=mmap.mmap(-1, sync.Mutex.SIZE))
+    operation = mutex._operation()
+    mutex.close()
+    assert operation.heal() is False
