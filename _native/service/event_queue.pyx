@@ -24,8 +24,8 @@ from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
 from zcloop._native.operation.request cimport Request, make_cancel
 
-from zcloop._native.operation.futex_wait import HEAL_SECONDS
-from zcloop._native.operation.request import nop, timeout
+from zcloop._native.operation.futex_wait import HEAL_SECONDS as _HEAL_SECONDS
+from zcloop._native.operation.request import nop, timeout as _timeout
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -163,7 +163,7 @@ cdef class EventQueue:
         if isinstance(operation, FutexWait) and (<FutexWait> operation).words.is_robust:
             (<FutexWait> operation).heal()
             if self.healer is None:
-                healer = make_event_request("heal", None, timeout(HEAL_SECONDS), None)
+                healer = make_event_request("heal", None, _timeout(_HEAL_SECONDS), None)
                 self.submit_requests([healer], False)
                 self.healer = healer
         return 0
@@ -181,7 +181,7 @@ cdef class EventQueue:
         cdef int64_t limit
         while (not self.channel.are_complete(operations) and not self.channel.is_overfull()
                and self.channel.ring.visible() < self.channel.ring.cq_entries):
-            limit = -1 if self.healer is None else <int64_t> (HEAL_SECONDS * 1e9)
+            limit = -1 if self.healer is None else <int64_t> (_HEAL_SECONDS * 1e9)
             self.sleep(self.channel.ring.visible() + 1, limit)
             if (self.healer is not None and self.channel.ring.visible() == 1
                     and self.channel.are_complete([self.healer.operation])):
