@@ -43,7 +43,7 @@ async def test_every_request_is_answered():
 
     async def answer(sock):
         sock.setblocking(False)
-        with contextlib.suppress(ConnectionError):      # the other side has had enough
+        with contextlib.suppress(ConnectionError):  # the other side has had enough
             while data := await loop.sock_recv(sock, 1 << 18):
                 await loop.sock_sendall(sock, data)
 
