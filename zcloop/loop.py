@@ -23,6 +23,7 @@ from typing import Any
 from zcloop._native.loop.core import Core
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
+from zcloop.connecting import Connecting
 from zcloop.pipes import ReadPipeTransport
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
@@ -60,7 +61,7 @@ class _WakeupFd:
         return self._fd
 
 
-class Loop(Core, SocketCalls, base_events.BaseEventLoop):
+class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
     """An asyncio event loop on one io_uring channel.
 
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
@@ -225,6 +226,16 @@ class Loop(Core, SocketCalls, base_events.BaseEventLoop):
         if waiter is not None:
             self.call_soon(_set_result_unless_cancelled, waiter, None)
         return transport
+
+    def _connected(
+        self, sock: socket.socket, family: int, protocol: Any
+    ) -> tuple[StreamTransport, Any]:
+        """TCP: a transport that calls connection_made, and reads, with the next turn."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        stream = Stream(self, sock.fileno())
+        transport = StreamTransport(self, stream, protocol, family, None, None, sock)
+        self.call_soon(stream.connect)
+        return transport, protocol
 
     def _make_ssl_transport(
         self,
