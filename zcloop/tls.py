@@ -23,6 +23,10 @@ _RECORD_SIZE = 16 * 1024
 _BUFFER_SIZE_MAX = 256 * 1024
 
 
+def _ignore(_data: Any) -> None:
+    """What is written after the end."""
+
+
 class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     """What the application writes to and is read for; its memory is that of the stream below."""
 
@@ -34,6 +38,11 @@ class SSLTransport(Lending, sslproto._SSLProtocolTransport):
         super().__init__(loop, ssl_protocol)
         self.write = ssl_protocol.write  # type: ignore[method-assign]
         self.writelines = ssl_protocol.writelines  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        super().close()
+        if self._ssl_protocol is None:  # closed again: asyncio lets go of the connection
+            self.write = self.writelines = _ignore  # type: ignore[method-assign]
 
 
 class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import weakref
 
 import pytest
 from encryption import encrypted
@@ -239,6 +240,21 @@ async def test_writelines_is_one_segment(certificates):
         protocol.transport.write(b"")
         protocol.transport.write(b"d")
         assert await peer.received(1) == b"d"
+
+
+async def test_a_transport_closed_twice_lets_go_of_the_connection(certificates):
+    """Whoever keeps the transport keeps neither the context nor the keys."""
+    async with encrypted(certificates) as (protocol, peer):
+        transport = peer.transport
+        connection = weakref.ref(transport._ssl_protocol)
+        transport.close()
+        transport.close()
+        await protocol.lost()
+        await peer.lost()
+        await io_passed()
+        assert connection() is None
+        transport.write(b"late")
+        transport.writelines([b"later"])
 
 
 async def test_writing_after_the_end_is_ignored(certificates):
