@@ -4,6 +4,8 @@ Swap it in with one line: `zcloop.run(main())`, or `loop_factory=zcloop.new_even
 """
 
 import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 if _sys.platform != "linux":
     raise ImportError("zcloop is built on io_uring and runs on Linux only")
@@ -17,6 +19,17 @@ from zcloop.loop import Loop, new_event_loop
 from zcloop.policy import EventLoopPolicy, install, run
 from zcloop.zero_copy_socket import ZeroCopySocket
 
+if _TYPE_CHECKING:
+    from zcloop.streams import (
+        StreamReader,
+        StreamReaderProtocol,
+        StreamWriter,
+        open_connection,
+        open_unix_connection,
+        start_server,
+        start_unix_server,
+    )
+
 __all__ = [
     "Event",
     "EventChannel",
@@ -24,12 +37,29 @@ __all__ = [
     "Loop",
     "Region",
     "RegionExhaustedError",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "ZeroCopyDatagramProtocol",
     "ZeroCopyProtocol",
     "ZeroCopySocket",
     "install",
     "new_event_loop",
+    "open_connection",
+    "open_unix_connection",
     "run",
+    "start_server",
+    "start_unix_server",
     "trace_leases",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> _Any:
+    """Streams, imported when they are first asked for: not every program has any."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from zcloop import streams
+
+    found = globals()[name] = getattr(streams, name)
+    return found

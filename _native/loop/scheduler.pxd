@@ -22,6 +22,7 @@ cdef class Scheduler(Owner):
             raise RuntimeError("Event loop is closed")
         return 0
 
+    cdef object new_future(self)
     cdef int run_ready(self) except -1
     cdef int run_timed(self, Handle handle) except -1
     cdef int expire_timers(self) except -1

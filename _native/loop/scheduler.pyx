@@ -74,6 +74,9 @@ cdef class Scheduler(Owner):
 
     def create_future(self):
         """A new asyncio.Future of this loop."""
+        return self.new_future()
+
+    cdef object new_future(self):
         if self.for_self is not None:
             return PyObject_Call(Future, (), self.for_self)
         return Future(loop=self)

@@ -5,6 +5,7 @@ from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
 from zcloop._native.operation.send cimport TrySend
 from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.write_queue cimport WriteQueue
 
 
@@ -19,6 +20,7 @@ cdef class Stream(Endpoint):
     cdef readonly bint is_flood               # lending, from the ring of large slots
     cdef bint is_buffered               # protocol is a BufferedProtocol
     cdef bint is_lending                # protocol is a ZeroCopyProtocol
+    cdef Receiver receiver              # protocol, if it takes bytes natively; else None
     cdef bint is_started                # connection_made was called
     cdef bint is_ended                  # the peer's end of file was seen
     cdef bint is_resume_posted
@@ -30,6 +32,7 @@ cdef class Stream(Endpoint):
     cdef size_t send_size               # bytes in the batched try-send
     cdef readonly bint is_eof_written
 
+    cdef int accept(self, object data) except -1
     cdef bint is_reading_wanted(self) noexcept
     cdef int received(self, int result, uint32_t flags) except -1
     cdef int rested(self) except -1

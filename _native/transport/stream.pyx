@@ -49,6 +49,7 @@ from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
+from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.tls cimport TlsRecords
 from zcloop._native.transport.write_queue cimport Piece, as_piece
 
@@ -123,6 +124,9 @@ cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
         self.protocol = protocol
+        self.receiver = None
+        if isinstance(protocol, Receiver) and (<Receiver> protocol).is_native:
+            self.receiver = <Receiver> protocol
         # TLS takes ciphertext as it comes, although asyncio's is a BufferedProtocol.
         self.is_buffered = (isinstance(protocol, _BufferedProtocol)
                             and not isinstance(protocol, TlsRecords))
@@ -481,7 +485,10 @@ cdef class Stream(Endpoint):
         if self.is_buffered:
             return self.deliver_into(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         try:
-            self.protocol_call(DATA_RECEIVED, data)
+            if self.receiver is not None:
+                self.receiver.receive(data)
+            else:
+                self.protocol_call(DATA_RECEIVED, data)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -605,6 +612,9 @@ cdef class Stream(Endpoint):
         copied unless sent at once. What a view shows must not change until then; the view itself
         may be released. Raises TypeError, and RuntimeError after write_eof() or during a sendfile.
         """
+        self.accept(data)
+
+    cdef int accept(self, object data) except -1:
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0
@@ -626,16 +636,16 @@ cdef class Stream(Endpoint):
         if self.empty_waiter is not None:
             raise RuntimeError("unable to write; sendfile is in progress")
         if size == 0:
-            return
+            return 0
         self.full_reads = 0
         if self.lost_count:
             if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("socket.send() raised exception.")
             self.lost_count += 1
-            return
+            return 0
         if not self.is_fd_ours():
             self.fail(EBADF, "Fatal write error on socket transport")
-            return
+            return 0
         if size >= DIRECT_SEND_MIN and (self.queue is None or self.queue.size == 0):
             if owner is None:
                 view = PyMemoryView_GetContiguous(data, PyBUF_READ, b"C")
@@ -648,16 +658,16 @@ cdef class Stream(Endpoint):
                     self.append(owner, start, size)
                     self.send_now()
                     self.pause_if_high()
-                    return
+                    return 0
                 account = self.lend().account
                 account.sent_bytes += size
             sent = send(self.fd, start, size, MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent == <ssize_t> size:
-                return
+                return 0
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
                     self.fail(errno, "Fatal write error on socket transport")
-                    return
+                    return 0
                 sent = 0
             if owner is None:
                 owner = PyBytes_FromStringAndSize(start + sent, size - sent)
@@ -667,12 +677,12 @@ cdef class Stream(Endpoint):
             self.append(owner, start, size - sent)
             self.wait_writable()
             self.pause_if_high()
-            return
+            return 0
         if owner is None:
             owner = bytes(data)
             start = PyBytes_AS_STRING(owner)
         self.append(owner, start, size)
-        self.sent_or_kept()
+        return self.sent_or_kept()
 
     cdef int sent_or_kept(self) except -1:
         """Something was appended: keep it for the end of the turn, or send if it is large now."""

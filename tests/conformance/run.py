@@ -37,6 +37,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="OUT", help="write every outcome there")
     parser.add_argument("--test-timeout", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--module-timeout", type=float, default=300.0, metavar="SECONDS")
+    parser.add_argument("--native-streams", action="store_true", help="zcloop's, for asyncio's")
     parser.add_argument("--everything", action="store_true", help="also what the lists leave out")
     parser.add_argument("-v", "--verbose", action="store_true", help="whole tracebacks")
     return parser.parse_args(arguments)
@@ -62,6 +63,7 @@ def order_for(module: str, options: argparse.Namespace) -> Order:
         leave_out=() if everything else tuple(SKIPS),
         internals=everything,
         pattern=options.pattern,
+        native_streams=options.native_streams,
         test_timeout_s=options.test_timeout,
         module_timeout_s=options.module_timeout,
     )

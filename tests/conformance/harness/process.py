@@ -60,6 +60,7 @@ class WorkerProcess:
             "leave_out": self._order.leave_out,
             "internals": self._order.internals,
             "pattern": self._order.pattern,
+            "native_streams": self._order.native_streams,
             "test_timeout": self._order.test_timeout_s,
             "scratch": str(scratch / "tests"),
             "stacks": str(self._stacks),

@@ -57,5 +57,6 @@ class Order:
     leave_out: tuple[str, ...] = ()
     internals: bool = False
     pattern: str | None = None
+    native_streams: bool = False
     test_timeout_s: float = 30.0
     module_timeout_s: float = 300.0

@@ -67,7 +67,9 @@ def judge(order: Order) -> Verdict:
 
 def _compare(verdict: Verdict, order: Order, suspects: list[str]) -> None:
     """Tests the selector loop gives no outcome for stay regressions: nothing excuses them."""
-    baseline = run_module(replace(order, factory=None, only=tuple(suspects), internals=True))
+    baseline = run_module(
+        replace(order, factory=None, only=tuple(suspects), internals=True, native_streams=False)
+    )
     for name in suspects:
         outcome = baseline.tests[name].outcome
         if outcome in ("passed", "not run"):

@@ -10,6 +10,7 @@ Started by `supervision` as `python -m harness.worker REQUEST FD`. REQUEST is a 
 | `leave_out`    | ids not to run, even if they are in `only`                                     |
 | `internals`    | whether to run the tests that `internals` lists, too                           |
 | `pattern`      | a piece of the id, or null                                                     |
+| `native_streams` | whether asyncio's streams are zcloop's (`native_streams`)                    |
 | `test_timeout` | seconds without a start or stop until all stacks are written to `stacks`       |
 | `scratch`      | working directory of the tests                                                 |
 | `stacks`       | file for those stacks, and for those of a crash                                |
@@ -42,7 +43,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from harness import internals, props, replacement
+from harness import internals, native_streams, props, replacement
 from harness.modules import PACKAGE, short_id
 from harness.reporter import Reporter
 
@@ -116,6 +117,8 @@ def main(request_path: str, report_fd: str) -> None:
     request = SimpleNamespace(**json.loads(Path(request_path).read_text()))
     os.set_inheritable(int(report_fd), False)
     count = _put_in_place(request.factory)
+    if request.native_streams:
+        native_streams.put_in_place()
     os.chdir(request.scratch)
     from test import support  # type: ignore[import-not-found]
 

@@ -1,0 +1,4 @@
+cdef class Done:
+    pass
+
+cdef Done DONE

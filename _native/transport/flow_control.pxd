@@ -1,0 +1,13 @@
+from zcloop._native.transport.receiver cimport Receiver
+
+
+cdef class FlowControl(Receiver):
+    cdef readonly object _loop
+    cdef readonly bint _paused          # pause_writing() was called
+    cdef readonly bint _connection_lost
+    cdef object error                   # why the connection was lost
+    cdef list drain_waiters
+    cdef object closed                  # the future of wait_closed(), made when asked for
+    cdef object __weakref__
+
+    cdef int settle(self, object waiter) except -1

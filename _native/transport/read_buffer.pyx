@@ -1,0 +1,102 @@
+"""Bytes that were received and not yet read, in order.
+
+What comes while nothing is unread is kept as the bytes object that it came in, and that object is
+what who reads all of it gets: no copy. Only what piles up is copied, once in and once out.
+Reading moves `start` and nothing else.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memmove
+
+cdef extern from "<string.h>" nogil:
+    void *memchr(const void *data, int byte, size_t size)
+
+cdef extern from * nogil:
+    """
+    /* A GNU function that <string.h> shows only when asked before its first inclusion. */
+    extern void *memmem(const void *data, size_t size, const void *part, size_t part_size);
+    """
+    void *memmem(const void *data, size_t size, const void *part, size_t part_size)
+
+# What an emptied buffer keeps; more goes back, for most connections are idle.
+cdef size_t KEEP_MAX = 64 * 1024
+cdef size_t CAPACITY_MIN = 1024
+
+
+cdef class ReadBuffer:
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef int append(self, bytes data) except -1:
+        cdef size_t count = PyBytes_GET_SIZE(data)
+        if self.size == 0:
+            self.whole = data
+            self.start = 0
+            self.size = count
+            return 0
+        self.reserve(count)
+        memcpy(self.memory + self.start + self.size, PyBytes_AS_STRING(data), count)
+        self.size += count
+        return 0
+
+    cdef int reserve(self, size_t more) except -1:
+        """Have what is unread in `memory`, with room for `more` bytes behind it."""
+        cdef size_t needed = self.size + more
+        cdef size_t capacity
+        cdef char *grown
+        if self.whole is None and self.start + needed <= self.capacity:
+            return 0
+        # Moved within its memory only when at least half of that has been read since.
+        if needed <= self.capacity and (self.whole is not None or self.start >= self.size):
+            memmove(self.memory, self.data(), self.size)
+        else:
+            capacity = max(2 * self.capacity, max(needed, CAPACITY_MIN))
+            grown = <char *> malloc(capacity)
+            if grown == NULL:
+                raise MemoryError("received bytes")
+            memcpy(grown, self.data(), self.size)
+            free(self.memory)
+            self.memory = grown
+            self.capacity = capacity
+        self.whole = None
+        self.start = 0
+        return 0
+
+    cdef bytes take(self, size_t count):
+        """The next `count` bytes, of which there are so many."""
+        cdef bytes taken
+        if self.whole is not None and count == <size_t> PyBytes_GET_SIZE(self.whole):
+            taken = self.whole
+        else:
+            taken = PyBytes_FromStringAndSize(self.data(), count)
+        self.drop(count)
+        return taken
+
+    cdef int drop(self, size_t count) except -1:
+        """As `take`, and nobody wants them."""
+        self.start += count
+        self.size -= count
+        if self.size == 0:
+            self.start = 0
+            self.whole = None
+            if self.capacity > KEEP_MAX:
+                free(self.memory)
+                self.memory = NULL
+                self.capacity = 0
+        return 0
+
+    cdef Py_ssize_t find(self, bytes separator, size_t offset) except -2:
+        """Where `separator` begins for the first time from `offset` on, or -1."""
+        cdef const char *data = self.data()
+        cdef size_t length = PyBytes_GET_SIZE(separator)
+        cdef const char *found
+        if self.size < offset + length:
+            return -1
+        if length == 1:
+            found = <const char *> memchr(data + offset, PyBytes_AS_STRING(separator)[0],
+                                          self.size - offset)
+        else:
+            found = <const char *> memmem(data + offset, self.size - offset,
+                                          PyBytes_AS_STRING(separator), length)
+        return found - data if found != NULL else -1

@@ -1,0 +1,19 @@
+from zcloop._native.transport.flow_control cimport FlowControl
+from zcloop._native.transport.stream cimport Stream
+from zcloop._native.transport.stream_input cimport StreamInput
+
+
+cdef class StreamWriter:
+    # asyncio.StreamWriter's own names.
+    cdef readonly object _transport
+    cdef readonly object _protocol
+    cdef readonly object _reader
+    cdef readonly object _loop
+    # The same, where they are native; else None.
+    cdef Stream stream
+    cdef FlowControl flow
+    cdef StreamInput input
+    cdef dict __dict__
+    cdef object __weakref__
+
+    cdef int set_transport(self, object transport) except -1
