@@ -1,7 +1,7 @@
-from zcloop._native.transport.receiver cimport Receiver
+from zcloop._native.transport.native_protocol cimport NativeProtocol
 
 
-cdef class FlowControl(Receiver):
+cdef class FlowControl(NativeProtocol):
     cdef readonly object _loop
     cdef readonly bint _paused          # pause_writing() was called
     cdef readonly bint _connection_lost

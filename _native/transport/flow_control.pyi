@@ -2,10 +2,10 @@ from asyncio import AbstractEventLoop, Future
 
 from typing_extensions import disjoint_base
 
-from zcloop._native.transport.receiver import Receiver
+from zcloop._native.transport.native_protocol import NativeProtocol
 
 @disjoint_base
-class FlowControl(Receiver):
+class FlowControl(NativeProtocol):
     def __init__(self, loop: AbstractEventLoop | None = None) -> None: ...
     @property
     def _loop(self) -> AbstractEventLoop: ...

@@ -4,7 +4,7 @@ from asyncio import events
 from asyncio.log import logger
 
 
-cdef class FlowControl(Receiver):
+cdef class FlowControl(NativeProtocol):
     def __init__(self, loop=None):
         self._loop = events.get_event_loop() if loop is None else loop
         self.drain_waiters = []

@@ -147,9 +147,9 @@ cdef class Reading:
         if self.size == 0:
             self.result = b""
             return True
-        if input.buffer.size == 0 and not input.is_eof:
+        if input.unread == 0 and not input.is_eof:
             return self.wait(1, "read")
-        self.result = input.take(min(<size_t> self.size, input.buffer.size))
+        self.result = input.take(min(<size_t> self.size, input.unread))
         return True
 
     cdef bint read_all(self) except -1:
@@ -158,8 +158,8 @@ cdef class Reading:
             self.pieces = []
         if input.error is not None:
             raise input.error
-        if input.buffer.size:
-            self.pieces.append(input.take(input.buffer.size))
+        if input.unread:
+            self.pieces.append(input.take(input.unread))
         if not input.is_eof:
             return self.wait(1, "read")
         self.result = b"".join(self.pieces)
@@ -171,10 +171,10 @@ cdef class Reading:
         if self.size == 0:
             self.result = b""
             return True
-        if input.buffer.size < <size_t> self.size:
+        if input.unread < <size_t> self.size:
             if not input.is_eof:
                 return self.wait(self.size, "readexactly")
-            raise IncompleteReadError(input.buffer.take(input.buffer.size), self.size)
+            raise IncompleteReadError(input.cut(input.unread), self.size)
         self.result = input.take(self.size)
         return True
 
@@ -194,14 +194,14 @@ cdef class Reading:
     cdef bint read_until(self) except -1:
         cdef StreamInput input = self.input
         cdef list separators = self.separator
-        cdef size_t unread = input.buffer.size
+        cdef size_t unread = input.unread
         cdef size_t longest = len(<bytes> separators[len(separators) - 1])
         cdef Py_ssize_t start = -1
         cdef Py_ssize_t end = -1
         cdef Py_ssize_t found
         if unread >= self.offset + len(<bytes> separators[0]):
             for separator in separators:
-                found = input.buffer.find(<bytes> separator, self.offset)
+                found = input.find(<bytes> separator, self.offset)
                 if found >= 0 and (end < 0 or found + len(<bytes> separator) < end):
                     start = found
                     end = found + len(<bytes> separator)
@@ -214,7 +214,7 @@ cdef class Reading:
         if end < 0:
             if not input.is_eof:
                 return self.wait(1, "readuntil")
-            raise IncompleteReadError(input.buffer.take(unread), None)
+            raise IncompleteReadError(input.cut(unread), None)
         if <size_t> start > input.limit:
             raise LimitOverrunError(
                 "Separator is found, but chunk is longer than limit", start)
@@ -233,10 +233,10 @@ cdef class Reading:
             self.result = error.partial
         except LimitOverrunError as error:
             consumed = error.consumed
-            if input.buffer.size > consumed and input.buffer.data()[consumed] == 10:
+            if input.unread > consumed and input.data()[consumed] == 10:
                 input.take(consumed + 1)
             else:
-                input.take(input.buffer.size)
+                input.take(input.unread)
             raise ValueError(error.args[0])
         if self.kind == READ_NEXT and not self.result:
             raise StopAsyncIteration

@@ -1,7 +1,7 @@
-"""A protocol in native code: what a stream delivers to it costs no Python call and no context."""
+"""What a stream delivers to natively: no call of Python's, no context, no protocol in between."""
 
 
 cdef class Receiver:
     cdef int receive(self, bytes data) except -1:
-        """As data_received(data), for the next bytes of the stream; never empty."""
+        """The next bytes of the stream; never empty."""
         raise NotImplementedError

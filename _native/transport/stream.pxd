@@ -20,7 +20,7 @@ cdef class Stream(Endpoint):
     cdef readonly bint is_flood               # lending, from the ring of large slots
     cdef bint is_buffered               # protocol is a BufferedProtocol
     cdef bint is_lending                # protocol is a ZeroCopyProtocol
-    cdef Receiver receiver              # protocol, if it takes bytes natively; else None
+    cdef Receiver receiver              # of a native protocol; None: data_received is called
     cdef bint is_started                # connection_made was called
     cdef bint is_ended                  # the peer's end of file was seen
     cdef bint is_resume_posted
@@ -34,6 +34,11 @@ cdef class Stream(Endpoint):
 
     cdef int accept(self, object data) except -1
     cdef bint is_reading_wanted(self) noexcept
+
+    cdef inline bint may_write(self) noexcept:
+        """Open, and not so much is queued that pause_writing() was called."""
+        return not (self.is_closing_ or self.is_writing_paused)
+
     cdef int received(self, int result, uint32_t flags) except -1
     cdef int rested(self) except -1
     cdef BufferRing wanted_pool(self)

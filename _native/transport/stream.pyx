@@ -49,7 +49,7 @@ from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
-from zcloop._native.transport.receiver cimport Receiver
+from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
 from zcloop._native.transport.write_queue cimport Piece, as_piece
 
@@ -125,8 +125,8 @@ cdef class Stream(Endpoint):
         cdef bint was_lending = self.is_lending
         self.protocol = protocol
         self.receiver = None
-        if isinstance(protocol, Receiver) and (<Receiver> protocol).is_native:
-            self.receiver = <Receiver> protocol
+        if isinstance(protocol, NativeProtocol):
+            self.receiver = (<NativeProtocol> protocol).receiver
         # TLS takes ciphertext as it comes, although asyncio's is a BufferedProtocol.
         self.is_buffered = (isinstance(protocol, _BufferedProtocol)
                             and not isinstance(protocol, TlsRecords))
@@ -877,6 +877,12 @@ cdef class Stream(Endpoint):
                 raise os_error(errno, None)
 
     # ---- ending ------------------------------------------------------------------------------
+
+    def _call_connection_lost(self, error):
+        try:
+            Endpoint._call_connection_lost(self, error)
+        finally:
+            self.receiver = None
 
     cdef bint is_idle(self) noexcept:
         return (is_resting(self.receive) and is_resting(self.read_poll)

@@ -2,8 +2,7 @@ from zcloop._native.loop.scheduler cimport Scheduler
 from zcloop._native.transport.read_buffer cimport ReadBuffer
 
 
-cdef class StreamInput:
-    cdef ReadBuffer buffer
+cdef class StreamInput(ReadBuffer):
     cdef Scheduler scheduler            # the loop, when it is ours
     # asyncio.StreamReader's own names, which its tests and some programs read.
     cdef readonly object _loop
@@ -25,7 +24,7 @@ cdef class StreamInput:
     cdef object wait(self, size_t wanted, str caller)
 
     cdef inline bytes take(self, size_t count):
-        cdef bytes taken = self.buffer.take(count)
-        if self.is_paused and self.buffer.size <= self.limit:
+        cdef bytes taken = self.cut(count)
+        if self.is_paused and self.unread <= self.limit:
             self.resume()
         return taken

@@ -3,8 +3,10 @@ from asyncio import AbstractEventLoop, BaseTransport, Future
 from _typeshed import ReadableBuffer
 from typing_extensions import disjoint_base
 
+from zcloop._native.transport.read_buffer import ReadBuffer
+
 @disjoint_base
-class StreamInput:
+class StreamInput(ReadBuffer):
     _transport: BaseTransport | None
     _waiter: Future[None] | None
     def __init__(self, limit: int = 65536, loop: AbstractEventLoop | None = None) -> None: ...

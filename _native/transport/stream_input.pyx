@@ -7,17 +7,15 @@ Who waits does so by a future, and takes the bytes only when it runs: cancelled 
 taken nothing.
 """
 
-from asyncio import events
+from asyncio import events, exceptions
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
+cdef object InvalidStateError = exceptions.InvalidStateError
 cdef size_t LIMIT_MAX = (<size_t> -1) // 4
 
 
-cdef class StreamInput:
-    def __cinit__(self, *args, **kwargs):
-        self.buffer = ReadBuffer.__new__(ReadBuffer)
-
+cdef class StreamInput(ReadBuffer):
     def __init__(self, limit=2 ** 16, loop=None):
         if limit <= 0:
             raise ValueError("Limit cannot be <= 0")
@@ -26,25 +24,31 @@ cdef class StreamInput:
         self._loop = events.get_event_loop() if loop is None else loop
         self.scheduler = self._loop if isinstance(self._loop, Scheduler) else None
 
+    cdef int receive(self, bytes data) except -1:
+        return self.feed(data)
+
     cdef int feed(self, bytes data) except -1:
         """The next bytes of the stream; none is nothing. AssertionError after the end."""
         if self.is_eof:
             raise AssertionError("feed_data after feed_eof")
         if PyBytes_GET_SIZE(data) == 0:
             return 0
-        self.buffer.append(data)
+        self.append(data)
         if self._waiter is not None:
-            if self.buffer.size < self.wanted:
+            if self.unread < self.wanted:
                 return 0        # who waits for more than the limit is not to be kept from it
             self.wake()
-        if self.buffer.size > 2 * self.limit and not self.is_paused:
+        if self.unread > 2 * self.limit and not self.is_paused:
             return self.pause()
         return 0
 
     cdef int wake(self) except -1:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.cancelled():
-            waiter.set_result(None)
+        if waiter is not None:
+            try:
+                waiter.set_result(None)
+            except InvalidStateError:
+                pass        # cancelled, which is not asked first: it is rare
         return 0
 
     cdef int pause(self) except -1:
@@ -107,17 +111,17 @@ cdef class StreamInput:
 
     def at_eof(self):
         """Whether all has been read, and no more will come."""
-        return self.is_eof and self.buffer.size == 0
+        return self.is_eof and self.unread == 0
 
     @property
     def _buffer(self):
         """A copy of what is unread."""
-        return bytearray(self.buffer.data()[:self.buffer.size])
+        return bytearray(self.data()[:self.unread])
 
     def __repr__(self):
         info = ["StreamReader"]
-        if self.buffer.size:
-            info.append(f"{self.buffer.size} bytes")
+        if self.unread:
+            info.append(f"{self.unread} bytes")
         if self.is_eof:
             info.append("eof")
         if self._limit != 2 ** 16:

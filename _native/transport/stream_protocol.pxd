@@ -1,10 +1,7 @@
 from zcloop._native.transport.flow_control cimport FlowControl
-from zcloop._native.transport.stream_reader cimport StreamReader
-
 
 cdef class StreamReaderProtocol(FlowControl):
     cdef readonly object _stream_reader     # until the connection is lost
-    cdef StreamReader reader            # the same, if it is native
     cdef readonly object _client_connected_cb
     cdef readonly object _transport
     cdef readonly object _task          # of the callback, which nobody else need hold

@@ -9,6 +9,8 @@ import functools
 
 from asyncio import coroutines
 
+from zcloop._native.transport.receiver cimport Receiver
+from zcloop._native.transport.stream_reader cimport StreamReader
 from zcloop._native.transport.stream_writer cimport StreamWriter
 
 
@@ -33,11 +35,10 @@ cdef class StreamReaderProtocol(FlowControl):
     def __init__(self, stream_reader, client_connected_cb=None, loop=None):
         FlowControl.__init__(self, loop)
         self._stream_reader = stream_reader
-        self.reader = stream_reader if isinstance(stream_reader, StreamReader) else None
         self._client_connected_cb = client_connected_cb
-        self.is_native = (
-            type(self).data_received is StreamReaderProtocol.data_received
-            and getattr(type(stream_reader), "feed_data", None) is StreamReader.feed_data)
+        if (type(self).data_received is StreamReaderProtocol.data_received
+                and getattr(type(stream_reader), "feed_data", None) is StreamReader.feed_data):
+            self.receiver = <Receiver> stream_reader
 
     def _replace_transport(self, transport):
         self._transport = transport
@@ -62,11 +63,6 @@ cdef class StreamReaderProtocol(FlowControl):
             self._task = loop.create_task(answer)
             self._task.add_done_callback(functools.partial(_served, loop, transport))
 
-    cdef int receive(self, bytes data) except -1:
-        if self.reader is not None:
-            self.reader.feed(data)
-        return 0
-
     def data_received(self, data):
         """The next bytes of the stream."""
         if self._stream_reader is not None:
@@ -87,5 +83,5 @@ cdef class StreamReaderProtocol(FlowControl):
             else:
                 reader.set_exception(exc)
         FlowControl.connection_lost(self, exc)
-        self._stream_reader = self.reader = None
+        self._stream_reader = self.receiver = None
         self._transport = self._task = None

@@ -1,4 +1,3 @@
-from zcloop._native.transport.flow_control cimport FlowControl
 from zcloop._native.transport.stream cimport Stream
 from zcloop._native.transport.stream_input cimport StreamInput
 
@@ -11,8 +10,8 @@ cdef class StreamWriter:
     cdef readonly object _loop
     # The same, where they are native; else None.
     cdef Stream stream
-    cdef FlowControl flow
     cdef StreamInput input
+    cdef bint is_direct                 # all of them are
     cdef dict __dict__
     cdef object __weakref__
 

@@ -16,7 +16,6 @@ cdef class StreamWriter:
         self._protocol = protocol
         self._reader = reader
         self._loop = loop
-        self.flow = protocol if isinstance(protocol, FlowControl) else None
         self.input = reader if isinstance(reader, StreamInput) else None
         self.set_transport(transport)
 
@@ -26,6 +25,9 @@ cdef class StreamWriter:
         is_its_own = isinstance(native, Stream) and native.face is transport
         self._transport = transport
         self.stream = native if is_its_own else None
+        # Then what the protocol would be asked is known without it.
+        self.is_direct = (is_its_own and self.input is not None
+                          and isinstance(self._protocol, FlowControl))
         return 0
 
     def __repr__(self):
@@ -78,10 +80,7 @@ cdef class StreamWriter:
         How it stands is looked at in the call. Raises what ended the connection, an error of the
         reader first, ConnectionResetError when there is no other.
         """
-        if (self.stream is not None and self.flow is not None and not self.stream.is_closing_
-                and not self.flow._paused and not self.flow._connection_lost
-                and (self._reader is None
-                     or self.input is not None and self.input.error is None)):
+        if self.is_direct and self.stream.may_write() and self.input.error is None:
             return DONE
         return self._drain()
 
