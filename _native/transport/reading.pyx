@@ -119,6 +119,8 @@ cdef class Reading:
 
     cdef bint advance(self) except -1:
         if self.state == NEW:
+            if self.input is None:
+                raise TypeError("a read is made by a StreamReader")
             if self.kind == READ_EXACTLY and self.size < 0:
                 raise ValueError("readexactly size can not be less than zero")
             if self.kind == READ_UNTIL:

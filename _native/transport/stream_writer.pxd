@@ -11,6 +11,7 @@ cdef class StreamWriter:
     # The same, where they are native; else None.
     cdef Stream stream
     cdef StreamInput input
+    cdef object stream_write            # its write, unless a program puts another in its place
     cdef bint is_direct                 # all of them are
     cdef dict __dict__
     cdef object __weakref__

@@ -25,6 +25,7 @@ cdef class StreamWriter:
         is_its_own = isinstance(native, Stream) and native.face is transport
         self._transport = transport
         self.stream = native if is_its_own else None
+        self.stream_write = transport.write if is_its_own else None
         # Then what the protocol would be asked is known without it.
         self.is_direct = (is_its_own and self.input is not None
                           and isinstance(self._protocol, FlowControl))
@@ -41,10 +42,11 @@ cdef class StreamWriter:
 
     def write(self, data):
         """Accept `data` for sending, as the transport's write(); never blocks."""
-        if self.stream is not None:
+        write = self._transport.write
+        if write is self.stream_write:
             self.stream.accept(data)
         else:
-            self._transport.write(data)
+            write(data)
 
     def writelines(self, data):
         """write() of each piece."""

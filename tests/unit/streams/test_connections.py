@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import sys
+import weakref
 
 import pytest
 from peers import connection as connection_to
-from peers import io_passed, payload, receive_all, tcp_pair
+from peers import gone, io_passed, payload, receive_all, receive_exactly, tcp_pair
+from recording import Recorder
 from streams import connected, stream_and_peer
 
 import zcloop
@@ -190,3 +194,57 @@ def test_zcloops_streams_work_on_asyncios_own_loop():
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())
+
+
+async def test_nothing_of_a_lost_connection_waits_for_the_collector():
+    gc.disable()
+    try:
+        with tcp_pair() as (one, peer):
+            reader, writer = await zcloop.open_connection(sock=one)
+            peer.send(b"data")
+            assert await reader.read(4) == b"data"
+            writer.close()
+            await writer.wait_closed()
+            await gone(writer.transport)
+            left = [weakref.ref(thing) for thing in (reader, writer, writer._protocol)]
+            del reader, writer
+            assert [found for found in (each() for each in left) if found] == []
+    finally:
+        gc.enable()
+
+
+async def test_a_pipe_is_read_by_a_stream():
+    reader = zcloop.StreamReader()
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb", 0) as pipe:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: zcloop.StreamReaderProtocol(reader), pipe
+        )
+        os.write(write_end, b"one\ntwo")
+        assert await reader.readline() == b"one\n"
+        os.close(write_end)
+        assert await reader.read() == b"two"
+        transport.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_protocol_that_is_exchanged_leaves_the_reader_what_it_has():
+    reader, other = zcloop.StreamReader(), Recorder()
+    async with connection_to(lambda: zcloop.StreamReaderProtocol(reader)) as (transport, _, peer):
+        peer.send(b"first")
+        assert await reader.read(3) == b"fir"
+        transport.set_protocol(other)
+        peer.send(b"second")
+        assert await other.received(6) == b"second"
+        assert await reader.read(10) == b"st"
+
+
+async def test_methods_of_the_transport_may_be_replaced():
+    async with stream_and_peer() as (_, writer, peer):
+        written = []
+        writer.transport.write, kept = written.append, writer.transport.write
+        writer.write(b"seen")
+        assert written == [b"seen"]
+        writer.transport.write = kept
+        writer.write(b"sent")
+        assert await receive_exactly(peer, 4) == b"sent"

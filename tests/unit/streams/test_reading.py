@@ -62,6 +62,14 @@ async def test_a_read_that_nobody_awaits_warns():
         reader.readline()
 
 
+async def test_a_read_is_made_by_a_reader_only():
+    reading = zcloop.StreamReader().readline()
+    reading.close()
+    made = type(reading)
+    with pytest.raises(TypeError, match="made by a StreamReader"):
+        made().send(None)
+
+
 async def test_a_closed_read_takes_nothing():
     reader = zcloop.StreamReader()
     reading = reader.read(1)
