@@ -14,6 +14,7 @@ cdef class Request(Operation):
     cdef list views                 # of a vectored one: its memoryviews
     cdef iovec *vector
     cdef object kept                # what else must stay: a path, a structure
+    cdef object file                # whose fd it uses, not closed before the end
 
     cdef Region region(self)
     cdef void use_pin(self, int pin) noexcept

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from os import PathLike
+from typing import Self
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -7,7 +8,8 @@ from zcloop._native.operation.operation import Operation
 from zcloop._native.operation.wait_child import WaitChild
 
 @disjoint_base
-class Request(Operation): ...
+class Request(Operation):
+    def holding(self, file: object) -> Self: ...
 
 def read(fd: int, buffer: Buffer, offset: int = -1, flags: int = 0) -> Request: ...
 def write(fd: int, buffer: Buffer, offset: int = -1, flags: int = 0) -> Request: ...

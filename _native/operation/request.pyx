@@ -65,6 +65,11 @@ cdef class Request(Operation):
         if self.has_view:
             PyBuffer_Release(&self.view)
 
+    def holding(self, file):
+        """Itself; `file`, whose fd it uses, is kept until the kernel is done."""
+        self.file = file
+        return self
+
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         memcpy(sqe, &self.sqe, sizeof(io_uring_sqe))
 
