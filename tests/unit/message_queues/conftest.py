@@ -5,7 +5,7 @@ import os
 import uuid
 
 import pytest
-from blocked import thread_count, until
+from blocked import until, waiting_threads
 
 from zcloop.message_queues import PosixQueue, SysvQueue, SysvSemaphore, unlink
 
@@ -13,9 +13,8 @@ from zcloop.message_queues import PosixQueue, SysvQueue, SysvSemaphore, unlink
 @pytest.fixture(autouse=True)
 def no_thread_is_left(nothing_leaks):
     """Also none of those that Python does not know."""
-    before = thread_count()
     yield
-    until(lambda: thread_count() <= before)
+    until(lambda: waiting_threads() == 0)
 
 
 @pytest.fixture

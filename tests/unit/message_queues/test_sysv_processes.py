@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from blocked import thread_count, until
+from blocked import until, waiting_threads
 from peers import io_passed, script
 
 from zcloop.message_queues import SysvQueue
@@ -57,15 +57,14 @@ async def test_messages_go_round_through_one_queue(sysv):
 
 
 def test_a_forked_child_has_no_thread_and_leaves_the_parents_alone(sysv, loop, loop_factory):
-    before = thread_count()
     waiting = loop.create_task(sysv.receive(1))
     operation = sysv._operation_receive(5)
     also = loop.create_task(loop.perform(operation))
     loop.run_until_complete(io_passed())
-    until(lambda: thread_count() == before + 2)
+    until(lambda: waiting_threads() == 2)
 
     def use():
-        assert thread_count() == 1
+        assert waiting_threads() == 0
         operation.withdraw()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(sysv.send(b"from the child", 1))
@@ -100,7 +99,7 @@ def test_what_a_coroutine_waited_for_is_made_back_at_the_processs_end(semaphore,
             until(lambda: semaphore.waiting(1) == (1, 0))
             semaphore.release(1)
             await waiting
-            until(lambda: thread_count() == 1)
+            until(lambda: waiting_threads() == 0)
             assert semaphore.value(1) == 0
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:

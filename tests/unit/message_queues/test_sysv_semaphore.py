@@ -6,7 +6,7 @@ import os
 import random
 
 import pytest
-from blocked import interrupted_by, thread_count, until
+from blocked import interrupted_by, until, waiting_threads
 from peers import io_passed
 
 from zcloop.message_queues import SysvSemaphore
@@ -75,13 +75,12 @@ async def test_those_who_wait_are_served_in_their_order(semaphore):
 
 
 async def test_a_cancelled_acquire_has_changed_nothing(semaphore):
-    before = thread_count()
     waiting = await begin(semaphore, semaphore.acquire(1), 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert semaphore.waiting(1) == (0, 0)
-    until(lambda: thread_count() == before)
+    until(lambda: waiting_threads() == 0)
     semaphore.release(1)
     assert semaphore.value(1) == 1
 
