@@ -42,7 +42,7 @@ class SSLTransport(Lending, sslproto._SSLProtocolTransport):
     def close(self) -> None:
         super().close()
         if self._ssl_protocol is None:  # closed again: asyncio lets go of the connection
-            self.write = self.writelines = _ignore  # type: ignore[method-assign]
+            self.write = self.writelines = _ignore  # type: ignore[method-assign, assignment]
 
 
 class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
