@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.memory.buffer_ring cimport BufferRing
@@ -15,6 +15,8 @@ cdef class UringChannel(Channel):
     cdef Pins pins                  # regions registered with the ring
     cdef list pins_wanted           # regions to pin when the loop runs
     cdef bint is_pausing            # cancelled requests are parked, not completed
+    cdef int64_t spin_ns            # before it sleeps, a wait looks for completions for so long
+    cdef readonly uint64_t spins    # waits that found one so
 
     cdef int take_ring(self) except -1
     cdef int register_pools(self) except -1
@@ -22,6 +24,7 @@ cdef class UringChannel(Channel):
     cdef int submit_again(self, Operation operation) except -1
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
+    cdef bint spin(self, int64_t timeout_ns) except -1
     cdef int take_back(self) except -1
     cdef int await_notifications(self) except -1
     cdef list pools(self)

@@ -228,6 +228,8 @@ cdef class UringChannel(Channel):
             if ring.unsubmitted() == 0 and not ring.wants_enter():
                 return self.reap()
             got = ring.enter(0, NULL)
+        elif self.spin_ns and self.spin(timeout_ns):
+            return 0
         elif timeout_ns < 0:
             with nogil:
                 got = ring.enter(1, NULL)
@@ -239,6 +241,22 @@ cdef class UringChannel(Channel):
         if got < 0 and got != -ETIME and got != -EINTR and got != -EBUSY and got != -EAGAIN:
             raise_os_error(-got, "io_uring_enter")
         return self.reap()
+
+    cdef bint spin(self, int64_t timeout_ns) except -1:
+        """Whether something completed while we looked for it, which is a wait without a sleep."""
+        cdef int64_t limit_ns = self.spin_ns
+        cdef bint is_found
+        if self.ring.unsubmitted():
+            self.make_room()
+        with nogil:
+            is_found = self.ring.spin(
+                timeout_ns if 0 <= timeout_ns < limit_ns else limit_ns)
+        if is_found:
+            self.spins += 1
+            if self.ring.wants_enter():
+                self.make_room()
+            self.reap()
+        return is_found
 
     # ---- whose thread ------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from cpython.object cimport PyObject
 
 from zcloop._native.channel.uring cimport UringChannel
@@ -36,6 +36,9 @@ cdef class Core(Scheduler):
     cdef list scratch_spilled       # bytearrays, when one turn needs more than SCRATCH_SIZE
     cdef uint64_t turns
     cdef uint64_t sleeps
+    cdef int64_t asleep_ns          # in waits that may sleep, the wait for the GIL after it too
+    cdef int64_t ran_ns             # in runs that are over
+    cdef int64_t run_start          # of the one that goes on; 0 between two
 
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1

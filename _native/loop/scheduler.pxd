@@ -34,5 +34,3 @@ cdef class Scheduler(Owner):
     cdef Handle debug_call(self, object callback, tuple args, object context, str name,
                            bint is_threadsafe)
     cdef object schedule(self, double when, object callback, tuple args, object context, str name)
-
-cdef double monotonic() noexcept nogil

@@ -10,16 +10,9 @@ from cpython.ref cimport Py_DECREF
 
 from asyncio import base_events, events, format_helpers, futures, tasks
 
+from zcloop._native.kernel.clock cimport monotonic
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.timers cimport TimerHandle
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    enum:
-        CLOCK_MONOTONIC
 
 cdef extern from "Python.h":
     object PyObject_Call(object callable, tuple args, dict kwargs)
@@ -31,12 +24,6 @@ cdef object BaseEventLoop = base_events.BaseEventLoop
 cdef object Future = futures.Future
 cdef object Task = tasks.Task
 cdef object ThreadSafeHandle = getattr(events, "_ThreadSafeHandle", None)
-
-
-cdef double monotonic() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec + now.tv_nsec * 1e-9
 
 
 cdef class Scheduler(Owner):

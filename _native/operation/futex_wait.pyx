@@ -22,6 +22,7 @@ from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ETIMEDOUT
 from posix.unistd cimport getpid
 
 from zcloop._native.kernel.errors cimport EOPNOTSUPP
+from zcloop._native.kernel.clock cimport monotonic
 from zcloop._native.kernel.futex cimport (
     EVERYBODY, FUTEX2_SIZE_U32, FUTEX_BITSET_MATCH_ANY, futex_wait, futex_wait_or_stop, futex_wake,
     store32,
@@ -29,25 +30,11 @@ from zcloop._native.kernel.futex cimport (
 from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, io_uring_sqe
 from zcloop._native.operation.operation cimport NOT_YET as _NOT_YET
 
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    enum:
-        CLOCK_MONOTONIC
-
 # How often whoever waits looks whether a process that holds things up has died.
 HEAL_SECONDS = 1.0
 NOT_YET = _NOT_YET
 cdef double _HEAL_SECONDS = HEAL_SECONDS
 cdef double TIMEOUT_MAX_S = 1e9
-
-
-cdef double monotonic() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec + now.tv_nsec * 1e-9
 
 
 @cython.no_gc_clear     # __dealloc__ needs the words

@@ -1,6 +1,6 @@
 # One io_uring: set up, take an SQE, submit, reap. It knows user_data only as a number.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from zcloop._native.kernel.uring cimport (
@@ -38,6 +38,7 @@ cdef class Ring:
     cdef int attach(self) noexcept nogil
     cdef void detach(self) noexcept nogil
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
+    cdef bint spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil

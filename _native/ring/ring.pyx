@@ -14,6 +14,7 @@ and its own fd can be polled: it is readable while there is one, beyond the ring
 from libc.errno cimport EAGAIN, EEXIST, EINVAL, ENOMEM, ENOSYS, EPERM
 from libc.string cimport memset
 
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.uring cimport (
     ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_REGISTERED_RING, FEAT_CQE_SKIP, FEAT_EXT_ARG,
@@ -32,6 +33,9 @@ SETUPS[1] = SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_TASKRUN_FLAG | SET
 SETUPS[2] = SETUP_COOP_TASKRUN | SETUP_TASKRUN_FLAG | SETUP_SUBMIT_ALL
 SETUPS[3] = 0
 
+# So often a spinning thread looks at the ring between two looks at the clock.
+cdef unsigned SPINS_A_LOOK = 32
+
 # For a shared ring: completions come by themselves. COOP_TASKRUN would delay them until its thread
 # happens to enter the kernel.
 cdef unsigned[3] SHARED_SETUPS
@@ -40,6 +44,16 @@ SHARED_SETUPS[1] = SETUP_SUBMIT_ALL
 SHARED_SETUPS[2] = 0
 
 cdef unsigned FEATURES_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
+
+cdef extern from * nogil:
+    """
+    #if defined(__x86_64__) || defined(__i386__)
+    #define zc_relax() __builtin_ia32_pause()
+    #else
+    #define zc_relax() __asm__ volatile("" ::: "memory")
+    #endif
+    """
+    void zc_relax()
 
 _REFUSALS = {
     EPERM: "io_uring is switched off here: as root, sysctl kernel.io_uring_disabled=0, "
@@ -148,6 +162,18 @@ cdef class Ring:
         self.submissions += head - self.sqe_head
         self.sqe_head = head
         return got if got < 0 else 0
+
+    cdef bint spin(self, int64_t limit_ns) noexcept nogil:
+        """Look, without a system call, until something has completed; whether it has in time."""
+        cdef int64_t end = monotonic_ns() + limit_ns
+        cdef unsigned _look
+        while True:
+            for _look in range(SPINS_A_LOOK):
+                if self.visible() or self.wants_enter():
+                    return True
+                zc_relax()
+            if monotonic_ns() >= end:
+                return False
 
     cdef int push(self) noexcept nogil:
         """Submit everything, of a shared ring. Returns 0, or -errno; what was not taken is

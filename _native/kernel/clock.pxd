@@ -1,0 +1,24 @@
+# CLOCK_MONOTONIC, which loops measure by: a call of some 30 ns, without the kernel.
+
+from libc.stdint cimport int64_t
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *now)
+    enum:
+        CLOCK_MONOTONIC
+
+
+cdef inline int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * <int64_t> 1000000000 + now.tv_nsec
+
+
+cdef inline double monotonic() noexcept nogil:
+    """Seconds."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
