@@ -321,7 +321,8 @@ cdef class UringChannel(Channel):
                 done += 1
         finally:    # what was not reached stays
             self.parked_count -= done
-            memmove(self.parked, self.parked + done, self.parked_count * sizeof(uint32_t))
+            if self.parked_count:
+                memmove(self.parked, self.parked + done, self.parked_count * sizeof(uint32_t))
         return 0
 
     cdef int submit_again(self, Operation operation) except -1:
