@@ -114,8 +114,16 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
     def statistics(self) -> dict[str, int]:
         """Counters of the loop, and of what it lends; a new dict, made without a system call.
 
-        `pool_*` is the memory that is lent where no region is associated, in bytes;
-        `paused_holders` are transports not read from until leases come back.
+        Since the loop was made: `turns`, `sleeps` of them, `spins` that a completion ended,
+        `enters` (system calls), `submissions` and `completions`; `asleep_ns`, and `awake_ns`,
+        which callbacks and the system calls for them took; what transports `received_bytes` and
+        `sent_bytes`, how much of that was `copied_bytes` in user space on its way, `lent_bytes`
+        in place, or `starved_bytes`: copied for want of a block.
+
+        Now: `inflight` requests, `operations` that are held, `transports`, `ready` callbacks,
+        `timers`, `slots` to receive into and `slots_lent` of them. `pool_*` is the memory that is
+        lent where no region is associated, in bytes; `paused_holders` are transports not read
+        from until leases come back.
         """
         found = super().statistics()
         channel = self.channel
@@ -127,8 +135,9 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
         found["quarantined"] = channel.quarantined
         accounts = [one.lender.account for one in self.native_transports() if one.lender]
         found["paused_holders"] = sum(account.is_waiting for account in accounts)
-        for name in ("lent_bytes", "copied_bytes", "starved_bytes"):
-            found[name] = sum(getattr(account, name) for account in accounts)
+        found["lent_bytes"] = 0 if pool is None else pool.lent_bytes
+        found["starved_bytes"] = 0 if pool is None else pool.starved_bytes
+        found["copied_bytes"] += 0 if pool is None else pool.copied_bytes
         return found
 
     def leases(self) -> list[dict[str, Any]]:

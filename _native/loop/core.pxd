@@ -36,6 +36,10 @@ cdef class Core(Scheduler):
     cdef list scratch_spilled       # bytearrays, when one turn needs more than SCRATCH_SIZE
     cdef uint64_t turns
     cdef uint64_t sleeps
+    # Of all transports; copied in user space on their way, those of leases not counted.
+    cdef uint64_t received_bytes
+    cdef uint64_t sent_bytes
+    cdef uint64_t copied_bytes
     cdef int64_t asleep_ns          # in waits that may sleep, the wait for the GIL after it too
     cdef int64_t ran_ns             # in runs that are over
     cdef int64_t run_start          # of the one that goes on; 0 between two

@@ -115,6 +115,7 @@ cdef class Lender:
         lease.shrink(size)
         lease.put_to(USED_BY_LEASE, self.account)
         self.account.lent_bytes += size
+        self.pool.lent_bytes += size
         view = lease.view()
         if _is_tracing:
             lease.trace_view(view, self.account.name)
@@ -122,11 +123,13 @@ cdef class Lender:
 
     cdef object copy(self, const char *data, size_t size):
         self.account.copied_bytes += size
+        self.pool.copied_bytes += size
         return PyMemoryView_FromObject(PyByteArray_FromStringAndSize(data, size))
 
     cdef object starve(self, const char *data, size_t size):
         """A copy of what should have been lent, were there memory."""
         self.account.starved_bytes += size
+        self.pool.starved_bytes += size
         return self.copy(data, size)
 
     cdef Lease take_some(self, size_t size):

@@ -63,6 +63,7 @@ cdef class Stream(Endpoint):
     cdef bint is_zero_copy_next(self) noexcept
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
+    cdef void consume(self, size_t size) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_view(self, object piece) except -1
     cdef int sent_or_kept(self) except -1

@@ -294,6 +294,7 @@ cdef class Stream(Endpoint):
         if self.is_closing_ or result <= 0:
             pool.give(slot)
             return 0
+        self.core.received_bytes += result
         if self.is_buffered and self.held is None and not self.is_paused:
             try:
                 self.deliver_into(data, result)
@@ -303,6 +304,7 @@ cdef class Stream(Endpoint):
             self.received_lease(pool, slot, result)
         else:
             copy = PyBytes_FromStringAndSize(data, result)
+            self.core.copied_bytes += result
             pool.give(slot)
             self.hold_or_deliver(copy)
         return self.note_slot_size(pool, result, flags)
@@ -425,6 +427,7 @@ cdef class Stream(Endpoint):
         return 0
 
     cdef void note_read_size(self, size_t size) noexcept:
+        self.core.received_bytes += size
         if size > SMALL_READ_MAX:
             self.small_reads = 0
             return
@@ -517,6 +520,7 @@ cdef class Stream(Endpoint):
             count = min(<size_t> buffer.len, size)
             memcpy(buffer.buf, data, count)
             PyBuffer_Release(&buffer)
+            self.core.copied_bytes += count
             data += count
             size -= count
             try:
@@ -662,6 +666,8 @@ cdef class Stream(Endpoint):
                 account = self.lend().account
                 account.sent_bytes += size
             sent = send(self.fd, start, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent > 0:
+                self.core.sent_bytes += sent
             if sent == <ssize_t> size:
                 return 0
             if sent < 0:
@@ -671,6 +677,7 @@ cdef class Stream(Endpoint):
                 sent = 0
             if owner is None:
                 owner = PyBytes_FromStringAndSize(start + sent, size - sent)
+                self.core.copied_bytes += size - sent
                 start = PyBytes_AS_STRING(owner)
             else:
                 start += sent
@@ -680,6 +687,7 @@ cdef class Stream(Endpoint):
             return 0
         if owner is None:
             owner = bytes(data)
+            self.core.copied_bytes += size
             start = PyBytes_AS_STRING(owner)
         self.append(owner, start, size)
         return self.sent_or_kept()
@@ -774,11 +782,11 @@ cdef class Stream(Endpoint):
         if self.queue is None:
             return 0        # aborted meanwhile, by another thread
         if is_sent:
-            self.queue.consume(self.send_size)
+            self.consume(self.send_size)
             if self.queue.size:
                 self.send_now()     # more pieces than one call takes
         elif self.send_result >= 0:
-            self.queue.consume(self.send_result)
+            self.consume(self.send_result)
             self.wait_writable()
         elif self.send_result in (-EAGAIN, -EINTR):
             self.wait_writable()
@@ -813,7 +821,7 @@ cdef class Stream(Endpoint):
                 if errno == EAGAIN:
                     return self.wait_writable()
                 return self.fail(errno, "Fatal write error on socket transport")
-            self.queue.consume(sent)
+            self.consume(sent)
             if <size_t> sent < offered:
                 return self.wait_writable()
         return 0
@@ -839,13 +847,18 @@ cdef class Stream(Endpoint):
         if self.lost_count:
             return 0
         if result >= 0:
-            self.queue.consume(result)
+            self.consume(result)
         elif self.is_zero_copy_result_final(result):
             return self.fail(-result, "Fatal write error on socket transport")
         self.send_now()
         if not self.is_blocked and self.lost_count == 0:
             self.drained(True)
         return 0
+
+    cdef void consume(self, size_t size) noexcept:
+        """So much of the queue has been sent."""
+        self.core.sent_bytes += size
+        self.queue.consume(size)
 
     cdef size_t queued(self) noexcept:
         return self.queue.size if self.queue is not None else 0
