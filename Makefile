@@ -52,10 +52,11 @@ debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, l
 sanitize:  ## unit tests and CPython's own with ASan and UBSan, in a venv and build of their own
 	$(MAKE) VENV=build/sanitize SETUP='$(SANITIZE:%=--config-settings=setup-args=-D%)' sanitized
 
-# Leak detection is off: Python keeps memory to its end. pytest holds the fds that a sanitizer would
-# write to, so tests run with -s.
+# Leak detection is off: Python keeps memory to its end. Memory that is not to be had is a MemoryError.
+# pytest holds the fds that a sanitizer would write to, so tests run with -s.
 sanitized: $(VENV)/zcloop.tests
-	@export ASAN_OPTIONS=detect_leaks=0:handle_segv=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	@export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1 \
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	  PYTHONMALLOC=malloc ZCLOOP_LEASES=10000000 \
 	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"; \
 	pytest -s tests/unit tests/conformance tests/stress/test_leases.py
