@@ -53,6 +53,8 @@ async def test_a_file_does_what_that_of_open_does(tmp_path, mode, steps):
             for name, *arguments in steps:
                 got = await outcome(getattr(ours, name), *arguments)
                 wanted = await outcome(getattr(theirs, name), *arguments)
+                if got is io.UnsupportedOperation and wanted is TypeError:
+                    continue  # both are true; Python 3.13 looks at the argument first
                 assert got == wanted, (name, *arguments)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
