@@ -169,6 +169,7 @@ cdef class Core(Scheduler):
                     break
         finally:
             self.for_self = None
+            self.contexts.forget()
             self.ran_ns += monotonic_ns() - self.run_start
             self.run_start = 0
             if not self.channel.is_forked:
@@ -197,6 +198,8 @@ cdef class Core(Scheduler):
             except BaseException:
                 self.settle()
                 raise
+        if self.ready.count() == 0:
+            self.contexts.forget()
         if self.ready.count() or self._stopping:
             timeout_ns = 0
         elif self.timers.count:
@@ -495,7 +498,7 @@ cdef class Core(Scheduler):
         """
         self.check_no_transport(fd)
         self.check_open()
-        self.add_watch(fd, True, False, make_handle(callback, args, self, None))
+        self.add_watch(fd, True, False, make_handle(callback, args, self, None, self.contexts))
 
     def remove_reader(self, fd):
         """Whether there was one. To be called before the fd is closed."""
@@ -506,7 +509,7 @@ cdef class Core(Scheduler):
         """As add_reader, whenever `fd` is writable."""
         self.check_no_transport(fd)
         self.check_open()
-        self.add_watch(fd, False, False, make_handle(callback, args, self, None))
+        self.add_watch(fd, False, False, make_handle(callback, args, self, None, self.contexts))
 
     def remove_writer(self, fd):
         """Whether there was one. To be called before the fd is closed."""
@@ -515,7 +518,7 @@ cdef class Core(Scheduler):
 
     def _add_reader(self, fd, callback, *args):
         self.check_open()
-        handle = make_handle(callback, args, self, None)
+        handle = make_handle(callback, args, self, None, self.contexts)
         self.add_watch(fd, True, False, handle)
         return handle
 
@@ -524,7 +527,7 @@ cdef class Core(Scheduler):
 
     def _add_writer(self, fd, callback, *args):
         self.check_open()
-        handle = make_handle(callback, args, self, None)
+        handle = make_handle(callback, args, self, None, self.contexts)
         self.add_watch(fd, False, False, handle)
         return handle
 
@@ -534,7 +537,8 @@ cdef class Core(Scheduler):
     def _await_socket(self, socket, to_write, waiter):
         """Watch for a coroutine: `waiter` gets None when the socket is ready, or was closed."""
         self.check_open()
-        handle = make_handle(_set_result_unless_done, (waiter,), self, None)
+        handle = make_handle(_set_result_unless_done, (waiter,), self, None,
+                             self.contexts)
         self.add_watch(socket, not to_write, True, handle)
         return handle
 
@@ -588,6 +592,7 @@ cdef class Core(Scheduler):
         self.batched = []
         self.timers.clear()
         self.ready.clear()
+        self.contexts.forget()
         self.unarmed.clear()
         for watch in self.watches.values():
             for handle in ((<Watch> watch).reader, (<Watch> watch).writer):

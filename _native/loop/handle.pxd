@@ -1,6 +1,12 @@
+cimport cython
 from cpython.object cimport PyObject
 
+from zcloop._native.kernel.flag cimport flag
+from zcloop._native.loop.contexts cimport Contexts
 
+
+# Said here, too, for those who derive from it.
+@cython.no_gc
 cdef class Handle:
     # One owned call; `run` consumes it. What is owned is NULL once consumed, or at its end.
     cdef PyObject *callback
@@ -8,18 +14,24 @@ cdef class Handle:
     cdef PyObject *context
     cdef PyObject *loop         # borrowed: who queues it outlives that
     cdef public object _source_traceback
-    cdef readonly bint _cancelled
-    cdef bint is_hidden         # the context, from the garbage collector
-    cdef bint is_queued         # a repeated one, in the ready queue
-    cdef bint is_repeated       # a reader or writer: run again and again, cleared by its owner
+    cdef flag is_cancelled
+    cdef flag is_snapshot       # the context, which others may have: not to be entered
+    cdef flag is_queued         # a repeated one, in the ready queue
+    cdef flag is_repeated       # a reader or writer: run again and again, cleared by its owner
+    # Of a TimerHandle, which is of this size so that both come from one freelist.
+    cdef double deadline
+    cdef Py_ssize_t index       # its place in the heap, -1 outside
+    cdef PyObject *heap         # borrowed: index is -1 once it is gone
     cdef object __weakref__
 
     cdef int run(self) except -1
-    cdef int run_once(self) except -1
+    cdef int run_once(self, Contexts contexts) except -1
     cdef int report(self, object callback, object args, PyObject *loop) except -1
-    cdef int set(self, object callback, tuple args, object loop, object context) except -1
+    cdef int set(self, object callback, tuple args, object loop, object context,
+                 Contexts contexts) except -1
+    cdef void drop(self) noexcept
     cdef void clear(self) noexcept
-    cdef void hide_context(self) noexcept
-    cdef PyObject *shown_context(self) noexcept
+    cdef PyObject *own_context(self) except? NULL
 
-cdef Handle make_handle(object callback, tuple args, object loop, object context)
+cdef Handle make_handle(object callback, tuple args, object loop, object context,
+                        Contexts contexts)

@@ -12,10 +12,9 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 from asyncio import format_helpers
 
+from zcloop._native.loop.contexts cimport private_copy
+
 cdef extern from "Python.h":
-    PyObject *PyContext_CopyCurrent() except NULL
-    void PyObject_GC_Track(PyObject *)
-    void PyObject_GC_UnTrack(PyObject *)
     int PyContext_Enter(PyObject *context)
     int PyContext_Exit(PyObject *context)
     PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t count,
@@ -26,14 +25,19 @@ cdef extern from *:
     #define zc_call(callback, args) PyObject_Vectorcall( \
         callback, ((PyTupleObject *)(args))->ob_item, PyTuple_GET_SIZE(args), NULL)
     #define zc_decref(o) Py_DECREF(o)
+    #define zc_incref(o) Py_INCREF(o)
+    #define zc_xdecref(o) Py_XDECREF(o)
     """
     PyObject *zc_call(PyObject *callback, PyObject *args)
     void zc_decref(PyObject *)
+    void zc_incref(PyObject *)
+    void zc_xdecref(PyObject *)
 
 
-cdef Handle make_handle(object callback, tuple args, object loop, object context):
+cdef Handle make_handle(object callback, tuple args, object loop, object context,
+                        Contexts contexts):
     cdef Handle handle = Handle.__new__(Handle)
-    handle.set(callback, args, loop, context)
+    handle.set(callback, args, loop, context, contexts)
     return handle
 
 
@@ -51,10 +55,12 @@ cdef class Handle:
     def __dealloc__(self):
         self.clear()
 
-    cdef int set(self, object callback, tuple args, object loop, object context) except -1:
+    cdef int set(self, object callback, tuple args, object loop, object context,
+                 Contexts contexts) except -1:
         """Once, of a new one. A context of None is a copy of the current one."""
         if context is None:
-            self.context = PyContext_CopyCurrent()
+            self.context = contexts.snapshot()
+            self.is_snapshot = True
         else:
             Py_INCREF(context)
             self.context = <PyObject *> context
@@ -65,16 +71,11 @@ cdef class Handle:
         self.loop = <PyObject *> loop
         return 0
 
-    cdef void hide_context(self) noexcept:
-        """From the garbage collector: a copy that nobody else knows yet, in a long queue."""
-        PyObject_GC_UnTrack(self.context)
-        self.is_hidden = True
-
-    cdef PyObject *shown_context(self) noexcept:
-        """The context, to be used or let go of."""
-        if self.is_hidden:
-            self.is_hidden = False
-            PyObject_GC_Track(self.context)
+    cdef PyObject *own_context(self) except? NULL:
+        """The context, to be shown or entered."""
+        if self.is_snapshot and self.context != NULL:
+            self.context = private_copy(self.context)
+            self.is_snapshot = False
         return self.context
 
     cdef int run(self) except -1:
@@ -82,7 +83,7 @@ cdef class Handle:
         handler, except SystemExit and KeyboardInterrupt, which are raised."""
         cdef object callback = owned(self.callback)     # it may cancel its own handle
         cdef object args = owned(self.args)
-        cdef object context = owned(self.shown_context())
+        cdef object context = owned(self.own_context())
         cdef PyObject *loop = self.loop
         cdef PyObject *result = NULL
         if callback is None:
@@ -95,19 +96,26 @@ cdef class Handle:
         zc_decref(result)
         return 0
 
-    cdef int run_once(self) except -1:
+    cdef int run_once(self, Contexts contexts) except -1:
         """As `run`, for the only time: what it called is let go of."""
         cdef PyObject *callback = self.callback
         cdef PyObject *args = self.args
-        cdef PyObject *context = self.shown_context()
+        cdef PyObject *context = self.context
+        cdef PyObject *entered = NULL
         cdef PyObject *loop = self.loop
         cdef PyObject *result = NULL
         if callback == NULL:
             return 0
         self.callback = self.args = self.context = self.loop = NULL
-        if PyContext_Enter(context) == 0:
+        if self.is_snapshot:
+            entered = contexts.enterable(context)
+        else:
+            entered = context
+            zc_incref(entered)
+        if entered != NULL and PyContext_Enter(entered) == 0:
             result = zc_call(callback, args)
-            PyContext_Exit(context)
+            PyContext_Exit(entered)
+        zc_xdecref(entered)
         if result == NULL:
             # Back, for who reads the handle that is reported.
             self.callback, self.args, self.context = callback, args, context
@@ -143,7 +151,7 @@ cdef class Handle:
         """After the run, or at the loop's end: let go of what the call holds."""
         cdef PyObject *callback = self.callback
         cdef PyObject *args = self.args
-        cdef PyObject *context = self.shown_context()
+        cdef PyObject *context = self.context
         self.callback = self.args = self.context = self.loop = NULL
         Py_XDECREF(callback)
         Py_XDECREF(args)
@@ -159,7 +167,11 @@ cdef class Handle:
 
     @property
     def _context(self):
-        return owned(self.shown_context())
+        return owned(self.own_context())
+
+    @property
+    def _cancelled(self):
+        return self.is_cancelled
 
     @property
     def _loop(self):
@@ -170,20 +182,23 @@ cdef class Handle:
 
     def cancel(self):
         """Never run it. Idempotent."""
-        if not self._cancelled:
-            self._cancelled = True
+        self.drop()
+
+    cdef void drop(self) noexcept:
+        if not self.is_cancelled:
+            self.is_cancelled = True
             # The context too: it is often the last link of a cycle that nobody could collect.
             self.clear()
 
     def cancelled(self):
-        return self._cancelled
+        return self.is_cancelled
 
     def get_context(self):
-        return owned(self.shown_context())
+        return owned(self.own_context())
 
     def _repr_info(self):
         info = [self.__class__.__name__]
-        if self._cancelled:
+        if self.is_cancelled:
             info.append("cancelled")
         if self.callback != NULL:
             info.append(format_helpers._format_callback_source(self._callback, self._args))

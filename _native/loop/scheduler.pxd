@@ -1,3 +1,4 @@
+from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.ready cimport ReadyQueue
 from zcloop._native.loop.timers cimport TimerHeap
@@ -7,6 +8,7 @@ from zcloop._native.operation.operation cimport Owner
 cdef class Scheduler(Owner):
     cdef ReadyQueue ready
     cdef TimerHeap timers
+    cdef readonly Contexts contexts
     # asyncio.BaseEventLoop's own names: its cold paths read and write them.
     cdef public bint _stopping
     cdef public bint _closed

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVarTuple
 
 from typing_extensions import disjoint_base
 
+from zcloop._native.loop.contexts import Contexts
 from zcloop._native.operation.operation import Owner
 
 _Arguments = TypeVarTuple("_Arguments")
@@ -22,6 +23,8 @@ class Scheduler(Owner):
     _clock_resolution: float
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    @property
+    def contexts(self) -> Contexts: ...
     def time(self) -> float: ...
     def get_debug(self) -> bool: ...
     def is_closed(self) -> bool: ...

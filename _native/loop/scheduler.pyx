@@ -11,14 +11,12 @@ from cpython.ref cimport Py_DECREF
 from asyncio import base_events, events, format_helpers, futures, tasks
 
 from zcloop._native.kernel.clock cimport monotonic
+from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.timers cimport TimerHandle
 
 cdef extern from "Python.h":
     object PyObject_Call(object callable, tuple args, dict kwargs)
-
-# With so many callbacks ready, their contexts are a quarter of the cost: garbage collections.
-cdef size_t LONG_QUEUE = 64
 
 cdef object BaseEventLoop = base_events.BaseEventLoop
 cdef object Future = futures.Future
@@ -31,6 +29,7 @@ cdef class Scheduler(Owner):
         self._closed = True         # until BaseEventLoop's __init__ says otherwise
         self.ready = ReadyQueue()
         self.timers = TimerHeap()
+        self.contexts = Contexts()
 
     cdef int check_usable(self) except -1:
         raise NotImplementedError
@@ -81,10 +80,8 @@ cdef class Scheduler(Owner):
 
     cdef Handle call(self, object callback, tuple args, object context):
         """call_soon for callers below Python."""
-        cdef Handle handle = make_handle(callback, args, self, context)
+        cdef Handle handle = make_handle(callback, args, self, context, self.contexts)
         self.check_open()       # last: what is above can give up the GIL
-        if context is None and self.ready.count() >= LONG_QUEUE:
-            handle.hide_context()
         self.ready.push(handle)
         return handle
 
@@ -126,9 +123,11 @@ cdef class Scheduler(Owner):
 
     def call_later(self, delay, callback, *args, context=None):
         """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None."""
+        cdef double seconds
         if delay is None:
             raise TypeError("delay must not be None")
-        return self.schedule(monotonic() + delay, callback, args, context, "call_later")
+        seconds = delay
+        return self.schedule(monotonic() + seconds, callback, args, context, "call_later")
 
     def call_at(self, when, callback, *args, context=None):
         """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
@@ -144,7 +143,7 @@ cdef class Scheduler(Owner):
         if self._debug:
             self._check_thread()
             self._check_callback(callback, name)
-        timer = self.timers.add(when, callback, args, self, context)
+        timer = self.timers.add(when, callback, args, self, context, self.contexts)
         if self._debug:
             timer._source_traceback = format_helpers.extract_stack(sys._getframe())
         return timer
@@ -154,7 +153,7 @@ cdef class Scheduler(Owner):
         if handle._cancelled:
             return
         if not isinstance(handle, Handle):
-            handle = make_handle(handle._run, (), self, None)
+            handle = make_handle(handle._run, (), self, None, self.contexts)
         self.check_open()
         self.ready.push(<Handle> handle)
 
@@ -176,12 +175,12 @@ cdef class Scheduler(Owner):
             elif handle.is_repeated:
                 handle.run()
             else:
-                handle.run_once()
+                handle.run_once(self.contexts)
         return 0
 
     cdef int run_timed(self, Handle handle) except -1:
         """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
-        if handle._cancelled:
+        if handle.is_cancelled:
             return 0
         cdef double start = monotonic()
         handle.run()

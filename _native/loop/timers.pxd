@@ -1,6 +1,7 @@
 from libc.stdint cimport uint64_t
 from cpython.object cimport PyObject
 
+from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport Handle
 
 cdef struct Entry:
@@ -10,9 +11,7 @@ cdef struct Entry:
 
 
 cdef class TimerHandle(Handle):
-    cdef double deadline
-    cdef Py_ssize_t index   # its place in the heap, -1 outside
-    cdef PyObject *heap     # borrowed: index is -1 once it is gone
+    pass
 
 
 cdef class TimerHeap:
@@ -22,7 +21,7 @@ cdef class TimerHeap:
     cdef uint64_t sequence
 
     cdef TimerHandle add(self, double when, object callback, tuple args, object loop,
-                         object context)
+                         object context, Contexts contexts)
     cdef int remove(self, TimerHandle handle) except -1
     cdef TimerHandle pop(self)
     cdef int clear(self) except -1

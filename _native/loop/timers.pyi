@@ -2,7 +2,6 @@ from typing_extensions import disjoint_base
 
 from zcloop._native.loop.handle import Handle
 
-@disjoint_base
 class TimerHandle(Handle):
     @property
     def _when(self) -> float: ...

@@ -15,10 +15,10 @@ from libc.stdlib cimport free, realloc
 cdef class TimerHandle(Handle):
     def cancel(self):
         """Never run it; its place in the heap is free at once. Idempotent."""
-        if not self._cancelled:
+        if not self.is_cancelled:
             if self.index >= 0:
                 (<TimerHeap> self.heap).remove(self)
-            Handle.cancel(self)
+            self.drop()
 
     def when(self):
         """The deadline, on the loop's clock (`loop.time()`, seconds)."""
@@ -34,7 +34,7 @@ cdef class TimerHandle(Handle):
 
     def _repr_info(self):
         info = Handle._repr_info(self)
-        info.insert(2 if self._cancelled else 1, f"when={self.deadline}")
+        info.insert(2 if self.is_cancelled else 1, f"when={self.deadline}")
         return info
 
     def __hash__(self):
@@ -45,7 +45,7 @@ cdef class TimerHandle(Handle):
             return NotImplemented
         return (self.deadline == (<TimerHandle> other).deadline
                 and self._callback == other._callback and self._args == other._args
-                and self._cancelled == (<TimerHandle> other)._cancelled)
+                and self.is_cancelled == (<TimerHandle> other).is_cancelled)
 
     def __lt__(self, other):
         if isinstance(other, TimerHandle):
@@ -74,11 +74,11 @@ cdef class TimerHeap:
         free(self.entries)
 
     cdef TimerHandle add(self, double when, object callback, tuple args, object loop,
-                         object context):
+                         object context, Contexts contexts):
         cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
         cdef Entry entry
         cdef void *grown
-        handle.set(callback, args, loop, context)
+        handle.set(callback, args, loop, context, contexts)
         handle.deadline = when
         handle.heap = <PyObject *> self
         handle.index = -1

@@ -152,8 +152,6 @@ def test_each_of_a_thousand_callbacks_has_a_context_of_its_own(loop):
 
 
 def test_what_only_a_long_queue_holds_is_freed_with_the_loop(loop_factory):
-    """Contexts of a long queue are not known to the garbage collector."""
-
     class Thing:
         pass
 
@@ -173,9 +171,176 @@ def test_what_only_a_long_queue_holds_is_freed_with_the_loop(loop_factory):
     assert not any(thing() for thing in things)
 
 
-def test_the_context_of_a_handle_is_known_to_the_collector_once_it_is_shown(loop):
-    handles = [loop.call_soon(int) for _ in range(200)]
-    contexts = [handle._context for handle in handles]
-    assert all(gc.is_tracked(context) for context in contexts)
+# ---- one snapshot for several handles -----------------------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["shared", "copied"])
+def sharing(request, loop):
+    """A loop whose handles share snapshots, or may not."""
+    if hasattr(loop, "contexts"):
+        assert loop.contexts.is_shared
+        loop.contexts.is_shared = request.param
+    return loop
+
+
+def turn(loop):
     loop.run_until_complete(asyncio.sleep(0))
-    assert all(gc.is_tracked(context) for context in contexts)
+
+
+def test_what_one_callback_sets_the_next_does_not_see(sharing):
+    seen = []
+
+    def see_and_set(number):
+        seen.append(var.get())
+        if number % 3:
+            var.set(number)
+
+    for number in range(100):
+        sharing.call_soon(see_and_set, number)
+    turn(sharing)
+    assert seen == ["default"] * 100
+
+
+def test_nor_what_it_sets_later_by_what_it_kept(sharing):
+    kept = []
+    seen = []
+
+    def keep():
+        kept.append(contextvars.copy_context())
+        kept[-1].run(var.set, "in a copy")
+        kept.append(var.set("kept"))
+        var.reset(kept.pop())
+
+    for _ in range(10):
+        sharing.call_soon(keep)
+        sharing.call_soon(lambda: seen.append(var.get()))
+    turn(sharing)
+    assert seen == ["default"] * 10
+
+
+def test_a_token_is_valid_where_it_was_made_only(sharing):
+    tokens = []
+    sharing.call_soon(lambda: tokens.append(var.set("here")))
+    errors = []
+
+    def reset():
+        try:
+            var.reset(tokens[0])
+        except ValueError as error:
+            errors.append(str(error))
+
+    sharing.call_soon(reset)
+    turn(sharing)
+    assert len(errors) == 1
+    assert "different Context" in errors[0]
+
+
+def test_callbacks_of_two_contexts_in_turn(sharing):
+    seen = []
+    contexts = [contextvars.copy_context() for _ in range(2)]
+    for name, context in zip("ab", contexts, strict=True):
+        context.run(var.set, name)
+    for _ in range(50):
+        for context in contexts:
+            context.run(sharing.call_soon, lambda: seen.append(var.get()))
+    turn(sharing)
+    assert seen == ["a", "b"] * 50
+
+
+def test_a_snapshot_is_of_the_time_of_the_call(sharing):
+    seen = []
+    context = contextvars.copy_context()
+    for number in range(50):
+        context.run(var.set, number // 5)
+        context.run(sharing.call_soon, lambda: seen.append(var.get()))
+    turn(sharing)
+    assert seen == [number // 5 for number in range(50)]
+
+
+def test_a_context_that_is_shown_is_the_handles_own(sharing):
+    handles = [sharing.call_soon(lambda: seen.append(var.get())) for _ in range(20)]
+    seen = []
+    contexts = [handle._context for handle in handles[::2]]
+    assert len({id(context) for context in contexts}) == 10
+    for context in contexts:
+        context.run(var.set, "mine")
+    assert [handle._context for handle in handles[::2]] == contexts
+    turn(sharing)
+    assert seen == ["mine", "default"] * 10
+
+
+def test_a_callback_that_is_called_within_another(sharing):
+    """As programs do that let a loop run while it runs."""
+    seen = []
+
+    def inner():
+        seen.append(var.get())
+        var.set("inner")
+
+    def outer():
+        var.set("outer")
+        for handle in handles:
+            handle._run()
+        seen.append(var.get())
+
+    context = contextvars.copy_context()
+    context.run(var.set, "around")
+    handles = [context.run(sharing.call_soon, inner) for _ in range(3)]
+    context.run(sharing.call_soon, outer)
+    for handle in handles[1:]:
+        handle.cancel()
+    turn(sharing)
+    assert seen[-1] == "outer"
+    assert set(seen[:-1]) == {"around"}
+
+
+def test_readers_of_one_context_keep_their_own(sharing):
+    seen = []
+    with unix_pair() as (one, other), unix_pair() as (third, fourth):
+
+        def see(sock):
+            seen.append((sock, var.get()))
+            var.set(sock)
+
+        for sock in (one, third):
+            sharing.add_reader(sock, see, sock)
+        other.send(b"x")
+        fourth.send(b"x")
+        while len(seen) < 6:
+            turn(sharing)
+        for sock in (one, third):
+            sharing.remove_reader(sock)
+            assert {value for each, value in seen if each is sock} <= {"default", sock}
+
+
+def test_what_is_no_longer_wanted_ends_with_its_callbacks(sharing):
+    class Thing:
+        pass
+
+    thing = Thing()
+    ended = weakref.ref(thing)
+    context = contextvars.copy_context()
+    context.run(var.set, thing)
+    for _ in range(3):
+        context.run(sharing.call_soon, len, "")
+    del context, thing
+    sharing.run_until_complete(asyncio.sleep(0.001))
+    assert ended() is None
+
+
+def test_a_value_that_makes_callbacks_when_it_ends(sharing):
+    calls = []
+
+    class Thing:
+        def __del__(self):
+            sharing.call_soon(calls.append, var.get())
+
+    context = contextvars.copy_context()
+    for _ in range(50):
+        context.run(var.set, Thing())
+        context.run(sharing.call_soon, len, "")
+        context.run(sharing.call_soon, len, "")
+    del context
+    for _ in range(5):
+        turn(sharing)
+    assert calls == ["default"] * 50
