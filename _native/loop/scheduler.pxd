@@ -9,6 +9,7 @@ cdef class Scheduler(Owner):
     cdef ReadyQueue ready
     cdef TimerHeap timers
     cdef readonly Contexts contexts
+    cdef public bint does_cancel_wait       # of what call_soon_threadsafe returned, for its run
     # asyncio.BaseEventLoop's own names: its cold paths read and write them.
     cdef public bint _stopping
     cdef public bint _closed
@@ -33,6 +34,5 @@ cdef class Scheduler(Owner):
     cdef int check_usable(self) except -1
     cdef int wake(self) except -1
     cdef Handle call(self, object callback, tuple args, object context)
-    cdef Handle debug_call(self, object callback, tuple args, object context, str name,
-                           bint is_threadsafe)
+    cdef Handle post(self, object callback, tuple args, object context)
     cdef object schedule(self, double when, object callback, tuple args, object context, str name)

@@ -21,6 +21,7 @@ class Scheduler(Owner):
     _thread_id: int | None
     _task_factory: Any
     _clock_resolution: float
+    does_cancel_wait: bool
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property

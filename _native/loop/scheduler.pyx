@@ -13,15 +13,17 @@ from asyncio import base_events, events, format_helpers, futures, tasks
 from zcloop._native.kernel.clock cimport monotonic
 from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport make_handle
+from zcloop._native.loop.threadsafe_handle cimport make_threadsafe_handle
 from zcloop._native.loop.timers cimport TimerHandle
 
 cdef extern from "Python.h":
     object PyObject_Call(object callable, tuple args, dict kwargs)
 
 cdef object BaseEventLoop = base_events.BaseEventLoop
-cdef object Future = futures.Future
-cdef object Task = tasks.Task
-cdef object ThreadSafeHandle = getattr(events, "_ThreadSafeHandle", None)
+# Programs put other classes in the place of Future and Task, as nest_asyncio does.
+cdef dict _futures = futures.__dict__
+cdef dict _tasks = tasks.__dict__
+cdef bint _does_cancel_wait = hasattr(events, "_ThreadSafeHandle")     # since Python 3.14
 
 
 cdef class Scheduler(Owner):
@@ -30,6 +32,7 @@ cdef class Scheduler(Owner):
         self.ready = ReadyQueue()
         self.timers = TimerHeap()
         self.contexts = Contexts()
+        self.does_cancel_wait = _does_cancel_wait
 
     cdef int check_usable(self) except -1:
         raise NotImplementedError
@@ -64,8 +67,8 @@ cdef class Scheduler(Owner):
 
     cdef object new_future(self):
         if self.for_self is not None:
-            return PyObject_Call(Future, (), self.for_self)
-        return Future(loop=self)
+            return PyObject_Call(_futures["Future"], (), self.for_self)
+        return _futures["Future"](loop=self)
 
     def create_task(self, coro, **kwargs):
         """A new task that runs `coro`; `name`, `context` and what the interpreter's Task takes."""
@@ -73,8 +76,8 @@ cdef class Scheduler(Owner):
         if self._debug or self._task_factory is not None or "loop" in kwargs:
             return BaseEventLoop.create_task(self, coro, **kwargs)
         if not kwargs and self.for_self is not None:
-            return PyObject_Call(Task, (coro,), self.for_self)
-        return Task(coro, loop=self, **kwargs)
+            return PyObject_Call(_tasks["Task"], (coro,), self.for_self)
+        return _tasks["Task"](coro, loop=self, **kwargs)
 
     # ---- callbacks ---------------------------------------------------------------------------
 
@@ -85,39 +88,42 @@ cdef class Scheduler(Owner):
         self.ready.push(handle)
         return handle
 
-    cdef Handle debug_call(self, object callback, tuple args, object context, str name,
-                           bint is_threadsafe):
+    cdef Handle post(self, object callback, tuple args, object context):
+        """`call` from any thread."""
         cdef Handle handle
+        if not self.does_cancel_wait:
+            return self.call(callback, args, context)
+        handle = make_threadsafe_handle(callback, args, self, context, self.contexts)
         self.check_open()
-        if not is_threadsafe:
-            self._check_thread()
-        self._check_callback(callback, name)
-        handle = self.call(callback, args, context)
-        handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        self.ready.push(handle)
         return handle
 
     def call_soon(self, callback, *args, context=None):
         """Run `callback(*args)` in the next turn. Not thread-safe; RuntimeError when closed."""
-        if self._debug:
-            return self.debug_call(callback, args, context, "call_soon", False)
-        return self.call(callback, args, context)
+        cdef Handle handle
+        if not self._debug:
+            return self.call(callback, args, context)
+        self.check_open()
+        self._check_thread()
+        self._check_callback(callback, "call_soon")
+        handle = self.call(callback, args, context)
+        handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        return handle
 
     def call_soon_threadsafe(self, callback, *args, context=None):
-        """call_soon from any thread or signal handler: wakes a sleeping loop, once."""
+        """call_soon from any thread or signal handler: wakes a sleeping loop, once.
+
+        Since Python 3.14 the handle's cancel() waits until a run that another thread has begun is
+        over.
+        """
+        cdef Handle handle
         self.check_usable()
-        if ThreadSafeHandle is not None:
-            # Python 3.14 promises that cancel() from another thread waits for a running call.
+        if self._debug:
             self.check_open()
-            if self._debug:
-                self._check_callback(callback, "call_soon_threadsafe")
-            handle = ThreadSafeHandle(callback, args, self, context)
-            if self._debug:
-                handle._source_traceback = format_helpers.extract_stack(sys._getframe())
-            self._add_callback(handle)
-        elif self._debug:
-            handle = self.debug_call(callback, args, context, "call_soon_threadsafe", True)
-        else:
-            handle = self.call(callback, args, context)
+            self._check_callback(callback, "call_soon_threadsafe")
+        handle = self.post(callback, args, context)
+        if self._debug:
+            handle._source_traceback = format_helpers.extract_stack(sys._getframe())
         self.wake()
         return handle
 

@@ -60,6 +60,13 @@ ENTRIES = (
         "counts the calls of BaseEventLoop._run_once and reads _selector",
     ),
     Internals(
+        "test_events.*.test_call_soon_threadsafe_handle_*",
+        r"events\._ThreadSafeHandle",
+        "asks that the handle be of asyncio's private class; what it promises is tested in "
+        "tests/unit/loop/test_threadsafe.py",
+        since=(3, 14),
+    ),
+    Internals(
         "test_subprocess.Subprocess*WatcherTests.*",
         r"loop\._watcher",
         "asks the class of the child watcher that asyncio's own loop carries since 3.14",

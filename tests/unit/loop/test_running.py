@@ -175,3 +175,19 @@ def test_zcloop_run_returns_the_result_and_refuses_to_nest():
         return "result"
 
     assert zcloop.run(main()) == "result"
+
+
+def test_the_classes_of_futures_and_tasks_can_be_replaced(loop, monkeypatch):
+    """As nest_asyncio does."""
+    monkeypatch.setattr(asyncio.tasks, "Task", asyncio.tasks._PyTask)
+    monkeypatch.setattr(asyncio.futures, "Future", asyncio.futures._PyFuture)
+
+    async def main():
+        future = loop.create_future()
+        assert type(future) is asyncio.futures._PyFuture
+        loop.call_soon(future.set_result, 1)
+        task = loop.create_task(asyncio.sleep(0, 2), name="named")
+        assert type(task) is asyncio.tasks._PyTask
+        return await future + await task
+
+    assert loop.run_until_complete(main()) == 3

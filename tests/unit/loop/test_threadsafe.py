@@ -172,3 +172,109 @@ async def test_run_in_executor_returns_and_raises():
     with pytest.raises(ZeroDivisionError):
         await loop.run_in_executor(None, lambda: 1 / 0)
     await asyncio.gather(*(asyncio.to_thread(int) for _ in range(200)))
+
+
+# ---- cancelling what another thread runs: Python 3.14 promises to wait ---------------------------
+
+
+@pytest.fixture
+def waiting(loop):
+    """A loop whose threadsafe handles are those of Python 3.14."""
+    if hasattr(loop, "does_cancel_wait"):
+        assert loop.does_cancel_wait == (sys.version_info >= (3, 14))
+        loop.does_cancel_wait = True
+    elif sys.version_info < (3, 14):
+        pytest.skip("asyncio's cancel() does not wait before Python 3.14")
+    return loop
+
+
+@pytest.mark.parametrize("ask", ["cancel", "cancelled"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_who_cancels_waits_for_the_end_of_the_run(waiting, ask, threads):
+    has_begun = threading.Event()
+    may_end = threading.Event()
+    seen = []
+    ended = []
+
+    def callback():
+        has_begun.set()
+        may_end.wait()
+        ended.append(True)
+
+    def canceller():
+        has_begun.wait()
+        threading.Timer(0.01, may_end.set).start()
+        getattr(handle, ask)()
+        seen.append(list(ended))
+        if len(seen) == threads:
+            waiting.call_soon_threadsafe(waiting.stop)
+
+    handle = waiting.call_soon_threadsafe(callback)
+    cancellers = [threading.Thread(target=canceller) for _ in range(threads)]
+    for each in cancellers:
+        each.start()
+    waiting.run_forever()
+    for each in cancellers:
+        each.join()
+    assert seen == [[True]] * threads
+
+
+def test_a_callback_can_cancel_itself(waiting):
+    seen = []
+
+    def callback():
+        handle.cancel()
+        seen.append(handle.cancelled())
+        waiting.stop()
+
+    handle = waiting.call_soon_threadsafe(callback)
+    waiting.run_forever()
+    assert seen == [True]
+
+
+def test_one_that_is_cancelled_in_time_does_not_run(waiting):
+    seen = []
+    handle = waiting.call_soon_threadsafe(seen.append, "not wanted")
+    handle.cancel()
+    waiting.call_soon_threadsafe(waiting.stop)
+    waiting.run_forever()
+    assert seen == []
+    assert handle.cancelled()
+
+
+def test_one_that_fails_can_be_cancelled_after_it(waiting):
+    reported = []
+    waiting.set_exception_handler(lambda loop, context: reported.append(context))
+    handle = waiting.call_soon_threadsafe(int, "no number")
+    waiting.call_soon_threadsafe(waiting.stop)
+    waiting.run_forever()
+    handle.cancel()
+    assert [type(each["exception"]) for each in reported] == [ValueError]
+    assert reported[0]["handle"] is handle
+
+
+def test_cancelling_while_others_run_and_end(waiting):
+    """Each callback has ended, or never runs, once cancel() has returned."""
+    calls = 3000
+    state = ["queued"] * calls
+    after = []
+
+    def callback(number):
+        state[number] = "running"
+        sum(range(50))
+        state[number] = "over"
+
+    def canceller():
+        for number in range(calls):
+            handle = waiting.call_soon_threadsafe(callback, number)
+            if number % 3:
+                handle.cancel()
+                after.append(state[number])
+        waiting.call_soon_threadsafe(waiting.stop)
+
+    thread = threading.Thread(target=canceller)
+    thread.start()
+    waiting.run_forever()
+    thread.join()
+    assert set(after) <= {"queued", "over"}
+    assert all(state[number] == "over" for number in range(0, calls, 3))

@@ -1,0 +1,14 @@
+from zcloop._native.loop.contexts cimport Contexts
+from zcloop._native.loop.handle cimport Handle
+
+
+cdef class ThreadSafeHandle(Handle):
+    cdef unsigned long runner       # the thread that runs it now, or 0
+    cdef object run_over            # a lock that is held until then, once somebody waits
+
+    cdef int begin(self) noexcept
+    cdef int end(self) except -1
+    cdef int await_end(self) except -1
+
+cdef ThreadSafeHandle make_threadsafe_handle(object callback, tuple args, object loop,
+                                             object context, Contexts contexts)
