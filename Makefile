@@ -20,7 +20,7 @@ PYTHONS ?= $(shell for v in 3.11 3.12 3.13; do \
   $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
-.PHONY: help build demo test check debug-test sanitize sanitized bench bench-zero-copy \
+.PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
   conformance stress clean
 
 help:  ## show this list
@@ -67,6 +67,10 @@ bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how
 bench-zero-copy: $(VENV)/zcloop.bench  ## ZeroCopyProtocol against uvloop; build/zero-copy.md (17 min)
 	python -m bench zero-copy --loop zcloop/zero-copy \
 	  --against uvloop,uvloop/buffered,zcloop --markdown build/zero-copy.md
+
+bench-aims: $(VENV)/zcloop.bench  ## every promise against uvloop and C; build/aims.md (40 min)
+	python -m bench aims --against uvloop,c-uring --rounds 5 --with-fresh --retries 2 \
+	  --json build/aims.json --markdown build/aims.md
 
 conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.13 that is there
 	@status=0; for python in $(PYTHONS); do name=$${python##*/}; \

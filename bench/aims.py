@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.scenarios import KIB, ZERO_COPY_SIZES
 
 PEER = "uvloop"
-NOT_BEHIND = ("asyncio", "rloop", "rsloop", "blazio")  # in CPU per operation, on any row
+NOT_BEHIND = ("asyncio", "rloop", "rsloop", "blazio", "zuvloop")  # in CPU per operation, on any row
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import cast
 
 PROTOCOLS = ("", "buffered", "zero-copy")
-KNOWN = ("asyncio", "uvloop", "rloop", "rsloop", "blazio", "zcloop")
+KNOWN = ("asyncio", "uvloop", "rloop", "rsloop", "blazio", "zuvloop", "zcloop")
 FLOORS = ("c-uring", "c-epoll")
 
 
