@@ -39,6 +39,7 @@ cdef class Channel:
     cdef readonly BufferRing flood      # large slots, for those that are sent without a pause
     cdef readonly BufferRing lending_datagrams
     cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
+    cdef readonly BufferRing segmented  # the same, fewer, for buffers of many datagrams
     # What the kernel has been found to do; an operation that it refuses clears its own.
     cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
     cdef public bint has_multishot_message      # since 6.0
@@ -65,6 +66,7 @@ cdef class Channel:
     cdef int dispatch_queued(self) except -1
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
+    cdef BufferRing segmented_buffers(self)
     cdef BufferRing lending_buffers(self)
     cdef BufferRing flood_buffers(self)
     cdef BufferRing lending_datagram_buffers(self)

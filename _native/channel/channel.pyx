@@ -129,6 +129,10 @@ cdef class Channel:
         """The pool whose slots hold the largest datagram; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
 
+    cdef BufferRing segmented_buffers(self):
+        """As that, for sockets that fill a slot with many datagrams; None as above."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
     cdef BufferRing lending_buffers(self):
         """The pool whose slots can be lent; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")

@@ -44,7 +44,9 @@ cdef class Datagram(Endpoint):
     cdef int deliver_newest(self) except -1
     cdef int deliver_taken(self, Newest newest) except -1
     cdef int deliver_or_hold(self, object data, object address) except -1
-    cdef int deliver_segments(self, object data, unsigned segment, object address) except -1
+    cdef int deliver_segments(self, const char *data, Py_ssize_t size, Py_ssize_t segment,
+                              object address) except -1
+    cdef int deliver_views(self, object data, Py_ssize_t segment, object address) except -1
     cdef int send_run(self, list run, unsigned segment, const char *name,
                       unsigned name_size) except -1
     cdef int rested(self) except -1

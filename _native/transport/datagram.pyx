@@ -135,8 +135,12 @@ cdef class Datagram(Endpoint):
             self.forget(self.receive)
             self.receive = None
         if self.receive is None and self.family != AF_UNIX:
-            pool = (self.channel.lending_datagram_buffers() if self.is_lending
-                    else self.channel.datagram_buffers())
+            if self.is_lending:
+                pool = self.channel.lending_datagram_buffers()
+            elif self.is_segmented:
+                pool = self.channel.segmented_buffers()
+            else:
+                pool = self.channel.datagram_buffers()
             if pool is not None:
                 self.receive = make_receive_message(self, self.fd, pool,
                                                     CONTROL_SIZE if self.is_segmented else 0)
@@ -363,23 +367,46 @@ cdef class Datagram(Endpoint):
         cdef const char *name = slot + sizeof(io_uring_recvmsg_out)
         cdef const char *control = name + NAME_SIZE
         cdef const char *payload = control + self.receive.message.msg_controllen
-        cdef unsigned segment = 0
+        cdef Py_ssize_t segment = 0
         cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
         if size < 0:
             return 0
         address = self.addresses.decode(name, header.namelen) if header.namelen else None
-        if self.is_lending:
-            data = self.lender.lend_slot(self.receive.pool, index, payload - slot, size)
-        else:
-            data = PyBytes_FromStringAndSize(payload, size)
         if header.controllen:
             segment = segment_size(control, header.controllen)
-        if segment and <Py_ssize_t> segment < size:
-            return self.deliver_segments(data, segment, address)
+        if segment == 0 or segment > size:
+            segment = size
+        if self.is_lending:
+            data = self.lender.lend_slot(self.receive.pool, index, payload - slot, size)
+            if segment < size:
+                return self.deliver_views(data, segment, address)
+        elif segment < size:
+            return self.deliver_segments(payload, size, segment, address)
+        else:
+            data = PyBytes_FromStringAndSize(payload, size)
         return self.deliver_or_hold(data, address)
 
-    cdef int deliver_segments(self, object data, unsigned segment, object address) except -1:
-        """The datagrams of one buffer: slices of its view, or bytes of their own."""
+    cdef int deliver_segments(self, const char *data, Py_ssize_t size, Py_ssize_t segment,
+                              object address) except -1:
+        """The datagrams of one slot, which is ours meanwhile, unless the process forks."""
+        cdef Py_ssize_t start = 0
+        cdef Py_ssize_t end
+        try:
+            while start < size and not self.is_closing_ and not self.channel.is_forked:
+                end = min(start + segment, size)
+                piece = PyBytes_FromStringAndSize(data + start, end - start)
+                start = end
+                self.deliver_or_hold(piece, address)
+                piece = None
+        finally:
+            if start < size and not self.is_closing_ and not self.channel.is_forked:
+                self.held = [(data[rest:min(rest + segment, size)], address)    # interrupted
+                             for rest in range(start, size, segment)]
+                self.core.call(self._deliver_held, (), None)
+        return 0
+
+    cdef int deliver_views(self, object data, Py_ssize_t segment, object address) except -1:
+        """The datagrams of one buffer: slices of its view."""
         cdef Py_ssize_t size = len(data)
         cdef Py_ssize_t start = 0
         try:
@@ -417,9 +444,9 @@ cdef class Datagram(Endpoint):
 
     cdef int deliver(self, object data, object address) except -1:
         if self.is_lending:
-            if not isinstance(data, memoryview):
+            if type(data) is not memoryview:
                 data = memoryview(bytearray(data))      # held since before set_protocol
-        elif isinstance(data, memoryview):
+        elif type(data) is memoryview:
             view, data = data, bytes(data)
             view.release()
         try:
