@@ -240,8 +240,10 @@ cdef class Datagram(Endpoint):
                     data = newest.lend(self.lender, &taken)
                 else:
                     data = PyBytes_FromStringAndSize(newest.shelf.memory[taken.block], taken.size)
+                    self.core.copied_bytes += taken.size
             finally:
                 newest.give(&taken)
+            self.core.received_bytes += taken.size
             self.deliver(data, self.addresses.decode(taken.name, taken.name_size)
                          if taken.name_size else None)
             data = None
@@ -276,6 +278,7 @@ cdef class Datagram(Endpoint):
         if got < 0:
             PyObject_Release(data)
             return failed
+        self.core.received_bytes += got
         _PyBytes_Resize(&data, got)
         payload = <bytes> data
         PyObject_Release(data)
@@ -293,6 +296,7 @@ cdef class Datagram(Endpoint):
         got = zc_receive_from(self.fd, lease.data, size, name, name_size)
         if got < 0:
             return errno
+        self.core.received_bytes += got
         if <size_t> got <= self.lender.copybreak:
             return self.lender.copy(lease.data, got)
         return self.lender.lend(lease, got)
@@ -379,6 +383,9 @@ cdef class Datagram(Endpoint):
         cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
         if size < 0:
             return 0
+        self.core.received_bytes += size
+        if not self.is_lending:
+            self.core.copied_bytes += size
         address = self.addresses.decode(name, header.namelen) if header.namelen else None
         if header.controllen:
             segment = segment_size(control, header.controllen)
@@ -553,6 +560,8 @@ cdef class Datagram(Endpoint):
             owner = data if type(data) is bytes else bytes(data)
             start = PyBytes_AS_STRING(owner)
             size = PyBytes_GET_SIZE(owner)
+            if owner is not data:
+                self.core.copied_bytes += size
         if not self.is_connected:
             name_size = self.addresses.encode(addr, self.family, name)
         self.append(owner, start, size, name, name_size,
@@ -585,7 +594,12 @@ cdef class Datagram(Endpoint):
     def sendto_many(self, datagrams, addr=None):
         cdef char[CACHED_SIZE] name
         cdef int name_size = 0
-        pieces = [as_piece(data) for data in datagrams]
+        pieces = []
+        for data in datagrams:
+            piece = as_piece(data)
+            if piece is not data:
+                self.core.copied_bytes += len(piece)
+            pieces.append(piece)
         if self.remote is not None:
             if addr is not None and addr != self.remote:
                 raise ValueError(f"Invalid address: must be None or {self.remote}")
@@ -839,7 +853,9 @@ cdef class Datagram(Endpoint):
             self.count_sent(item)
             return sent
         try:
-            return self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
+            sent = self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
+            self.count_sent(item)
+            return sent
         except (BlockingIOError, InterruptedError):
             return -EAGAIN
         except OSError as error:
@@ -850,6 +866,7 @@ cdef class Datagram(Endpoint):
     cdef int count_sent(self, Outgoing *item) except -1:
         """It was sent by a copy into the kernel."""
         cdef Account account
+        self.core.sent_bytes += item.size
         if type(<object> item.owner) is Lease:
             account = self.lend().account
             account.sent_bytes += item.size
@@ -900,6 +917,7 @@ cdef class Datagram(Endpoint):
         if result == -EINVAL:
             self.zero_copy_min = <size_t> -1    # an old kernel or a wrong address: send() will tell
         elif result >= 0:
+            self.core.sent_bytes += result
             self.drop_first(1)
         elif self.is_zero_copy_result_final(result):
             self.drop_first(1)
