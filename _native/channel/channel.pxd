@@ -39,12 +39,14 @@ cdef class Channel:
     cdef readonly BufferRing flood      # large slots, for those that are sent without a pause
     cdef readonly BufferRing lending_datagrams
     cdef readonly BufferRing datagrams  # slots that hold the largest datagram; None likewise
+    cdef readonly BufferRing segmented  # the same, fewer, for buffers of many datagrams
     # What the kernel has been found to do; an operation that it refuses clears its own.
     cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
     cdef public bint has_multishot_message      # since 6.0
     cdef public bint has_multishot_accept       # since 5.19
     cdef public bint has_send_zero_copy         # since 6.2, with usage reports
     cdef public bint has_futex_wait             # since 6.7
+    cdef public bint has_segmented_send         # UDP_SEGMENT, since 4.18
     cdef readonly bint is_closed
     cdef readonly bint is_forked
     cdef readonly uint64_t completed    # completions reaped
@@ -65,6 +67,7 @@ cdef class Channel:
     cdef int dispatch_queued(self) except -1
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
+    cdef BufferRing segmented_buffers(self)
     cdef BufferRing lending_buffers(self)
     cdef BufferRing flood_buffers(self)
     cdef BufferRing lending_datagram_buffers(self)

@@ -14,6 +14,7 @@ class Channel:
     has_multishot_accept: bool
     has_send_zero_copy: bool
     has_futex_wait: bool
+    has_segmented_send: bool
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property
@@ -39,6 +40,8 @@ class Channel:
     def lending_pool(self) -> Pool: ...
     @property
     def datagrams(self) -> BufferRing | None: ...
+    @property
+    def segmented(self) -> BufferRing | None: ...
     @property
     def is_started(self) -> bool: ...
     @property

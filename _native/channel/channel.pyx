@@ -70,6 +70,7 @@ cdef class Channel:
         self.has_multishot_accept = "multishot_accept" not in _WITHOUT
         self.has_send_zero_copy = "send_zero_copy" not in _WITHOUT
         self.has_futex_wait = "futex_wait" not in _WITHOUT
+        self.has_segmented_send = "segmented_send" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
@@ -127,6 +128,10 @@ cdef class Channel:
 
     cdef BufferRing datagram_buffers(self):
         """The pool whose slots hold the largest datagram; None as above."""
+        raise TypeError("Channel is an interface: use UringChannel")
+
+    cdef BufferRing segmented_buffers(self):
+        """As that, for sockets that fill a slot with many datagrams; None as above."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     cdef BufferRing lending_buffers(self):

@@ -41,6 +41,8 @@ cdef size_t FLOOD_SLOT_SIZE = 65536
 # which a slot's pages are touched only as far as a datagram reaches.
 cdef unsigned DATAGRAM_SLOTS = 64
 cdef size_t DATAGRAM_SLOT_SIZE = 69632
+# Where a slot is filled with many datagrams, 1 MiB: of 64 slots each would have left the cache.
+cdef unsigned SEGMENTED_SLOTS = 16
 # Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
 cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
@@ -300,7 +302,7 @@ cdef class UringChannel(Channel):
                 try:
                     (<BufferRing> pool).register_with(self.ring)
                 except OSError:
-                    if pool is self.datagrams or pool is self.lending_datagrams:
+                    if pool in (self.datagrams, self.segmented, self.lending_datagrams):
                         self.has_multishot_message = False
                     else:
                         self.has_multishot_receive = False
@@ -406,7 +408,7 @@ cdef class UringChannel(Channel):
     cdef list pools(self):
         """Every buffer ring that has been made."""
         return [pool for pool in (self.buffers, self.lending, self.flood, self.datagrams,
-                                  self.lending_datagrams) if pool is not None]
+                                  self.segmented, self.lending_datagrams) if pool is not None]
 
     cdef BufferRing make_pool(self, unsigned group, unsigned slots, size_t slot_size,
                               Pool memory=None):
@@ -463,6 +465,14 @@ cdef class UringChannel(Channel):
                 self.has_multishot_message = False
         return self.datagrams
 
+    cdef BufferRing segmented_buffers(self):
+        if self.segmented is None and self.has_multishot_message:
+            try:
+                self.segmented = self.make_pool(6, SEGMENTED_SLOTS, DATAGRAM_SLOT_SIZE)
+            except (OSError, MemoryError):
+                self.has_multishot_message = False
+        return self.segmented
+
     def close(self):
         """End every request, then the ring. Idempotent; in a forked child it only lets go."""
         if self.is_closed:
@@ -480,7 +490,7 @@ cdef class UringChannel(Channel):
         self.discard_all()
         self.ring.close()
         self.buffers = self.lending = self.flood = None
-        self.datagrams = self.lending_datagrams = None
+        self.datagrams = self.segmented = self.lending_datagrams = None
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""

@@ -31,11 +31,13 @@ cdef class Datagram(Endpoint):
     cdef unsigned object_count      # of them, with an `address`
     cdef unsigned batch_count       # of them, prepared and not yet flushed
     cdef size_t queue_size          # payload bytes, and a header's worth each
+    cdef size_t segment_max         # the largest that was not yet refused as a segment
     cdef object remote              # the address given to create_datagram_endpoint, or None
     cdef int family
     cdef bint is_connected
     cdef bint is_started
     cdef bint is_segmented          # UDP_GRO is on: a slot may hold several datagrams
+    cdef bint is_one_by_one         # the rest of what is being sent: no runs
     cdef bint is_lending            # protocol is a ZeroCopyDatagramProtocol
 
     cdef int receive_directly(self) except -1
@@ -44,9 +46,9 @@ cdef class Datagram(Endpoint):
     cdef int deliver_newest(self) except -1
     cdef int deliver_taken(self, Newest newest) except -1
     cdef int deliver_or_hold(self, object data, object address) except -1
-    cdef int deliver_segments(self, object data, unsigned segment, object address) except -1
-    cdef int send_run(self, list run, unsigned segment, const char *name,
-                      unsigned name_size) except -1
+    cdef int deliver_segments(self, const char *data, Py_ssize_t size, Py_ssize_t segment,
+                              object address) except -1
+    cdef int deliver_views(self, object data, Py_ssize_t segment, object address) except -1
     cdef int rested(self) except -1
     cdef int ended(self, int result) except -1
     cdef int refused(self, int errno_) except -1
@@ -56,13 +58,17 @@ cdef class Datagram(Endpoint):
     cdef int deliver_error(self, object error) except -1
     cdef int append(self, object owner, const char *start, size_t size, const char *name,
                     unsigned name_size, object address) except -1
+    cdef int append_piece(self, object piece, const char *name, unsigned name_size) except -1
     cdef bint is_worth_zero_copy(self, size_t size, const char *name,
                                  unsigned name_size) except -1
     cdef bint is_zero_copy_next(self, Outgoing *item) noexcept
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
-    cdef int count_run(self, list run) except -1
     cdef int count_sent(self, Outgoing *item) except -1
+    cdef unsigned run_at(self, unsigned first) noexcept
+    cdef bint has_runs(self) noexcept
+    cdef ssize_t send_run(self, unsigned first, unsigned count) except? -1
+    cdef ssize_t send_some(self, unsigned first, unsigned *count) except? -1
     cdef ssize_t send_one(self, Outgoing *item) except? -1
     cdef int release(self, Outgoing *item) except -1
     cdef int drop_first(self, unsigned count) except -1

@@ -2,10 +2,9 @@
 cuts into equal datagrams (UDP_SEGMENT, since 4.18), and many of one sender that it hands up as one
 buffer with their size (UDP_GRO, since 5.0)."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.errno cimport errno
+from libc.errno cimport EINVAL, EIO, EMSGSIZE, ENOMEM, errno
 
-from zcloop._native.memory.region cimport lease_of
+from zcloop._native.kernel.errors cimport ENOBUFS
 from zcloop._native.operation.send cimport iovec
 
 cdef extern from * nogil:
@@ -19,6 +18,30 @@ cdef extern from * nogil:
     static int zc_set_gro(int fd, int value)
     {
         return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &value, sizeof(value));
+    }
+
+    static int zc_option(int fd, int level, int name)
+    {
+        int value = -1;
+        socklen_t size = sizeof(value);
+        return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
+    }
+
+    /* Other protocols of datagrams, and raw sockets, do not look at UDP_SEGMENT: they would send
+       all as one. */
+    static int zc_is_udp(int fd)
+    {
+        int domain = zc_option(fd, SOL_SOCKET, SO_DOMAIN);
+        return (domain == AF_INET || domain == AF_INET6)
+            && zc_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM
+            && zc_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
+    }
+
+    /* The user's own: what is sent is put together until the cork is drawn, or cut otherwise. */
+    static int zc_is_plain(int fd)
+    {
+        return zc_option(fd, IPPROTO_UDP, UDP_CORK) == 0
+            && zc_option(fd, IPPROTO_UDP, UDP_SEGMENT) == 0;
     }
 
     static unsigned zc_segment_size(const char *control, unsigned size)
@@ -52,9 +75,26 @@ cdef extern from * nogil:
     }
     """
     int zc_set_gro(int fd, int value)
+    int zc_is_udp(int fd)
+    int zc_is_plain(int fd)
     unsigned zc_segment_size(const char *control, unsigned size)
     ssize_t zc_send_segments(int fd, iovec *vector, unsigned count, unsigned short segment,
                              const void *name, unsigned name_size)
+
+
+cdef bint is_udp(int fd) noexcept:
+    return zc_is_udp(fd)
+
+
+cdef bint is_plain(int fd) noexcept:
+    """Whether a send of this UDP socket is a datagram: not where UDP_CORK or UDP_SEGMENT is set."""
+    return zc_is_plain(fd)
+
+
+cdef bint is_refused_whole(int failed) noexcept:
+    """Whether this errno of `send_segments` says that datagrams must go one by one: too large for
+    the path, no checksums there, no memory for all. Any other is that of the first alone."""
+    return failed in (EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM)
 
 
 cdef int receive_segmented(int fd, bint is_wanted) noexcept:
@@ -63,29 +103,13 @@ cdef int receive_segmented(int fd, bint is_wanted) noexcept:
 
 
 cdef unsigned segment_size(const char *control, unsigned size) noexcept:
-    """The size of each datagram (the last may be shorter) of a buffer; 0: it is just one."""
+    """How large the datagrams of a received buffer are, but for the last one; 0: it is one."""
     return zc_segment_size(control, size)
 
 
-cdef ssize_t send_segments(int fd, list pieces, unsigned segment, const char *name,
-                           unsigned name_size) except? -1:
-    """Send datagrams of `segment` bytes each (the last may be shorter); bytes sent, or -errno.
-
-    Each piece is bytes or a view of a lease, at most SEGMENTS_MAX of them.
-    """
-    cdef iovec[SEGMENTS_MAX] vector
-    cdef const char *start
-    cdef size_t size
-    cdef unsigned index
-    cdef ssize_t sent
-    for index in range(<unsigned> len(pieces)):
-        piece = pieces[index]
-        if type(piece) is bytes:
-            start = PyBytes_AS_STRING(piece)
-            size = PyBytes_GET_SIZE(piece)
-        else:
-            lease_of(piece, &start, &size)
-        vector[index].iov_base = <void *> start
-        vector[index].iov_len = size
-    sent = zc_send_segments(fd, vector, <unsigned> len(pieces), segment, name, name_size)
+cdef ssize_t send_segments(int fd, iovec *vector, unsigned count, unsigned segment,
+                           const char *name, unsigned name_size) noexcept:
+    """Send `count` datagrams of `segment` bytes each (the last may be shorter); bytes sent, or
+    -errno, and then not one was sent."""
+    cdef ssize_t sent = zc_send_segments(fd, vector, count, segment, name, name_size)
     return sent if sent >= 0 else -errno

@@ -2,9 +2,10 @@
 
 import pytest
 from peers import script
-from refusals import FORMS
+from refusals import FORMS as REFUSED
 
 pytestmark = pytest.mark.zcloop_only
+FORMS = (*REFUSED, "segmented_send")
 SWITCHES = {
     **{f"without {form}": {"ZCLOOP_WITHOUT": form} for form in FORMS},
     "without all": {"ZCLOOP_WITHOUT": ",".join(FORMS)},

@@ -237,3 +237,43 @@ if __name__ == "__main__":
     )
     said = script(f"import runpy; runpy.run_path({str(path)!r}, run_name='__main__')")
     assert said == "[0, 1, 2]\n"
+
+
+def test_a_child_forked_between_two_datagrams_of_one_buffer_does_not_read_on():
+    said = program(
+        """
+class Forking(asyncio.DatagramProtocol):
+    received = 0
+
+    def datagram_received(self, data, addr):
+        self.received += 1
+        if self.received == 2:
+            self.pid = os.fork()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    receiver, protocol = await loop.create_datagram_endpoint(Forking, ("127.0.0.1", 0))
+    receiver.set_segmented_receive(True)
+    sender, _ = await loop.create_datagram_endpoint(
+        asyncio.DatagramProtocol, remote_addr=receiver.get_extra_info("sockname"))
+    sender.sendto_many([b"one datagram"] * 20)
+    while protocol.received < 20:
+        await asyncio.sleep(0.001)
+    ended(protocol.pid)
+    receiver.close()
+    sender.close()
+    await asyncio.sleep(0.001)
+    print("parent")
+
+pid = os.getpid()
+with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    try:
+        runner.run(main())
+    except RuntimeError as error:
+        assert "belongs to the parent" in str(error), error
+    finally:
+        if os.getpid() != pid:
+            os._exit(0)
+"""
+    )
+    assert said == "parent\n"

@@ -1,9 +1,11 @@
 """loop.statistics(): what a loop has done, and how long it took."""
 
 import asyncio
+import socket
 import time
 
 import pytest
+from datagrams import arrived, endpoint
 from lending import LeaseRecorder
 from peers import PAIRS, connection, payload
 from recording import BufferedRecorder, Recorder
@@ -38,6 +40,19 @@ def test_time_asleep_and_awake(loop):
 def counted(*names):
     books = asyncio.get_running_loop().statistics()
     return tuple(books[name] for name in names)
+
+
+def pair_of(family):
+    """Two connected datagram sockets, the second one not blocking."""
+    if family == socket.AF_UNIX:
+        ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    else:
+        ours, peer = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
+        ours.bind(("127.0.0.1", 0))
+        peer.connect(ours.getsockname())
+        ours.connect(peer.getsockname())
+    peer.setblocking(False)
+    return ours, peer
 
 
 async def sent_by(peer, protocol, size):
@@ -86,3 +101,46 @@ async def test_what_was_lent_stays_counted_when_its_transport_is_gone():
         before = counted("received_bytes", "lent_bytes", "copied_bytes", "starved_bytes")
         assert before[0] == SMALL + LARGE == before[1] + before[2]
     assert counted("received_bytes", "lent_bytes", "copied_bytes", "starved_bytes") == before
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+@pytest.mark.parametrize("size", [0, 1, SMALL])
+async def test_datagrams_received_and_their_copies(family, size):
+    ours, peer = pair_of(family)
+    async with endpoint(sock=ours) as (_, protocol):
+        for _ in range(5):
+            peer.send(payload(size))
+        await protocol.received(5)
+        copied = 5 * size if family == socket.AF_INET else 0  # received where it stays
+        assert counted("received_bytes", "copied_bytes") == (5 * size, copied)
+    peer.close()
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+@pytest.mark.parametrize("is_many", [False, True])
+async def test_datagrams_sent_and_their_copies(family, kind, is_many):
+    ours, peer = pair_of(family)
+    sizes = [SMALL, SMALL, SMALL, SMALL, 1, 2, 3, 4, 0]
+    async with endpoint(sock=ours) as (transport, _):
+        data = [kind(payload(size)) for size in sizes]
+        if is_many:
+            transport.sendto_many(data)
+        else:
+            for one in data:
+                transport.sendto(one)
+        assert [len(one) for one in await arrived(peer, len(sizes))] == sizes
+        copied = 0 if kind is bytes else sum(sizes)
+        assert counted("sent_bytes", "copied_bytes") == (sum(sizes), copied)
+    peer.close()
+
+
+async def test_a_datagram_that_was_refused_was_not_sent():
+    ours, peer = pair_of(socket.AF_INET)
+    async with endpoint(sock=ours) as (transport, protocol):
+        transport.sendto(bytes(65_508))
+        transport.sendto(payload(SMALL))
+        assert await arrived(peer, 1) == [payload(SMALL)]
+        await protocol.until(lambda: protocol.errors)
+        assert counted("sent_bytes") == (SMALL,)
+    peer.close()
