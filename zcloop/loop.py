@@ -229,7 +229,7 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
     ) -> StreamTransport:
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
         stream = Stream(self, sock.fileno())
-        transport = StreamTransport(self, stream, protocol, sock.family, extra, server, sock)
+        transport = StreamTransport(stream, protocol, extra, server, sock)
         self.call_soon(protocol.connection_made, transport)
         self.call_soon(stream.start)
         if waiter is not None:
@@ -242,7 +242,7 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
         """TCP: a transport that calls connection_made, and reads, with the next turn."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         stream = Stream(self, sock.fileno())
-        transport = StreamTransport(self, stream, protocol, family, None, None, sock)
+        transport = StreamTransport(stream, protocol, None, None, sock)
         self.call_soon(stream.connect)
         return transport, protocol
 
@@ -274,7 +274,6 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
         protocol: Any,
         sslcontext: Any,
         waiter: Any,
-        family: int,
         *,
         server_side: bool,
         server: Any,
@@ -283,7 +282,7 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
         """TLS on an accepted stream; the handshake begins at once."""
         tls = TlsProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
         try:
-            StreamTransport(self, stream, tls, family, None, server)
+            StreamTransport(stream, tls, None, server)
             stream.connect()
         except BaseException as error:
             # Nobody would end a handshake that has half begun.
@@ -305,7 +304,7 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
         extra: Any = None,
     ) -> DatagramTransport:
         datagram = Datagram(self, sock.fileno())
-        transport = DatagramTransport(self, datagram, protocol, sock.family, address, extra, sock)
+        transport = DatagramTransport(datagram, protocol, sock.family, address, extra, sock)
         self.call_soon(protocol.connection_made, transport)
         self.call_soon(datagram.start)
         if waiter is not None:

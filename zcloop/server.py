@@ -36,7 +36,6 @@ class Accepting:
         self._sslcontext = sslcontext
         self._server = server
         self._ssl_timeouts = ssl_timeouts
-        self._family = sock.family
         self._retry: Any = None
         if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
             # Inherited by what is accepted: no system call a connection.
@@ -78,15 +77,13 @@ class Accepting:
         try:
             protocol = self._protocol_factory()
             if self._sslcontext is None:
-                transport = StreamTransport(
-                    self._loop, stream, protocol, self._family, None, self._server
-                )
+                transport = StreamTransport(stream, protocol, None, self._server)
                 stream.connect()
             else:
                 waiter = self._loop.create_future()
                 waiter.add_done_callback(_handshaken)
                 transport = self._loop._tls_over(
-                    stream, protocol, self._sslcontext, waiter, self._family,
+                    stream, protocol, self._sslcontext, waiter,
                     server_side=True, server=self._server, **self._ssl_timeouts,
                 )  # fmt: skip
         except (SystemExit, KeyboardInterrupt):

@@ -2,8 +2,8 @@
 
 A native type cannot derive from asyncio.Transport (both have an instance layout of their own), so
 a transport is two objects: this one, which a program may subclass, patch and ask isinstance of,
-and the native stream. `write`, called per message, is the stream's own bound method in a slot:
-it costs what a direct call costs.
+and the native stream. `write`, called per message, is the stream's own bound method in a slot,
+filled when first read: it costs what a direct call costs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from zcloop._native.kernel.address import decode_address
 from zcloop._native.memory.lender import Lender
 from zcloop._native.memory.region import Region
 from zcloop._native.transport.datagram import Datagram
+from zcloop._native.transport.lazy_slot import LazySlot
 from zcloop._native.transport.stream import Stream
 
 _UNKNOWN = object()
@@ -80,9 +81,7 @@ class _Face(Lending):
     __slots__ = ()
 
     _stream: Stream | Datagram
-    _family: int
     _kind: int
-    _loop: Any
     _extra: Any
 
     def __repr__(self) -> str:
@@ -110,8 +109,12 @@ class _Face(Lending):
         """connection_lost was called."""
 
     @property
+    def _loop(self) -> Any:
+        return self._stream.core
+
+    @property
     def _sock(self) -> socket.socket | None:
-        return self._stream.python_socket(self._family, self._kind)
+        return self._stream.python_socket(self._kind)
 
     @property
     def _sock_fd(self) -> int:
@@ -143,7 +146,7 @@ class _Face(Lending):
             sock = self._sock
             if sock is None:
                 # Never asked for while it was open: a closed one of its kind tells as much.
-                sock = socket.socket(self._family, self._kind)
+                sock = socket.socket(self._stream.family, self._kind)
                 sock.close()
             extra[name] = trsock.TransportSocket(sock)
             return extra[name]
@@ -208,26 +211,21 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
     _kind = socket.SOCK_STREAM
 
-    __slots__ = ("__dict__", "__weakref__", "_family", "_loop", "_server", "_stream", "write")
+    __slots__ = ("__dict__", "__weakref__", "_server", "_stream", "write")
 
     _stream: Stream
 
     def __init__(
         self,
-        loop: Any,
         stream: Stream,
         protocol: Any,
-        family: int,
         extra: dict[str, Any] | None = None,
         server: Any = None,
         sock: socket.socket | None = None,
     ) -> None:
         self._extra: Any = extra
         self._stream = stream
-        self._family = family
-        self._loop = loop
         self._server: Any = None
-        self.write = stream.write  # type: ignore[method-assign]  # see above: no call more
         stream.bind(self, protocol, sock)
         if server is not None:
             if sys.version_info >= (3, 13):
@@ -266,18 +264,20 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         return True
 
 
+StreamTransport.write = LazySlot(StreamTransport.write)  # type: ignore[assignment,method-assign]
+
+
 class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
     """A UDP or Unix datagram socket. Not thread-safe, as asyncio's."""
 
     _kind = socket.SOCK_DGRAM
 
-    __slots__ = ("__dict__", "__weakref__", "_family", "_loop", "_stream", "sendto")
+    __slots__ = ("__dict__", "__weakref__", "_stream", "sendto")
 
     _stream: Datagram
 
     def __init__(
         self,
-        loop: Any,
         datagram: Datagram,
         protocol: Any,
         family: int,
@@ -287,8 +287,6 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
     ) -> None:
         self._extra: Any = extra
         self._stream = datagram
-        self._family = family
-        self._loop = loop
         self.sendto = datagram.sendto  # type: ignore[method-assign]
         datagram.open(family, address)
         datagram.bind(self, protocol, sock)

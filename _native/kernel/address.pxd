@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 cdef extern from "<sys/socket.h>" nogil:
     struct sockaddr_storage:
         unsigned short ss_family
@@ -8,7 +10,9 @@ cdef extern from "<sys/socket.h>" nogil:
         AF_UNIX
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size)
-cdef bytes peer_address(int fd)
+cdef bytes peer_address(int fd, uint64_t *head)
+cdef bytes whole_address(uint64_t head)
+cdef int family_in(const void *address) noexcept
 cdef bytes local_address(int fd)
 cdef bint is_same_machine(bytes local, bytes peer) noexcept
 cdef int family_of(int fd) except -1

@@ -6,7 +6,7 @@ import struct
 
 from libc.errno cimport errno
 
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from zcloop._native.kernel.errors cimport os_error
@@ -44,6 +44,9 @@ cdef extern from * nogil:
 
 # sun_path, with the end of a path that is no abstract name.
 cdef int PATH_SIZE = 108
+# Of a Unix socket without a name: nothing but the family.
+cdef enum:
+    UNNAMED_SIZE = 2
 
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size):
@@ -75,13 +78,34 @@ cdef object address_of(const sockaddr_storage *storage, socklen_t size):
     return None
 
 
-cdef bytes peer_address(int fd):
-    """The raw sockaddr of the peer; None where there is none."""
+cdef bytes peer_address(int fd, uint64_t *head):
+    """The raw sockaddr of the peer, of which `head` gets the first eight bytes.
+
+    None, so that an ordinary connection needs no object for it, where `head` says it all
+    (`whole_address` makes one of it), and where there is no peer: `head` is 0 then.
+    """
     cdef char[128] raw
     cdef socklen_t size = sizeof(raw)
+    head[0] = 0
     if getpeername(fd, <sockaddr *> <void *> raw, &size) < 0:
         return None
+    memcpy(head, raw, min(size, <socklen_t> sizeof(head[0])))
+    if family_in(head) == AF_INET or size == UNNAMED_SIZE:
+        return None
     return raw[:size]
+
+
+cdef bytes whole_address(uint64_t head):
+    """The sockaddr that begins so, of those that need no more; None for 0."""
+    if head == 0:
+        return None
+    cdef bytes start = (<char *> &head)[:sizeof(head)]
+    return start + bytes(8) if family_in(&head) == AF_INET else start[:UNNAMED_SIZE]
+
+
+cdef int family_in(const void *address) noexcept:
+    """The family of a raw sockaddr."""
+    return (<const uint16_t *> address)[0]
 
 
 cdef bytes local_address(int fd):

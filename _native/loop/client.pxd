@@ -1,3 +1,4 @@
+from zcloop._native.kernel.flag cimport flag
 from zcloop._native.operation.operation cimport Owner
 
 cdef enum Flush:
@@ -7,7 +8,9 @@ cdef enum Flush:
 
 
 cdef class Client(Owner):
-    cdef bint is_flush_wanted       # in the core's list for the end of this turn
+    cdef readonly int fd            # -1 when it has been closed
+    cdef flag owns_fd               # no Python socket does
+    cdef flag is_flush_wanted       # in the core's list for the end of this turn
 
     cdef bint flush(self, Flush how) except -1
     cdef int flushed(self) except -1

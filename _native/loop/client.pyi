@@ -3,4 +3,6 @@ from typing_extensions import disjoint_base
 from zcloop._native.operation.operation import Owner
 
 @disjoint_base
-class Client(Owner): ...
+class Client(Owner):
+    @property
+    def fd(self) -> int: ...

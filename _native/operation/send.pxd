@@ -19,7 +19,8 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef class TrySend(Operation):
     # One piece: data and size. Several: message, whose memory the owner keeps until submission.
     cdef const char *data
-    cdef size_t size
+    cdef size_t size            # of all pieces
     cdef msghdr *message
+    cdef int result             # that its completion brought, if one came
 
 cdef TrySend make_try_send(Owner owner, int fd)

@@ -104,7 +104,7 @@ cdef class Datagram(Endpoint):
         """Before `bind`: the address family, and the remote address that sendto defaults to."""
         self.family = family
         self.remote = remote
-        self.is_connected = self.peer is not None
+        self.is_connected = self.peer_head != 0
         self.addresses = AddressCache.__new__(AddressCache)
         self.operations = []
 
@@ -892,7 +892,8 @@ cdef class Datagram(Endpoint):
             return False
         if self.zero_copy_mode == ZERO_COPY_ALWAYS:
             return True
-        return not is_same_machine(self.raw_local(), name[:name_size] if name_size else self.peer)
+        remote = name[:name_size] if name_size else self.raw_peer()
+        return not is_same_machine(self.raw_local(), remote)
 
     cdef bint is_zero_copy_next(self, Outgoing *item) noexcept:
         """Whether it is to be sent from its lease, and an enter follows."""

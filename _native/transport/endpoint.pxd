@@ -1,6 +1,7 @@
-from libc.stdint cimport uint32_t, uint8_t
+from libc.stdint cimport uint64_t, uint8_t
 
 from zcloop._native.channel.channel cimport Channel
+from zcloop._native.kernel.flag cimport flag
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.core cimport Core
 from zcloop._native.memory.lender cimport Lender
@@ -16,31 +17,31 @@ cdef enum ZeroCopyMode:
 
 
 cdef class Endpoint(Client):
-    cdef Core core
+    # Ordered by size: there are as many of these as connections.
+    cdef readonly Core core
     cdef Channel channel
     cdef readonly object face           # the asyncio transport that the protocol knows
     cdef readonly object protocol
     cdef object context
-    cdef readonly int fd                # -1 when it has been closed
-    cdef bint owns_fd                   # no Python socket does
     cdef readonly object socket         # the Python socket of the fd, made when asked for
-    cdef bytes peer                     # raw sockaddr
+    cdef uint64_t peer_head             # of the peer's raw sockaddr; 0: there is no peer
+    cdef bytes peer                     # all of it, where that is more
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
     cdef readonly Lender lender                  # None until something is lent or reserved
     cdef list held                      # what arrived while reading was paused; None else
     cdef SendZeroCopy zero_copy_send    # in flight: its result has not come yet
     cdef size_t zero_copy_min           # bytes from which something of a lease is sent so
-    cdef uint8_t zero_copy_mode
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
     cdef unsigned lost_count            # 0: connected; then 1 + writes ignored since
-    cdef bint is_paused                 # pause_reading() was called
-    cdef bint is_blocked                # the socket's buffer is full; write_poll tells when not
-    cdef readonly bint is_writing_paused
-    cdef readonly bint is_closing_
-    cdef bint is_lost                   # connection_lost was called; the fd goes with the last op
+    cdef uint8_t zero_copy_mode
+    cdef flag is_paused                 # pause_reading() was called
+    cdef flag is_blocked                # the socket's buffer is full; write_poll tells when not
+    cdef readonly flag is_writing_paused
+    cdef readonly flag is_closing_
+    cdef flag is_lost                   # connection_lost was called; the fd goes with the last op
 
     cpdef Lender lend(self)
     cdef int drop_held(self) except -1

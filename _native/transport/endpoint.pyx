@@ -24,7 +24,9 @@ from zcloop._native.memory.region cimport Lease, Region
 from zcloop._native.operation.operation cimport IDLE
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy, make_send_zero_copy
-from zcloop._native.kernel.address cimport local_address, peer_address
+from zcloop._native.kernel.address cimport (
+    AF_INET, family_in, local_address, peer_address, whole_address,
+)
 
 cdef extern from "Python.h":
     object PyContext_CopyCurrent()
@@ -67,7 +69,7 @@ cdef class Endpoint(Client):
         self.context = PyContext_CopyCurrent()
         self.high_water = HIGH_WATER
         self.low_water = HIGH_WATER // 4
-        self.peer = peer_address(fd)
+        self.peer = peer_address(fd, &self.peer_head)
 
     def __dealloc__(self):
         self.disown_account()
@@ -88,17 +90,25 @@ cdef class Endpoint(Client):
     def set_protocol(self, protocol):
         self.protocol = protocol
 
-    def python_socket(self, int family, int kind):
+    @property
+    def family(self):
+        """The address family: of the peer, or where there is none of the socket."""
+        if self.peer_head:
+            return family_in(&self.peer_head)
+        cdef bytes local = self.raw_local()
+        return AF_INET if local is None else family_in(<const char *> local)
+
+    def python_socket(self, int kind):
         """The socket object of the fd, made when first asked for; None once closed."""
         if self.socket is None and self.fd >= 0 and not self.is_lost:
             self.socket = socket_module.socket(
-                family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
+                self.family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
             self.owns_fd = False
         return self.socket
 
     def raw_peer(self):
         """The peer's sockaddr as it was when the transport was made, or None."""
-        return self.peer
+        return whole_address(self.peer_head) if self.peer is None else self.peer
 
     def raw_local(self):
         if self.local is None and self.fd >= 0:

@@ -1,5 +1,6 @@
 from libc.stdint cimport uint32_t, uint8_t
 
+from zcloop._native.kernel.flag cimport flag
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
@@ -10,27 +11,23 @@ from zcloop._native.transport.write_queue cimport WriteQueue
 
 
 cdef class Stream(Endpoint):
-    # receiving
+    # Ordered by size, as the endpoint's.
     cdef Receive receive                # multishot, small messages; None until first used
     cdef Poll read_poll                 # readiness, bulk; None until first used
+    cdef Receiver receiver              # of a native protocol; None: data_received is called
+    cdef WriteQueue queue               # None until the first write
+    cdef TrySend try_send               # lent by the core between flush and flushed
     cdef uint8_t full_slots             # slots in a row that came filled
     cdef uint8_t small_reads            # receives in a row that a small slot would have held
     cdef uint8_t full_reads             # direct receives that filled their block, since a write
-    cdef bint is_bulk
-    cdef readonly bint is_flood               # lending, from the ring of large slots
-    cdef bint is_buffered               # protocol is a BufferedProtocol
-    cdef bint is_lending                # protocol is a ZeroCopyProtocol
-    cdef Receiver receiver              # of a native protocol; None: data_received is called
-    cdef bint is_started                # connection_made was called
-    cdef bint is_ended                  # the peer's end of file was seen
-    cdef bint is_resume_posted
-    # sending
-    cdef WriteQueue queue               # None until the first write
-    cdef TrySend try_send               # lent by the core between flush and flushed
-    cdef bint is_sending                # it is
-    cdef int send_result
-    cdef size_t send_size               # bytes in the batched try-send
-    cdef readonly bint is_eof_written
+    cdef flag is_bulk
+    cdef readonly flag is_flood         # lending, from the ring of large slots
+    cdef flag is_buffered               # protocol is a BufferedProtocol
+    cdef flag is_lending                # protocol is a ZeroCopyProtocol
+    cdef flag is_started                # connection_made was called
+    cdef flag is_ended                  # the peer's end of file was seen
+    cdef flag is_resume_posted
+    cdef readonly flag is_eof_written
 
     cdef int accept(self, object data) except -1
     cdef bint is_reading_wanted(self) noexcept

@@ -235,7 +235,7 @@ cdef class Stream(Endpoint):
                 self.rested()
             return 0
         if operation is self.try_send:
-            self.send_result = result       # told in `flushed`
+            self.try_send.result = result       # told in `flushed`
             return 0
         if type(operation) is SendZeroCopy:
             if flags & CQE_F_NOTIF:
@@ -657,7 +657,7 @@ cdef class Stream(Endpoint):
             elif type(owner) is Lease:
                 if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
                     self.choose_zero_copy(
-                        ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.peer))
+                        ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.raw_peer()))
                 if size >= self.zero_copy_min:
                     self.append(owner, start, size)
                     self.send_now()
@@ -754,27 +754,29 @@ cdef class Stream(Endpoint):
         if count == 1:
             self.try_send.message = NULL
             self.try_send.data = self.queue.first().data
-            self.try_send.size = self.send_size = self.queue.size
+            self.try_send.size = self.queue.size
         else:
             message = <msghdr *> self.core.scratch_take(
                 sizeof(msghdr) + PIECES_MAX * sizeof(iovec))
             vector = <iovec *> (message + 1)
             count = self.queue.describe(vector, PIECES_MAX)
-            self.send_size = fill_message(message, vector, count)
+            self.try_send.size = fill_message(message, vector, count)
             self.try_send.message = message
-        self.send_result = -EAGAIN
+        self.try_send.result = -EAGAIN
         self.channel.submit(self.try_send)
-        self.is_sending = True
         return True
 
     cdef int flushed(self) except -1:
         """The batch was submitted: no completion means that all of it went."""
         cdef TrySend operation
         cdef bint is_sent
-        if not self.is_sending:
-            return 0
-        self.is_sending = False
+        cdef size_t size
+        cdef int result
         operation, self.try_send = self.try_send, None
+        if operation is None:
+            return 0
+        size = operation.size
+        result = operation.result
         is_sent = operation.state != IDLE
         if is_sent:
             self.channel.retire(operation)
@@ -782,16 +784,16 @@ cdef class Stream(Endpoint):
         if self.queue is None:
             return 0        # aborted meanwhile, by another thread
         if is_sent:
-            self.consume(self.send_size)
+            self.consume(size)
             if self.queue.size:
                 self.send_now()     # more pieces than one call takes
-        elif self.send_result >= 0:
-            self.consume(self.send_result)
+        elif result >= 0:
+            self.consume(result)
             self.wait_writable()
-        elif self.send_result in (-EAGAIN, -EINTR):
+        elif result in (-EAGAIN, -EINTR):
             self.wait_writable()
         else:
-            self.fail(-self.send_result, "Fatal write error on socket transport")
+            self.fail(-result, "Fatal write error on socket transport")
         if self.lost_count == 0 and not self.is_blocked:
             self.drained(False)
         return 0

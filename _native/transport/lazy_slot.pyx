@@ -1,0 +1,54 @@
+"""A slot of a face that is filled when it is first read: with the native method of its name.
+
+Reading costs what a plain slot does, and a connection that never writes has no bound method.
+Rejected: `__getattr__`, which makes every other attribute slower, too.
+"""
+
+from cpython.object cimport PyObject
+
+from types import MemberDescriptorType
+
+cdef extern from *:
+    """
+    #include <structmember.h>
+
+    static PyObject **zc_slot_of(PyObject *instance, PyObject *member)
+    {
+        return (PyObject **) ((char *) instance
+                              + ((PyMemberDescrObject *) member)->d_member->offset);
+    }
+    """
+    PyObject **zc_slot_of(object instance, object member) noexcept
+
+
+cdef class LazySlot:
+    """Put in the place of the member that `__slots__` made; `_stream` has the method."""
+
+    cdef object member
+    cdef type owner
+    cdef str name
+
+    def __init__(self, slot):
+        if type(slot) is not MemberDescriptorType:
+            raise TypeError(f"{slot!r} is no slot")
+        self.member = slot
+        self.owner = slot.__objclass__
+        self.name = slot.__name__
+
+    def __get__(self, instance, owner):
+        if instance is None:
+            return self
+        cdef PyObject *found = NULL
+        if isinstance(instance, self.owner):
+            found = zc_slot_of(instance, self.member)[0]
+        if found != NULL:
+            return <object> found
+        method = getattr(instance._stream, self.name)
+        self.member.__set__(instance, method)
+        return method
+
+    def __set__(self, instance, value):
+        self.member.__set__(instance, value)
+
+    def __delete__(self, instance):
+        self.member.__delete__(instance)
