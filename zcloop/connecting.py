@@ -6,45 +6,68 @@ needs no resolution, and over loopback the peer has answered before connect(2) r
 
 from __future__ import annotations
 
-import asyncio
+import _socket
+import socket
+import types
 from asyncio import base_events
+from collections.abc import Generator
 from typing import Any
 
-_socket: Any = base_events.socket  # type: ignore[attr-defined]
+from zcloop._native.transport.connecting import connect_stream, finish_connecting
+from zcloop._native.transport.stream import Stream
+from zcloop.transports import StreamTransport
+
+_connect = _socket.socket.connect
+_Socket = socket.socket
 _parse: Any = base_events._ipaddr_info  # type: ignore[attr-defined]
+
+
+@types.coroutine
+def _next_turn() -> Generator[None, None, None]:
+    """asyncio.sleep(0), in one step less."""
+    yield
+
+
+def _is_guarded() -> bool:
+    """Whether somebody has put something in the place of what makes or connects a socket, as
+    programs do that forbid connections, or redirect them."""
+    used: Any = base_events.socket  # type: ignore[attr-defined]
+    return used.socket is not _Socket or _Socket.connect is not _connect
+
+
+def _peer(host: str, port: int) -> tuple[Any, ...]:
+    address: tuple[Any, ...] = _parse(host, port, 0, socket.SOCK_STREAM, 0)[4]
+    return address
 
 
 class Connecting:
     """create_connection of zcloop.Loop."""
 
     _debug: bool
-    sock_connect: Any
-    _connected: Any
+    call_soon: Any
 
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> tuple[Any, Any]:
         """A transport and its protocol, as asyncio's; OSError names the address."""
-        found = None
-        if type(host) is str and not options and not self._debug:
-            found = _parse(host, port, 0, _socket.SOCK_STREAM, 0)
-        if found is None:
+        stream: Stream | None = None
+        if type(host) is str and type(port) is int and not (options or self._debug):
+            stream = None if _is_guarded() else connect_stream(self, host, port)  # type: ignore[arg-type]
+        if stream is None:
             ordinary: Any = base_events.BaseEventLoop.create_connection
             made: tuple[Any, Any] = await ordinary(self, protocol_factory, host, port, **options)
             return made
-        family, kind, proto, _, address = found
-        sock = base_events.socket.socket(  # type: ignore[attr-defined]
-            family=family, type=kind, proto=proto
-        )
+        if not stream.has_peer:
+            await finish_connecting(stream, _peer(host, port))
         try:
-            sock.setblocking(False)
-            await self.sock_connect(sock, address)
-            transport, protocol = self._connected(sock, family, protocol_factory())
+            protocol = protocol_factory()
+            transport = StreamTransport(stream, protocol)
         except BaseException:
-            sock.close()
+            stream.drop()
             raise
+        self.call_soon(stream.connect)
         try:
-            await asyncio.sleep(0)  # connection_made first
+            await _next_turn()  # connection_made first
         except BaseException:
             transport.close()
             raise

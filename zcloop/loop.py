@@ -236,16 +236,6 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
             self.call_soon(_set_result_unless_cancelled, waiter, None)
         return transport
 
-    def _connected(
-        self, sock: socket.socket, family: int, protocol: Any
-    ) -> tuple[StreamTransport, Any]:
-        """TCP: a transport that calls connection_made, and reads, with the next turn."""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        stream = Stream(self, sock.fileno())
-        transport = StreamTransport(stream, protocol, None, None, sock)
-        self.call_soon(stream.connect)
-        return transport, protocol
-
     def _make_ssl_transport(
         self,
         rawsock: socket.socket,

@@ -9,6 +9,7 @@ cdef extern from "<sys/socket.h>" nogil:
         AF_INET6
         AF_UNIX
 
+cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *storage) noexcept
 cdef object address_of(const sockaddr_storage *storage, socklen_t size)
 cdef bytes peer_address(int fd, uint64_t *head)
 cdef bytes whole_address(uint64_t head)

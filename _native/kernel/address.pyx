@@ -7,7 +7,7 @@ import struct
 from libc.errno cimport errno
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 from zcloop._native.kernel.errors cimport os_error
 
@@ -32,6 +32,8 @@ cdef extern from * nogil:
         uint32_t sin6_scope_id
     uint16_t ntohs(uint16_t value)
     uint32_t ntohl(uint32_t value)
+    uint16_t htons(uint16_t value)
+    int inet_pton(int family, const char *text, void *address)
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
     struct sockaddr:
         pass
@@ -47,6 +49,24 @@ cdef int PATH_SIZE = 108
 # Of a Unix socket without a name: nothing but the family.
 cdef enum:
     UNNAMED_SIZE = 2
+
+
+cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *storage) noexcept:
+    """The sockaddr of an IPv4 or IPv6 address in text, and its size; 0 for what is none."""
+    cdef sockaddr_in *four = <sockaddr_in *> storage
+    cdef sockaddr_in6 *six = <sockaddr_in6 *> storage
+    if not 0 <= port <= 65535:
+        return 0
+    memset(storage, 0, sizeof(sockaddr_in6))
+    if inet_pton(AF_INET, host, &four.sin_addr) == 1:
+        storage.ss_family = AF_INET
+        four.sin_port = htons(port)
+        return sizeof(sockaddr_in)
+    if inet_pton(AF_INET6, host, &six.sin6_addr) == 1:
+        storage.ss_family = AF_INET6
+        six.sin6_port = htons(port)
+        return sizeof(sockaddr_in6)
+    return 0
 
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size):

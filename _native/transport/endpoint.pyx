@@ -69,7 +69,7 @@ cdef class Endpoint(Client):
         self.context = PyContext_CopyCurrent()
         self.high_water = HIGH_WATER
         self.low_water = HIGH_WATER // 4
-        self.peer = peer_address(fd, &self.peer_head)
+        self.read_peer()
 
     def __dealloc__(self):
         self.disown_account()
@@ -89,6 +89,16 @@ cdef class Endpoint(Client):
 
     def set_protocol(self, protocol):
         self.protocol = protocol
+
+    cdef bint read_peer(self) except -1:
+        """Ask for the peer's address, while there is one; whether there is."""
+        self.peer = peer_address(self.fd, &self.peer_head)
+        return self.peer_head != 0
+
+    @property
+    def has_peer(self):
+        """Whether there was a peer when it was looked at last."""
+        return self.peer_head != 0
 
     @property
     def family(self):

@@ -1,7 +1,10 @@
 """create_connection to an address: what it promises beside a transport."""
 
 import asyncio
+import contextlib
 import contextvars
+import os
+import re
 import socket
 
 import pytest
@@ -116,3 +119,121 @@ async def test_cancelling_at_any_moment_leaves_nothing(turns):
         for protocol in made:
             if protocol.calls:
                 await protocol.lost()
+
+
+async def test_connection_made_is_no_part_of_the_connecting_task():
+    class Looking(Recorder):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            self.task = asyncio.current_task()
+
+    server, port = await server_on("127.0.0.1")
+    async with server:
+        transport, protocol = await asyncio.get_running_loop().create_connection(
+            Looking, "127.0.0.1", port
+        )
+        assert protocol.task is None
+        transport.close()
+        await protocol.lost()
+
+
+async def test_the_socket_is_a_tcp_one_that_does_not_block(host):
+    server, port = await server_on(host)
+    async with server:
+        transport, protocol = await asyncio.get_running_loop().create_connection(
+            Recorder, host, port
+        )
+        sock = transport.get_extra_info("socket")
+        assert (sock.type, sock.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        assert sock.family == (socket.AF_INET6 if host == "::1" else socket.AF_INET)
+        assert not os.get_inheritable(sock.fileno())
+        assert not os.get_blocking(sock.fileno())
+        assert sock.gettimeout() == 0
+        assert transport.get_extra_info("sockname")[:2] == sock.getsockname()[:2]
+        transport.close()
+        await protocol.lost()
+
+
+async def test_a_failure_at_once_is_the_system_calls_own():
+    with socket.socket() as one:
+        number_of_it = one.connect_ex(("255.255.255.255", 1))
+    with pytest.raises(OSError) as caught:
+        await asyncio.get_running_loop().create_connection(Recorder, "255.255.255.255", 1)
+    assert caught.value.errno == number_of_it
+
+
+@contextlib.contextmanager
+def full_listener():
+    """Its queue is full: the kernel drops what asks to be connected until something is accepted,
+    and it is asked again a second later."""
+    with socket.socket() as listener, socket.socket() as first:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        first.connect(listener.getsockname())
+        yield listener
+
+
+async def test_a_connection_that_takes_its_time_is_made():
+    with full_listener() as listener:
+        loop = asyncio.get_running_loop()
+        made = loop.create_task(loop.create_connection(Recorder, *listener.getsockname()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not made.done()
+        listener.accept()[0].close()
+        transport, protocol = await made
+        assert protocol.names == ["connection_made"]
+        assert transport.get_extra_info("peername") == listener.getsockname()
+        transport.close()
+        await protocol.lost()
+
+
+async def test_the_protocol_is_not_made_before_there_is_a_connection():
+    made = []
+    with full_listener() as listener:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.create_connection(made.append, *listener.getsockname()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert made == []
+
+
+async def test_a_peer_that_refuses_after_a_while_is_named():
+    with full_listener() as listener:
+        address = listener.getsockname()
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.create_connection(Recorder, *address))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    with pytest.raises(ConnectionRefusedError, match=re.escape(str(address))):
+        await task
+
+
+class Forbidden(Exception):
+    pass
+
+
+async def test_what_a_program_puts_in_the_place_of_sockets_is_used(monkeypatch):
+    def forbid(*args, **kwargs):
+        raise Forbidden
+
+    server, port = await server_on("127.0.0.1")
+    loop = asyncio.get_running_loop()
+    async with server:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "connect", forbid)
+            with pytest.raises(Forbidden):
+                await loop.create_connection(Recorder, "127.0.0.1", port)
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", forbid)
+            with pytest.raises(Forbidden):
+                await loop.create_connection(Recorder, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("port", [65536, -1])
+async def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises((OSError, OverflowError)):
+        await asyncio.get_running_loop().create_connection(Recorder, "127.0.0.1", port)

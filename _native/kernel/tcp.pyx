@@ -1,0 +1,53 @@
+"""TCP sockets from the system calls, without a Python object for each."""
+
+from libc.errno cimport EINPROGRESS, errno
+from posix.unistd cimport close
+
+cdef extern from * nogil:
+    """
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #include <sys/socket.h>
+    """
+    enum:
+        IPPROTO_TCP
+        SOCK_CLOEXEC
+        SOCK_NONBLOCK
+        SOCK_STREAM
+        SOL_SOCKET
+        SO_ERROR
+        TCP_NODELAY
+    struct sockaddr:
+        pass
+    int socket(int family, int kind, int protocol)
+    int connect(int fd, const sockaddr *address, socklen_t size)
+    int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+    int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+
+
+cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) noexcept nogil:
+    """Connect a new socket, non-blocking, close-on-exec and with TCP_NODELAY.
+
+    0 when that is done or under way: `fd` is the caller's. Otherwise errno, and there is none.
+    """
+    cdef int one = 1
+    cdef int failed
+    fd[0] = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)
+    if fd[0] < 0:
+        return errno
+    setsockopt(fd[0], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+    if connect(fd[0], <const sockaddr *> <const void *> address, size) == 0:
+        return 0
+    failed = errno
+    if failed == EINPROGRESS:
+        return 0
+    close(fd[0])
+    fd[0] = -1
+    return failed
+
+
+cdef int socket_error(int fd) noexcept nogil:
+    """What SO_ERROR has, or why it cannot be asked."""
+    cdef int error = 0
+    cdef socklen_t size = sizeof(error)
+    return errno if getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 else error
