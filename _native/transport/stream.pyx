@@ -248,7 +248,7 @@ cdef class Stream(Endpoint):
                 return self.release_fd()
             if self.lost_count == 0:
                 self.send_now()
-                if not self.is_blocked:
+                if not self.is_blocked and self.lost_count == 0:
                     self.drained(True)
         return 0
 

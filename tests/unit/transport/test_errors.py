@@ -57,6 +57,21 @@ async def test_a_reset_while_the_queue_is_full_drops_it():
         assert transport.get_write_buffer_size() == 0
 
 
+async def test_who_waits_for_room_is_not_told_of_any_by_an_error():
+    """It would take it for success: drain() returns, and the bytes are lost."""
+
+    class KeepsOpen(Recorder):
+        keep_open = True
+
+    async with connection(KeepsOpen, unix_pair) as (transport, protocol, peer):
+        transport.write(bytes(1_000_000))
+        assert "pause_writing" in protocol.names
+        peer.close()
+        assert isinstance(await protocol.lost(), ConnectionError)
+        await asyncio.sleep(0)
+        assert "resume_writing" not in protocol.names
+
+
 async def test_a_reset_while_reading_is_paused_is_told_after_the_data():
     async with connection(Recorder) as (transport, protocol, peer):
         transport.pause_reading()
