@@ -24,7 +24,7 @@ from zcloop._native.loop.core import Core
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 from zcloop.connecting import Connecting
-from zcloop.pipes import ReadPipeTransport
+from zcloop.pipes import ReadPipeTransport, WritePipeTransport
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
@@ -32,7 +32,6 @@ from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
-_WritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.14.
 _FROM_UNIX_LOOP = (
@@ -371,7 +370,7 @@ class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
     def _make_write_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
     ) -> Any:
-        return _WritePipeTransport(self, pipe, protocol, waiter, extra)
+        return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     async def _make_subprocess_transport(
         self,

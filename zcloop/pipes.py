@@ -1,91 +1,141 @@
-"""The reading end of a pipe: asyncio's, which receives into leases for a ZeroCopyProtocol."""
+"""The two ends of a pipe: real asyncio transports over the native streams of it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from asyncio import unix_events
+import stat
+import warnings
 from typing import Any
 
-from zcloop._native.memory.lender import Lender
-from zcloop._native.memory.region import Region
-from zcloop._native.transport.zero_copy import ZeroCopyProtocol
+from zcloop._native.transport.pipe_reader import PipeReader
+from zcloop._native.transport.pipe_writer import PipeWriter
 from zcloop.transports import Lending
 
-_ReadPipe: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
+_set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 
 
-class ReadPipeTransport(Lending, _ReadPipe):  # type: ignore[misc]
+def _mode_of(pipe: Any, refusal: str) -> int:
+    """The mode of the file, if it is one that can be waited for; ValueError otherwise."""
+    mode = os.fstat(pipe.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
+        raise ValueError(refusal)
+    os.set_blocking(pipe.fileno(), False)
+    return mode
+
+
+class _PipeTransport(asyncio.BaseTransport):
+    """What both ends have: a file of the program's, and the native stream that does the work."""
+
+    _pipe: Any = None
+    _stream: PipeReader | PipeWriter
+
+    def _open(self, loop: Any, pipe: Any, protocol: Any) -> None:
+        self._extra["pipe"] = self._pipe = pipe  # type: ignore[attr-defined]
+        self._loop = loop
+        self._fileno = pipe.fileno()
+        self._stream.open(self, protocol, pipe)
+        loop.call_soon(protocol.connection_made, self)
+
+    def __repr__(self) -> str:
+        info = [type(self).__name__]
+        if self._pipe is None:
+            info.append("closed")
+        elif self._stream.is_closing():
+            info.append("closing")
+        info.append(f"fd={self._fileno}")
+        info.append("closed" if self._pipe is None else "open")
+        return f"<{' '.join(info)}>"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._pipe is not None:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._stream.drop()
+
+    def _lost(self) -> None:
+        """connection_lost was called."""
+        self._pipe = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._stream.set_protocol(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._stream.protocol
+
+    def is_closing(self) -> bool:
+        return self._stream.is_closing()
+
+    def close(self) -> None:
+        """Send what is queued, then connection_lost(None), then the file is closed. Idempotent."""
+        self._stream.close()
+
+
+class ReadPipeTransport(Lending, _PipeTransport, asyncio.ReadTransport):
     """A pipe, FIFO, socket or terminal that is read from. Not thread-safe, as asyncio's."""
 
-    _lender: Lender | None = None
+    _stream: PipeReader
 
-    def _lend(self) -> Lender:
-        if self._lender is None:
-            loop = self._loop
-            self._lender = Lender(loop.channel.lending_pool())
-            self._lender.when_relieved(
-                lambda: loop.call_soon_threadsafe(self._read_if_wanted),
-            )
-        return self._lender
+    def __init__(
+        self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> None:
+        super().__init__(extra)
+        _mode_of(pipe, "Pipe transport is for pipes/sockets only.")
+        self._stream = PipeReader(loop, pipe.fileno())
+        self._open(loop, pipe, protocol)
+        loop.call_soon(self._stream.start)
+        if waiter is not None:
+            loop.call_soon(_set_result_unless_cancelled, waiter, None)
 
-    def reserve(self, size: int) -> memoryview:
-        return self._lend().reserve(size)
+    def is_reading(self) -> bool:
+        return self._stream.is_reading()
 
-    def _set_quota(self, quota: int) -> None:
-        self._lend().set_quota(quota)
-
-    def set_protocol(self, protocol: Any) -> None:
-        super().set_protocol(protocol)
-        if self._lender is not None and not isinstance(protocol, ZeroCopyProtocol):
-            self._lender.forgive()  # what another protocol keeps is not its fault
-
-    def associate(self, region: Region) -> None:
-        self._lend().associate(region)
-
-    def disassociate(self, region: Region) -> None:
-        self._lend().disassociate(region)
+    def pause_reading(self) -> None:
+        """No data is delivered from here on until resume_reading(); none is lost."""
+        self._stream.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._lender is not None and self._lender.account.is_waiting:
-            self._paused = False  # leases come back first
-        else:
-            super().resume_reading()
+        self._stream.resume_reading()
 
-    def _read_if_wanted(self) -> None:
-        if not self._closing and not self._paused:
-            self._loop._add_reader(self._fileno, self._read_ready)
 
-    def _read_ready(self) -> None:
-        if isinstance(self._protocol, ZeroCopyProtocol):
-            self._read_lease()
-        else:
-            super()._read_ready()
+class WritePipeTransport(_PipeTransport, asyncio.WriteTransport):
+    """A pipe, FIFO, socket or terminal that is written to. Not thread-safe, as asyncio's."""
 
-    def _read_lease(self) -> None:
-        lender = self._lend()
-        with lender.take_buffer(self.max_size) as buffer:
-            try:
-                size = os.readv(self._fileno, [buffer])
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self._fatal_error(error, "Fatal read error on pipe transport")
-                return
-            if size:
-                lender.account.name = type(self._protocol).__qualname__
-                view = lender.lent(buffer, size)
-        if not size:
-            self._end_of_file()
-            return
-        try:
-            self._protocol.buffer_received(view)
-        finally:
-            del view
-            if lender.wait_if_over():
-                self._loop._remove_reader(self._fileno)
+    _stream: PipeWriter
 
-    def _end_of_file(self) -> None:
-        self._closing = True
-        self._loop._remove_reader(self._fileno)
-        self._loop.call_soon(self._protocol.eof_received)
-        self._loop.call_soon(self._call_connection_lost, None)
+    def __init__(
+        self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> None:
+        super().__init__(extra)
+        mode = _mode_of(pipe, "Pipe transport is only for pipes, sockets and character devices")
+        self._stream = stream = PipeWriter(loop, pipe.fileno())
+        self.write = stream.write  # type: ignore[method-assign]  # no call more, as of a stream
+        self._open(loop, pipe, protocol)
+        if not stat.S_ISCHR(mode):  # a device has no reader that could end
+            loop.call_soon(stream.start)
+        if waiter is not None:
+            loop.call_soon(_set_result_unless_cancelled, waiter, None)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._stream.writelines(list_of_data)
+
+    def write_eof(self) -> None:
+        """close()."""
+        self._stream.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        """Drop what is queued, then connection_lost(None)."""
+        self._stream.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes accepted and not yet taken by the kernel."""
+        return self._stream.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._stream.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
+        self._stream.set_write_buffer_limits(high, low)

@@ -64,6 +64,7 @@ cdef class Endpoint(Client):
     cdef int force_close(self, object error) except -1
     cdef int lose(self, object error) except -1
     cdef int release_fd(self) except -1
+    cdef int take_fd(self) except -1
     cdef int forget(self, Operation operation) except -1
 
     # What a kind of transport says of itself.
@@ -75,6 +76,8 @@ cdef class Endpoint(Client):
     cdef int emptied(self) except -1            # nothing is queued any more
     cdef bint is_idle(self) noexcept            # no operation of its own is in flight
     cdef int forget_operations(self) except -1
+    cdef int close_fd(self) except -1
+    cdef bint is_expected(self, object error) except -1     # not to be reported
 
 cdef inline bint is_resting(Operation operation) noexcept:
     return operation is None or operation.state == 0

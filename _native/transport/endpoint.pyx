@@ -428,7 +428,7 @@ cdef class Endpoint(Client):
 
     cdef int fatal(self, object error, str message) except -1:
         try:
-            if not isinstance(error, OSError):
+            if not self.is_expected(error):
                 self.report(message, error)
             elif self.core._debug:
                 logger.debug("%r: %s", self.face, message, exc_info=error)
@@ -437,6 +437,10 @@ cdef class Endpoint(Client):
                 self.empty_waiter.set_exception(error)
             self.force_close(error)
         return 0
+
+    cdef bint is_expected(self, object error) except -1:
+        """Whether it is the network's, and nobody's mistake."""
+        return isinstance(error, OSError)
 
     cdef int force_close(self, object error) except -1:
         if self.lost_count:
@@ -475,15 +479,24 @@ cdef class Endpoint(Client):
         finally:
             if self.empty_waiter is not None and not self.empty_waiter.done():
                 self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
-            self.raw_local()
-            if self.socket is not None and self.socket.detach() != self.fd:
-                # Closed or replaced behind our back: that number is not ours to close.
-                self.core.remove_transport(self.fd, self)
-                self.fd = -1
-            self.owns_fd = True
+            self.take_fd()
             self.release_fd()
             self.protocol = self.face = self.context = None
             face._lost()
+
+    cdef int take_fd(self) except -1:
+        """The transport is over: a Python socket has the fd no longer."""
+        self.raw_local()
+        if self.socket is not None and self.socket.detach() != self.fd:
+            # Closed or replaced behind our back: that number is not ours to close.
+            self.core.remove_transport(self.fd, self)
+            self.fd = -1
+        self.owns_fd = True
+        return 0
+
+    cdef int close_fd(self) except -1:
+        close(self.fd)
+        return 0
 
     cdef bint is_idle(self) noexcept:
         return True
@@ -502,10 +515,13 @@ cdef class Endpoint(Client):
         if self.fd < 0 or not is_resting(self.write_poll) or not self.is_idle():
             return 0
         self.core.remove_transport(self.fd, self)
-        close(self.fd)
-        self.fd = -1
-        self.forget(self.write_poll)
-        return self.forget_operations()
+        try:
+            self.close_fd()
+        finally:
+            self.fd = -1
+            self.forget(self.write_poll)
+            self.forget_operations()
+        return 0
 
     def drop(self):
         """The transport was collected without a close: let the fd go, tell nobody."""
@@ -515,7 +531,7 @@ cdef class Endpoint(Client):
             if self.socket is not None:
                 self.socket.close()
             else:
-                close(self.fd)
+                self.close_fd()
             self.fd = -1
         self.is_closing_ = True
         self.is_lost = True

@@ -4,7 +4,7 @@ from zcloop._native.kernel.flag cimport flag
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
-from zcloop._native.operation.send cimport TrySend
+from zcloop._native.operation.send cimport TrySend, iovec
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.write_queue cimport WriteQueue
@@ -43,6 +43,7 @@ cdef class Stream(Endpoint):
     cdef int ended(self, int result) except -1
     cdef int received_slot(self, int result, uint32_t flags) except -1
     cdef int received_last(self, int result) except -1
+    cdef ssize_t receive_some(self, char *memory, size_t size) noexcept
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept
@@ -50,6 +51,7 @@ cdef class Stream(Endpoint):
     cdef int read_lease(self) except -1
     cdef int hold_or_deliver(self, object data) except -1
     cdef int deliver_view(self, object view) except -1
+    cdef int protocol_failed(self, object error, str name) except -1
     cdef int deliver(self, object data) except -1
     cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1
@@ -61,6 +63,7 @@ cdef class Stream(Endpoint):
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
     cdef void consume(self, size_t size) noexcept
+    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_view(self, object piece) except -1
     cdef int sent_or_kept(self) except -1

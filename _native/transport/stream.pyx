@@ -107,16 +107,18 @@ cdef object _BufferedProtocol = protocols.BufferedProtocol
 cdef object _ZeroCopyProtocol = ZeroCopyProtocol
 
 
-cdef size_t fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:
-    """A message of `count` pieces; returns its bytes."""
+cdef size_t size_of(iovec *vector, unsigned count) noexcept:
     cdef size_t size = 0
     cdef unsigned index
     for index in range(count):
         size += vector[index].iov_len
+    return size
+
+
+cdef void fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:
     memset(message, 0, sizeof(msghdr))
     message.msg_iov = vector
     message.msg_iovlen = count
-    return size
 
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
@@ -337,6 +339,9 @@ cdef class Stream(Endpoint):
             pool.give(slot)
         return self.hold_or_deliver(view)
 
+    cdef int protocol_failed(self, object error, str name) except -1:
+        return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
+
     cdef int hold_or_deliver(self, object data) except -1:
         if self.held is not None:
             self.held.append(data)
@@ -362,9 +367,13 @@ cdef class Stream(Endpoint):
             self.fail(-result, "Fatal read error on socket transport")
         return 0
 
+    cdef ssize_t receive_some(self, char *memory, size_t size) noexcept:
+        """What there is by a system call; -1 and errno."""
+        return recv(self.fd, memory, size, MSG_DONTWAIT)
+
     cdef int read_directly(self) except -1:
         cdef PyObject *data = PyBytes_New(NULL, BULK_SIZE)
-        cdef ssize_t got = recv(self.fd, PyBytes_Start(data), BULK_SIZE, MSG_DONTWAIT)
+        cdef ssize_t got = self.receive_some(PyBytes_Start(data), BULK_SIZE)
         cdef int failed = errno
         if got <= 0:
             Py_DECREF(data)
@@ -395,7 +404,7 @@ cdef class Stream(Endpoint):
             size = BULK_SLOT_SIZE
             private = PyByteArray_FromStringAndSize(NULL, size)
             memory = PyByteArray_AS_STRING(private)
-        got = recv(self.fd, memory, size, MSG_DONTWAIT)
+        got = self.receive_some(memory, size)
         failed = errno
         if got == 0:
             return self.end_of_file()
@@ -420,7 +429,7 @@ cdef class Stream(Endpoint):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self.fatal(error, "Fatal error: protocol.buffer_received() call failed.")
+            self.protocol_failed(error, "buffer_received")
         view = None
         if self.lender.account.is_over():
             self.pause_if_over_quota()
@@ -447,7 +456,7 @@ cdef class Stream(Endpoint):
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
-        got = recv(self.fd, buffer.buf, buffer.len, MSG_DONTWAIT)
+        got = self.receive_some(<char *> buffer.buf, buffer.len)
         failed = errno
         PyBuffer_Release(&buffer)       # the protocol may resize it now
         if got == 0:
@@ -495,7 +504,7 @@ cdef class Stream(Endpoint):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
-            self.fatal(error, "Fatal error: protocol.data_received() call failed.")
+            self.protocol_failed(error, "data_received")
         return 0
 
     cdef int deliver_into(self, const char *data, size_t size) except -1:
@@ -622,6 +631,7 @@ cdef class Stream(Endpoint):
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0
+        cdef iovec vector
         cdef object owner
         cdef Account account
         if type(data) is bytes:
@@ -665,7 +675,9 @@ cdef class Stream(Endpoint):
                     return 0
                 account = self.lend().account
                 account.sent_bytes += size
-            sent = send(self.fd, start, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            vector.iov_base = <void *> start
+            vector.iov_len = size
+            sent = self.send_some(&vector, 1)
             if sent > 0:
                 self.core.sent_bytes += sent
             if sent == <ssize_t> size:
@@ -760,7 +772,8 @@ cdef class Stream(Endpoint):
                 sizeof(msghdr) + PIECES_MAX * sizeof(iovec))
             vector = <iovec *> (message + 1)
             count = self.queue.describe(vector, PIECES_MAX)
-            self.try_send.size = fill_message(message, vector, count)
+            self.try_send.size = size_of(vector, count)
+            fill_message(message, vector, count)
             self.try_send.message = message
         self.try_send.result = -EAGAIN
         self.channel.submit(self.try_send)
@@ -798,10 +811,17 @@ cdef class Stream(Endpoint):
             self.drained(False)
         return 0
 
+    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept:
+        """What the kernel takes of it by a system call; -1 and errno."""
+        cdef msghdr message
+        if count == 1:
+            return send(self.fd, vector.iov_base, vector.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+        fill_message(&message, vector, count)
+        return sendmsg(self.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+
     cdef int send_now(self) except -1:
         """Send what is queued by system calls until it is gone or the socket's buffer is full."""
         cdef iovec[PIECES_MAX] vector
-        cdef msghdr message
         cdef ssize_t sent
         cdef size_t offered
         cdef unsigned count
@@ -811,12 +831,8 @@ cdef class Stream(Endpoint):
             if self.is_zero_copy_next():
                 return self.send_zero_copy()
             count = self.queue.describe(vector, PIECES_MAX)
-            if count == 1:
-                offered = vector[0].iov_len
-                sent = send(self.fd, vector[0].iov_base, offered, MSG_DONTWAIT | MSG_NOSIGNAL)
-            else:
-                offered = fill_message(&message, vector, count)
-                sent = sendmsg(self.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            offered = size_of(vector, count)
+            sent = self.send_some(vector, count)
             if sent < 0:
                 if errno == EINTR:
                     continue

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from peers import io_passed, payload, reset, tcp_pair
-from pipes import closed, reading_pipe
+from pipe_ends import closed, reading_pipe
 from recording import BufferedRecorder, Recorder
 from waits import until
 
@@ -210,12 +210,15 @@ def test_between_two_runs_the_pipe_is_the_programs(loop, runner):
 def test_one_that_is_forgotten_warns_and_closes_its_pipe(loop_factory):
     read_fd, write_fd = os.pipe()
     pipe = os.fdopen(read_fd, "rb", 0)
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(runner.get_loop().connect_read_pipe(Recorder, pipe))
-    with pytest.warns(ResourceWarning, match="unclosed transport .*ReadPipeTransport"):
-        gc.collect()
+
+    def connect_and_forget():
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(runner.get_loop().connect_read_pipe(Recorder, pipe))
         del runner
         gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed transport .*ReadPipeTransport"):
+        connect_and_forget()
     assert pipe.closed
     os.close(write_fd)
 

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from peers import io_passed, payload, unix_pair
-from pipes import closed, writing_pipe
+from pipe_ends import closed, writing_pipe
 from recording import Recorder
 from waits import until
 
@@ -146,6 +146,7 @@ async def test_the_end_of_the_reader_is_an_error_while_something_is_queued():
         reader.close()
         assert isinstance(await protocol.lost(), BrokenPipeError)
         assert transport.get_write_buffer_size() == 0
+        assert "resume_writing" not in protocol.names
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
@@ -173,7 +174,7 @@ async def test_what_a_socket_receives_ends_it():
 
 async def test_a_device_has_no_reader_that_could_end():
     loop = asyncio.get_running_loop()
-    with open("/dev/null", "wb", 0) as null:  # noqa: ASYNC230
+    with open("/dev/null", "wb", 0) as null:
         transport, protocol = await loop.connect_write_pipe(Recorder, null)
         transport.write(bytes(1_000_000))
         await io_passed()
@@ -197,12 +198,15 @@ async def test_only_bytes_can_be_written():
 def test_one_that_is_forgotten_warns_and_closes_its_pipe(loop_factory):
     read_fd, write_fd = os.pipe()
     pipe = os.fdopen(write_fd, "wb", 0)
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(runner.get_loop().connect_write_pipe(Recorder, pipe))
-    with pytest.warns(ResourceWarning, match="unclosed transport .*WritePipeTransport"):
-        gc.collect()
+
+    def connect_and_forget():
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(runner.get_loop().connect_write_pipe(Recorder, pipe))
         del runner
         gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed transport .*WritePipeTransport"):
+        connect_and_forget()
     assert pipe.closed
     os.close(read_fd)
 

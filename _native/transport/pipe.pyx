@@ -1,0 +1,59 @@
+"""A stream over a pipe, a FIFO, a terminal or a socket, by plain reads and writes on readiness.
+
+Only the program's file object closes the fd, once no poll is in flight. Two of them may share one
+fd, as those of a terminal do, so the loop's table of transports does not know them.
+
+Rejected: reading on the ring (OP_READ). A read in flight takes what arrives after a close, or
+between two runs, when the pipe is the program's again.
+"""
+
+cimport cython
+from posix.unistd cimport read, write
+
+from zcloop._native.operation.send cimport iovec
+from zcloop._native.transport.endpoint cimport ZERO_COPY_NEVER
+
+cdef extern from "<sys/uio.h>" nogil:
+    ssize_t writev(int fd, const iovec *vector, int count)
+
+
+@cython.no_gc_clear     # as of a Stream
+cdef class Pipe(Stream):
+    def __cinit__(self, core, int fd):
+        self.owns_fd = False
+        self.zero_copy_mode = ZERO_COPY_NEVER
+        self.zero_copy_min = <size_t> -1
+
+    def open(self, face, protocol, pipe):
+        """Who is above: the transport object and its protocol; and whose the fd is."""
+        self.face = face
+        self.pipe = pipe
+        self.set_protocol(protocol)
+
+    def set_protocol(self, protocol):
+        Stream.set_protocol(self, protocol)
+        self.is_buffered = False        # asyncio's pipes know data_received() alone
+
+    cdef ssize_t receive_some(self, char *memory, size_t size) noexcept:
+        return read(self.fd, memory, size)
+
+    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept:
+        if count == 1:
+            return write(self.fd, vector.iov_base, vector.iov_len)
+        return writev(self.fd, vector, count)
+
+    cdef bint is_fd_ours(self) noexcept:
+        try:
+            return self.pipe.fileno() == self.fd
+        except Exception:       # it is closed, and its number may be another's
+            return False
+
+    cdef int fail(self, int errno_, str message) except -1:
+        return Stream.fail(self, errno_, message.replace("socket", "pipe"))
+
+    cdef int take_fd(self) except -1:
+        return 0
+
+    cdef int close_fd(self) except -1:
+        self.pipe.close()
+        return 0

@@ -1,0 +1,105 @@
+"""The end of a pipe that is read from.
+
+A one-shot poll, then one read of up to 256 KiB into the bytes that the protocol gets, or into a
+block that it is lent. A pipe holds 64 KiB, and who fills it sleeps until a read makes room: it
+then takes microseconds to wake and to write again, and sleeping meanwhile costs more than looking.
+So after a large read the pipe is looked at for REFILL_SECONDS, if the loop has nothing else to do.
+Where that is in vain it is done ever more seldom, to one in 64 reads.
+
+Measured per 64 KiB from a writer that never pauses, in C on two virtual CPUs: 43 us of CPU when
+each read is followed by a sleep, 32 us when it is looked for first, at 1.7 times the rate.
+"""
+
+cimport cython
+from libc.stdint cimport uint32_t
+from libc.errno cimport EBADF, EIO
+
+from asyncio.log import logger
+
+from zcloop._native.kernel.clock cimport monotonic
+from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.poll cimport make_poll
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+        POLLRDHUP "0x2000"
+
+# What the wake-up of a writer takes, and about what a sleep of ours costs.
+cdef double REFILL_SECONDS = 10e-6
+cdef size_t LARGE_READ_MIN = 32 * 1024
+cdef unsigned READS_MAX = 8         # in one go: 512 KiB, then the loop looks at the others
+cdef unsigned MISSES_MAX = 6
+
+
+@cython.final
+@cython.no_gc_clear     # as of a Stream
+cdef class PipeReader(Pipe):
+    cdef int update_reading(self) except -1:
+        if not self.is_reading_wanted():
+            return self.stop_reading()
+        if not self.is_fd_ours():
+            return self.fail(EBADF, "Fatal read error on socket transport")
+        if self.read_poll is None:
+            self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
+        if self.read_poll.state == IDLE:
+            return self.channel.submit(self.read_poll)
+        return 0
+
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        try:
+            if result >= 0 and self.is_reading_wanted():
+                self.read_ready()
+        finally:    # KeyboardInterrupt ends the run, not the reading
+            self.rested()
+        return 0
+
+    cdef int read_ready(self) except -1:
+        cdef unsigned count
+        for count in range(READS_MAX):
+            if not self.is_fd_ours():
+                return self.fail(EBADF, "Fatal read error on socket transport")
+            self.last_size = 0
+            if self.is_lending:
+                self.read_lease()
+            else:
+                self.read_directly()
+            if self.last_size < LARGE_READ_MIN or not self.is_reading_wanted():
+                return 0
+            if self.core.ready.count() or self.core._stopping or not self.is_refilled():
+                return 0
+        return 0
+
+    cdef void note_read_size(self, size_t size) noexcept:
+        self.last_size = size
+        self.core.received_bytes += size
+
+    cdef bint is_refilled(self) noexcept:
+        """Whether the writer wrote again before a sleep would have paid."""
+        cdef double limit
+        if self.skips:
+            self.skips -= 1
+            return False
+        limit = monotonic() + REFILL_SECONDS
+        while self.read_poll.attempt() <= 0:
+            if monotonic() >= limit:
+                self.misses = min(self.misses + 1, MISSES_MAX)
+                self.skips = 1 << self.misses
+                return False
+        self.misses = 0
+        return True
+
+    cdef int end_of_file(self) except -1:
+        """Closed by its writer: unlike a socket's, its protocol cannot keep it open."""
+        if self.core._debug:
+            logger.info("%r was closed by peer", self.face)
+        self.is_closing_ = True
+        self.core.call(self.protocol.eof_received, (), self.context)
+        return self.lose(None)
+
+    cdef int protocol_failed(self, object error, str name) except -1:
+        self.report(f"Exception in protocol.{name}()", error)
+        return 0
+
+    cdef bint is_expected(self, object error) except -1:
+        return isinstance(error, OSError) and error.errno == EIO    # the end of a terminal

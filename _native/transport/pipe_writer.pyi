@@ -1,0 +1,6 @@
+from typing import final
+
+from zcloop._native.transport.pipe import Pipe
+
+@final
+class PipeWriter(Pipe): ...

@@ -1,0 +1,76 @@
+"""The end of a pipe that is written to.
+
+Each write goes to the kernel at once, as asyncio's: what is written by one call stays whole among
+other writers of a pipe (up to PIPE_BUF), and is one message on a socket that keeps messages apart.
+What does not fit is queued, and leaves by vectored writes when there is room.
+
+Who reads is not heard of until there is nobody: a poll for input is in flight all the time, since
+that ends by an error when the last reader has closed a pipe, and by an end of file on a socket.
+"""
+
+cimport cython
+from libc.stdint cimport uint32_t
+
+from asyncio import constants
+from asyncio.log import logger
+
+from zcloop._native.operation.operation cimport IDLE, Operation
+from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.stream cimport Stream
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
+        POLLRDHUP "0x2000"
+
+
+@cython.final
+@cython.no_gc_clear     # as of a Stream
+cdef class PipeWriter(Pipe):
+    cdef int update_reading(self) except -1:
+        """Hear of the end of the reader, as long as that is news."""
+        if not self.is_started or self.is_closing_:
+            return self.stop_reading()
+        if self.read_poll is None:
+            self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
+        if self.read_poll.state == IDLE:
+            return self.channel.submit(self.read_poll)
+        return 0
+
+    cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        if operation is not self.read_poll:
+            return Stream.completed(self, operation, result, flags)
+        try:
+            if result >= 0 and not self.is_closing_:
+                self.reader_ended()
+        finally:
+            self.rested()
+        return 0
+
+    cdef int reader_ended(self) except -1:
+        if self.core._debug:
+            logger.info("%r was closed by peer", self.face)
+        return self.force_close(BrokenPipeError() if self.queued() else None)
+
+    cdef int accept(self, object data) except -1:
+        if not self.is_closing_:
+            return Stream.accept(self, data)
+        if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+            logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
+        self.ignored += 1
+        return 0
+
+    cdef int sent_or_kept(self) except -1:
+        if not self.is_blocked:
+            self.send_now()
+        return self.pause_if_high()
+
+    def writelines(self, pieces):
+        if self.is_closing_:
+            self.accept(b"")
+        else:
+            Stream.writelines(self, pieces)
+
+    def write_eof(self):
+        """The end of a pipe is that of its transport: close()."""
+        self.close()
