@@ -44,6 +44,7 @@ cdef class Core(Scheduler):
     cdef int64_t ran_ns             # in runs that are over
     cdef int64_t run_start          # of the one that goes on; 0 between two
 
+    cdef bint is_idle_until(self, double when) noexcept
     cdef int want_flush(self, Client client) except -1
     cdef int flush(self, bint is_last) except -1
     cdef int flushed(self) except -1

@@ -256,6 +256,14 @@ cdef class Core(Scheduler):
                 raise
         return 0
 
+    cdef bint is_idle_until(self, double when) noexcept:
+        """Whether a callback that stays until then keeps nobody waiting, as far as is known now."""
+        if self.ready.count() or self.flushing or self.batched or self.unarmed or self._stopping:
+            return False
+        if self.timers.count and self.timers.first() < when:
+            return False
+        return not self.channel.is_pending()
+
     # ---- output collected during a turn ------------------------------------------------------
 
     cdef int want_flush(self, Client client) except -1:
