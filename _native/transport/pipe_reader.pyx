@@ -7,7 +7,8 @@ So after a large read the pipe is looked at for REFILL_SECONDS, while the loop h
 do. Where that is in vain it is done ever more seldom, to one in 64 reads.
 
 Measured with a writer that never pauses, on two virtual CPUs, against a sleep after each read:
-looking for 10 us costs 0.6 to 0.9 of the CPU a byte, for 20 to 40 us 0.6 to 0.75, at twice the rate.
+looking for 10 us costs 0.6 to 0.9 of the CPU a byte, for 20 to 40 us 0.6 to 0.75, at twice the
+rate.
 """
 
 cimport cython
@@ -59,8 +60,8 @@ cdef class PipeReader(Pipe):
         return 0
 
     cdef int read_ready(self) except -1:
-        cdef unsigned count
-        for count in range(READS_MAX):
+        cdef unsigned _
+        for _ in range(READS_MAX):
             if not self.is_fd_ours():
                 return self.fail(EBADF, "Fatal read error on socket transport")
             self.last_size = 0
