@@ -8,8 +8,10 @@ between two runs, when the pipe is the program's again.
 """
 
 cimport cython
+from libc.errno cimport EAGAIN, EINTR
 from posix.unistd cimport read, write
 
+from zcloop._native.kernel.errors cimport ECANCELED
 from zcloop._native.operation.send cimport iovec
 from zcloop._native.transport.endpoint cimport ZERO_COPY_NEVER
 
@@ -51,9 +53,20 @@ cdef class Pipe(Stream):
     cdef int fail(self, int errno_, str message) except -1:
         return Stream.fail(self, errno_, message.replace("socket", "pipe"))
 
+    cdef int poll_failed(self, int result, str message) except -1:
+        """Unless it was cancelled: to submit it again would fail again, and at once."""
+        if result != -ECANCELED and result != -EINTR and result != -EAGAIN:
+            self.fail(-result, message)
+        return 0
+
     cdef int take_fd(self) except -1:
         return 0
 
     cdef int close_fd(self) except -1:
-        self.pipe.close()
+        try:
+            self.pipe.close()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report("Exception in close() of the file of a pipe transport", error)
         return 0

@@ -49,7 +49,11 @@ cdef class PipeReader(Pipe):
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         try:
-            if result >= 0 and self.is_reading_wanted():
+            if not self.is_reading_wanted():
+                pass
+            elif result < 0:
+                self.poll_failed(result, "Fatal read error on socket transport")
+            else:
                 self.read_ready()
         finally:    # KeyboardInterrupt ends the run, not the reading
             self.rested()
@@ -96,8 +100,11 @@ cdef class PipeReader(Pipe):
         if self.core._debug:
             logger.info("%r was closed by peer", self.face)
         self.is_closing_ = True
-        self.core.call(self.protocol.eof_received, (), self.context)
+        self.core.call(self._call_eof_received, (), self.context)
         return self.lose(None)
+
+    def _call_eof_received(self):
+        self.protocol.eof_received()
 
     cdef int protocol_failed(self, object error, str name) except -1:
         self.report(f"Exception in protocol.{name}()", error)

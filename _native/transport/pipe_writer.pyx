@@ -41,7 +41,11 @@ cdef class PipeWriter(Pipe):
         if operation is not self.read_poll:
             return Stream.completed(self, operation, result, flags)
         try:
-            if result >= 0 and not self.is_closing_:
+            if self.is_closing_:
+                pass
+            elif result < 0:
+                self.poll_failed(result, "Fatal write error on socket transport")
+            else:
                 self.reader_ended()
         finally:
             self.rested()
@@ -55,6 +59,8 @@ cdef class PipeWriter(Pipe):
     cdef int accept(self, object data) except -1:
         if not self.is_closing_:
             return Stream.accept(self, data)
+        if memoryview(data).nbytes == 0:
+            return 0
         if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
             logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
         self.ignored += 1
@@ -67,7 +73,7 @@ cdef class PipeWriter(Pipe):
 
     def writelines(self, pieces):
         if self.is_closing_:
-            self.accept(b"")
+            self.accept(b"".join(pieces))
         else:
             Stream.writelines(self, pieces)
 

@@ -8,6 +8,7 @@ import pytest
 from datagrams import arrived, endpoint
 from lending import LeaseRecorder
 from peers import PAIRS, connection, payload
+from pipe_ends import reading_pipe, writing_pipe
 from recording import BufferedRecorder, Recorder
 
 pytestmark = pytest.mark.zcloop_only
@@ -91,6 +92,32 @@ async def test_sent_bytes_and_their_copies(kind, pair):
         transport.write(kind(payload(LARGE)))
         await taken_by(peer, LARGE)
         assert counted("sent_bytes") == (SMALL + LARGE,)
+
+
+async def test_bytes_received_through_a_pipe_are_not_copied():
+    protocol = Recorder()
+    async with reading_pipe(protocol) as (_, writer):
+        for size in (SMALL, 50_000):
+            writer.write(payload(size))
+            await protocol.received(len(protocol.data) + size)
+        assert counted("received_bytes", "copied_bytes") == (SMALL + 50_000, 0)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_bytes_sent_through_a_pipe_and_their_copies(kind):
+    async with writing_pipe(Recorder()) as (transport, reader):
+        transport.write(kind(payload(SMALL)))
+        copied = 0 if kind is bytes else SMALL
+        assert counted("sent_bytes", "copied_bytes") == (SMALL, copied)
+        transport.write(kind(payload(LARGE)))
+        left = SMALL + LARGE - counted("sent_bytes")[0]
+        assert left == transport.get_write_buffer_size() > 0
+        size = 0
+        while size < SMALL + LARGE:
+            size += len(reader.read(LARGE) or b"")
+            await asyncio.sleep(0)
+        assert counted("sent_bytes", "received_bytes") == (SMALL + LARGE, 0)
+        assert counted("copied_bytes") == (0 if kind is bytes else SMALL + left,)
 
 
 async def test_what_was_lent_stays_counted_when_its_transport_is_gone():
