@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zcloop._native.loop.core import Core
+from zcloop._native.transport.socket_core import SocketCore
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.stream import Stream
 from zcloop.connecting import Connecting
@@ -60,7 +61,7 @@ class _WakeupFd:
         return self._fd
 
 
-class Loop(Core, Connecting, SocketCalls, base_events.BaseEventLoop):
+class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
     """An asyncio event loop on one io_uring channel.
 
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.

@@ -31,17 +31,11 @@ def octets(data: Any) -> memoryview:
 
 
 class SocketCalls:
-    """The sock_* methods of zcloop.Loop."""
+    """The sock_* methods of zcloop.Loop, but for those that SocketCore has for plain sockets."""
 
     _debug: bool
-    create_future: Any
-    _ensure_fd_no_transport: Any
     _ensure_resolved: Any
-    _add_reader: Any
-    _add_writer: Any
-    _remove_reader: Any
-    _remove_writer: Any
-    _await_socket: Any
+    _wait_for_socket: Any
 
     def _check_socket(self, sock: socket.socket) -> None:
         _check_ssl_socket(sock)
@@ -50,19 +44,11 @@ class SocketCalls:
 
     async def _readiness(self, sock: socket.socket, *, to_write: bool) -> None:
         """Wait until `sock` is ready; RuntimeError if it is a transport's."""
-        fd = sock.fileno()
-        self._ensure_fd_no_transport(fd)
-        waiter = self.create_future()
-        handle = self._await_socket(sock, to_write, waiter)
+        wait = self._wait_for_socket(sock, to_write)
         try:
-            await waiter
+            await wait.future
         finally:
-            # A later call on the same socket may have taken the place of this one.
-            if not handle.cancelled():
-                if to_write:
-                    self._remove_writer(fd)
-                else:
-                    self._remove_reader(fd)
+            wait.end()
 
     async def _received(
         self, sock: socket.socket, call: Callable[..., _Result], *arguments: Any
@@ -75,12 +61,10 @@ class SocketCalls:
                 pass
             await self._readiness(sock, to_write=False)
 
-    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
-        """Up to `n` bytes; b"" at the end of file."""
+    async def _sock_recv(self, sock: socket.socket, n: int) -> bytes:
         return await self._received(sock, sock.recv, n)
 
-    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
-        """How many bytes were received into `buf`."""
+    async def _sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
         return await self._received(sock, sock.recv_into, buf)
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
@@ -99,8 +83,7 @@ class SocketCalls:
         conn.setblocking(False)
         return conn, address
 
-    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
-        """Send all of `data`. Cancelled, nobody knows how much of it was sent, as with asyncio."""
+    async def _sock_sendall(self, sock: socket.socket, data: Any) -> None:
         self._check_socket(sock)
         with octets(data) as view:
             sent = 0

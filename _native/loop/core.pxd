@@ -5,6 +5,7 @@ from zcloop._native.channel.uring cimport UringChannel
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.scheduler cimport Scheduler
+from zcloop._native.loop.socket_wait cimport SocketWait
 from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport Owner
 from zcloop._native.operation.poll cimport Poll
@@ -18,6 +19,7 @@ cdef class Core(Scheduler):
     cdef int event_fd
     cdef dict watches               # fd -> Watch
     cdef list socket_watches        # those of Python sockets, which may be closed underneath
+    cdef list socket_waits          # SocketWait, of coroutines
     cdef list unarmed               # watches to arm before the next submission
     cdef set waiting                # transports that are not read from until leases come back
     cdef Poll event_poll
@@ -59,8 +61,8 @@ cdef class Core(Scheduler):
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
     cdef int arm_watches(self) except -1
     cdef int settle(self) except -1
-    cdef int add_watch(self, object fileobj, bint is_reader, bint is_awaited,
-                       Handle handle) except -1
+    cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1
+    cdef SocketWait wait_for_socket(self, object socket, bint to_write)
     cdef int check_sockets(self) except -1
     cdef object watch_of(self, object fileobj)
     cdef int forget_watch(self, Watch watch) except -1

@@ -1,4 +1,4 @@
-from asyncio import Future, Handle
+from asyncio import Handle
 from collections.abc import Callable
 from typing import Any, TypeVarTuple
 
@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 
 from zcloop._native.channel.uring import UringChannel
 from zcloop._native.loop.scheduler import Scheduler
+from zcloop._native.loop.socket_wait import SocketWait
 from zcloop._native.operation.operation import Operation
 from zcloop._native.transport.endpoint import Endpoint
 
@@ -59,6 +60,4 @@ class Core(Scheduler):
         *args: *_Arguments,
     ) -> Handle: ...
     def _remove_writer(self, fd: FileDescriptorLike) -> bool: ...
-    def _await_socket(
-        self, socket: FileDescriptorLike, to_write: bool, waiter: Future[None]
-    ) -> Handle: ...
+    def _wait_for_socket(self, socket: FileDescriptorLike, to_write: bool) -> SocketWait: ...

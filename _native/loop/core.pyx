@@ -38,6 +38,7 @@ from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
+from zcloop._native.loop.socket_wait cimport make_socket_wait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.read cimport make_read
@@ -110,11 +111,6 @@ cdef void warm_heap() noexcept:
         free(block)
 
 
-def _set_result_unless_done(waiter):
-    if not waiter.done():
-        waiter.set_result(None)
-
-
 cdef int to_fd(object fileobj) except -1:
     """The number behind an fd or an object with fileno(); ValueError as selectors gives it."""
     if isinstance(fileobj, int):
@@ -134,6 +130,7 @@ cdef class Core(Scheduler):
         self.event_fd = self.signal_fd = -1
         self.watches = {}
         self.socket_watches = []
+        self.socket_waits = []
         self.flushing = []
         self.batched = []
         self.spare_sends = []
@@ -192,7 +189,7 @@ cdef class Core(Scheduler):
         cdef int64_t timeout_ns = -1
         self.turns += 1
         self.check_usable()
-        if self.socket_watches:
+        if self.socket_watches or self.socket_waits:
             self.check_sockets()
         if self.unarmed:
             self.arm_watches()
@@ -423,8 +420,7 @@ cdef class Core(Scheduler):
 
     # ---- readers and writers -----------------------------------------------------------------
 
-    cdef int add_watch(self, object fileobj, bint is_reader, bint is_awaited,
-                       Handle handle) except -1:
+    cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1:
         cdef Watch watch
         cdef int fd = to_fd(fileobj)
         cdef int refused
@@ -448,7 +444,6 @@ cdef class Core(Scheduler):
             self.watches[fd] = watch
         else:
             watch = <Watch> found
-        watch.is_awaited = is_awaited
         return watch.set_handle(is_reader, handle)
 
     cdef object watch_of(self, object fileobj):
@@ -473,14 +468,20 @@ cdef class Core(Scheduler):
     cdef int check_sockets(self) except -1:
         """Sockets that the program closed while they were watched: the kernel lets go of them."""
         cdef Watch watch
+        cdef SocketWait wait
         cdef Py_ssize_t index = len(self.socket_watches)
         while index:
             index -= 1
             watch = <Watch> self.socket_watches[index]
             if socket_fd(watch.socket) != watch.fd and (
-                    watch.read_poll is not None or watch.write_poll is not None
-                    or watch.is_awaited and watch.is_listed):
+                    watch.read_poll is not None or watch.write_poll is not None):
                 watch.closed_underneath()
+        index = len(self.socket_waits)
+        while index:
+            index -= 1
+            wait = <SocketWait> self.socket_waits[index]
+            if wait.is_closed_underneath():
+                wait.wake()     # the last one has taken its place, and was looked at
         return 0
 
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1:
@@ -510,7 +511,7 @@ cdef class Core(Scheduler):
         """
         self.check_no_transport(fd)
         self.check_open()
-        self.add_watch(fd, True, False, make_handle(callback, args, self, None, self.contexts))
+        self.add_watch(fd, True, make_handle(callback, args, self, None, self.contexts))
 
     def remove_reader(self, fd):
         """Whether there was one. To be called before the fd is closed."""
@@ -521,7 +522,7 @@ cdef class Core(Scheduler):
         """As add_reader, whenever `fd` is writable."""
         self.check_no_transport(fd)
         self.check_open()
-        self.add_watch(fd, False, False, make_handle(callback, args, self, None, self.contexts))
+        self.add_watch(fd, False, make_handle(callback, args, self, None, self.contexts))
 
     def remove_writer(self, fd):
         """Whether there was one. To be called before the fd is closed."""
@@ -531,7 +532,7 @@ cdef class Core(Scheduler):
     def _add_reader(self, fd, callback, *args):
         self.check_open()
         handle = make_handle(callback, args, self, None, self.contexts)
-        self.add_watch(fd, True, False, handle)
+        self.add_watch(fd, True, handle)
         return handle
 
     def _remove_reader(self, fd):
@@ -540,19 +541,23 @@ cdef class Core(Scheduler):
     def _add_writer(self, fd, callback, *args):
         self.check_open()
         handle = make_handle(callback, args, self, None, self.contexts)
-        self.add_watch(fd, False, False, handle)
+        self.add_watch(fd, False, handle)
         return handle
 
     def _remove_writer(self, fd):
         return self.remove_watch(fd, False)
 
-    def _await_socket(self, socket, to_write, waiter):
-        """Watch for a coroutine: `waiter` gets None when the socket is ready, or was closed."""
+    cdef SocketWait wait_for_socket(self, object socket, bint to_write):
+        """Its `future` gets None when the socket is ready, has failed, or was closed."""
+        cdef int fd = to_fd(socket)
         self.check_open()
-        handle = make_handle(_set_result_unless_done, (waiter,), self, None,
-                             self.contexts)
-        self.add_watch(socket, not to_write, True, handle)
-        return handle
+        if fd < self.transports_size and self.transports[fd] != NULL:
+            self._ensure_fd_no_transport(fd)
+        return make_socket_wait(
+            self.channel, self.socket_waits, socket, fd, to_write, self.new_future())
+
+    def _wait_for_socket(self, socket, to_write):
+        return self.wait_for_socket(socket, to_write)
 
     # ---- operations that a coroutine waits for -----------------------------------------------
 
@@ -613,6 +618,8 @@ cdef class Core(Scheduler):
         self.watches = {}
         self.waiting = set()
         self.socket_watches.clear()
+        while self.socket_waits:
+            (<SocketWait> self.socket_waits[0]).leave()
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1

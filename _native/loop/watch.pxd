@@ -11,7 +11,6 @@ cdef class Watch(Owner):
     cdef list unarmed           # the core's list of watches to arm at the end of the turn
     cdef int fd
     cdef object socket          # the Python socket it was asked for by, or None
-    cdef bint is_awaited        # by a coroutine, which is to hear of a close
     cdef Handle reader
     cdef Handle writer
     cdef Poll read_poll         # in flight, or None

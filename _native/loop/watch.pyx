@@ -73,20 +73,14 @@ cdef class Watch(Owner):
         return 0
 
     cdef int closed_underneath(self) except -1:
-        """The program closed the socket. Let go of its file, so that the peer sees the close; a
-        coroutine that waits is woken, and its next try tells it. Callbacks are forgotten, as
-        epoll would forget them."""
+        """The program closed the socket. Let go of its file, so that the peer sees the close;
+        callbacks are forgotten, as epoll would forget them."""
         cdef Poll poll
         for poll in (self.read_poll, self.write_poll):
             if poll is not None:
                 poll.owner = None
                 self.channel.cancel(poll)
         self.read_poll = self.write_poll = None
-        if self.is_awaited:
-            for handle in (self.reader, self.writer):
-                if handle is not None and not (<Handle> handle).is_queued:
-                    (<Handle> handle).is_queued = True
-                    self.ready.push(<Handle> handle)
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:

@@ -4,7 +4,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
-from zcloop._native.transport.coroutine cimport ZC_RETURN, zc_set_slots
+from zcloop._native.loop.coroutine cimport ZC_RETURN, zc_set_slots
 
 
 @cython.final

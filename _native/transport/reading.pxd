@@ -1,5 +1,6 @@
 from libc.stdint cimport uint8_t
 
+from zcloop._native.loop.awaitable cimport Awaitable
 from zcloop._native.transport.stream_input cimport StreamInput
 
 cdef enum Kind:
@@ -10,25 +11,15 @@ cdef enum Kind:
     READ_LINE
     READ_NEXT       # a line, or the end of an iteration
 
-cdef enum State:
-    NEW
-    WAITING
-    OVER
 
-
-cdef class Reading:
+cdef class Reading(Awaitable):
     cdef StreamInput input
     cdef uint8_t kind
-    cdef uint8_t state
     cdef Py_ssize_t size
     cdef object separator       # of READ_UNTIL: as given, then a list of bytes, shortest first
     cdef size_t offset          # of READ_UNTIL: before it there is none
     cdef list pieces            # of READ_ALL
-    cdef object waiter
-    cdef object result
 
-    cdef bint run(self) except -1
-    cdef bint advance(self) except -1
     cdef bint read(self) except -1
     cdef bint read_all(self) except -1
     cdef bint read_exactly(self) except -1
@@ -36,7 +27,5 @@ cdef class Reading:
     cdef bint read_line(self) except -1
     cdef int split_separators(self) except -1
     cdef bint wait(self, size_t wanted, str caller) except -1
-    cdef int give_up(self) except -1
-    cdef str name(self)
 
 cdef Reading make_reading(StreamInput input, Kind kind, Py_ssize_t size, object separator)

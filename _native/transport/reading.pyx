@@ -1,21 +1,13 @@
 """One read of a StreamReader: what `await reader.read(n)` and its siblings wait for.
 
-A coroutine by its methods, so that a task can be made of it; nothing happens before it is awaited.
-When what it asks for is there it ends without a suspension, otherwise it yields the future of the
-input, as `await future` does, and looks again when that is done.
-
-Rejected: `async def` (a closure and a generator more for each read, and StopIteration as an object
-to bring the result, which `am_send` returns).
+When what it asks for is there it ends without a suspension, otherwise it waits for the future of
+the input, and looks again when that is done.
 """
 
 cimport cython
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
-
-import warnings
 from asyncio import exceptions
 
-from zcloop._native.transport.coroutine cimport ZC_NEXT, ZC_RETURN, zc_set_slots, zc_stop_with
+from zcloop._native.loop.awaitable cimport NEW, Awaitable
 
 cdef dict NAMES = {
     READ: "read", READ_ALL: "read", READ_EXACTLY: "readexactly", READ_UNTIL: "readuntil",
@@ -29,6 +21,7 @@ cdef object LimitOverrunError = exceptions.LimitOverrunError
 
 cdef Reading make_reading(StreamInput input, Kind kind, Py_ssize_t size, object separator):
     cdef Reading reading = Reading.__new__(Reading)
+    reading.state = NEW
     reading.input = input
     reading.kind = kind
     reading.size = size
@@ -37,90 +30,23 @@ cdef Reading make_reading(StreamInput input, Kind kind, Py_ssize_t size, object 
 
 
 @cython.final
-@cython.freelist(64)
-cdef class Reading:
-    def __dealloc__(self):
-        if self.state == NEW and self.input is not None:
-            warnings.warn(f"coroutine 'StreamReader.{self.name()}' was never awaited",
-                          RuntimeWarning, stacklevel=1)
-
+cdef class Reading(Awaitable):
     cdef str name(self):
-        return NAMES[self.kind]
+        return f"StreamReader.{NAMES[self.kind]}"
 
-    # ---- what a coroutine does ---------------------------------------------------------------
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        if self.run():
-            raise StopIteration(self.result)
-        return self.waiter
-
-    def send(self, value):
-        """Go on, as a coroutine does."""
-        return self.__next__()
-
-    def throw(self, kind, value=None, traceback=None):
-        """End here, with an exception: what was awaited has failed, or was cancelled."""
-        self.give_up()
-        if value is None:
-            value = kind if isinstance(kind, BaseException) else kind()
-        if traceback is not None:
-            value = value.with_traceback(traceback)
-        raise value
-
-    def close(self):
-        """End here; nothing was read."""
-        self.give_up()
-
-    @property
-    def __name__(self):
-        return self.name()
-
-    @property
-    def __qualname__(self):
-        return f"StreamReader.{self.name()}"
-
-    @property
-    def cr_running(self):
-        return False
-
-    @property
-    def cr_await(self):
-        return self.waiter
-
-    cdef int give_up(self) except -1:
-        if self.waiter is not None and self.input._waiter is self.waiter:
+    cdef int woken(self) except -1:
+        if self.input._waiter is self.waiter:
             self.input._waiter = None
-        self.waiter = self.pieces = None
-        self.state = OVER
         return 0
 
-    cdef bint run(self) except -1:
-        """Whether there is a result; else there is a future to wait for."""
-        cdef bint is_over
-        if self.state == OVER:
-            raise RuntimeError("cannot reuse already awaited coroutine")
+    cdef int give_up(self) except -1:
         if self.waiter is not None:
-            if self.input._waiter is self.waiter:
-                self.input._waiter = None
-            self.waiter = None
-        try:
-            is_over = self.advance()
-        except BaseException:
-            self.give_up()
-            raise
-        self.state = OVER if is_over else WAITING
-        return is_over
+            self.woken()
+        self.pieces = None
+        return Awaitable.give_up(self)
 
     cdef bint advance(self) except -1:
         if self.state == NEW:
-            if self.input is None:
-                raise TypeError("a read is made by a StreamReader")
             if self.kind == READ_EXACTLY and self.size < 0:
                 raise ValueError("readexactly size can not be less than zero")
             if self.kind == READ_UNTIL:
@@ -138,8 +64,7 @@ cdef class Reading:
         return self.read_line()
 
     cdef bint wait(self, size_t wanted, str caller) except -1:
-        self.waiter = self.input.wait(wanted, caller)
-        self.waiter._asyncio_future_blocking = True
+        self.wait_for(self.input.wait(wanted, caller))
         return False
 
     # ---- the kinds of reading ----------------------------------------------------------------
@@ -243,26 +168,3 @@ cdef class Reading:
         if self.kind == READ_NEXT and not self.result:
             raise StopAsyncIteration
         return True
-
-
-cdef PyObject *_next(PyObject *reading) except? NULL:
-    if (<Reading> reading).run():
-        result, (<Reading> reading).result = (<Reading> reading).result, None
-        zc_stop_with(result)
-        return NULL
-    Py_INCREF((<Reading> reading).waiter)
-    return <PyObject *> (<Reading> reading).waiter
-
-
-cdef int _send(PyObject *reading, PyObject *value, PyObject **result) except? -1:
-    cdef bint is_over = (<Reading> reading).run()
-    if is_over:
-        found, (<Reading> reading).result = (<Reading> reading).result, None
-    else:
-        found = (<Reading> reading).waiter
-    Py_INCREF(found)
-    result[0] = <PyObject *> found
-    return ZC_RETURN if is_over else ZC_NEXT
-
-
-zc_set_slots(Reading, <void *> _next, <void *> _send)

@@ -1,0 +1,20 @@
+from libc.stdint cimport uint8_t
+
+cdef enum State:
+    UNMADE          # by nobody who may
+    NEW
+    WAITING
+    OVER
+
+
+cdef class Awaitable:
+    cdef uint8_t state
+    cdef object waiter          # the future that is waited for
+    cdef object result
+
+    cdef bint run(self) except -1
+    cdef bint advance(self) except -1
+    cdef int woken(self) except -1
+    cdef int give_up(self) except -1
+    cdef str name(self)
+    cdef int wait_for(self, object future) except -1
