@@ -12,7 +12,7 @@ import asyncio
 import errno
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from zcloop.loop import Loop
@@ -59,6 +59,7 @@ class BinaryFile(RawFile):
         self._turn = asyncio.Lock()
         self._is_seekable = raw.seekable()
         self._position = raw.tell() if self._is_seekable else 0
+        self._changes = 0  # of what may have been read ahead: a read that waits begins again
 
     @property
     def mode(self) -> str:
@@ -152,12 +153,14 @@ class BinaryFile(RawFile):
         self._check_readable()
         most = -1 if size is None else size
         async with self._turn:
-            ahead, seen = self._ahead, 0
-            while (end := ahead.find(b"\n", seen) + 1) == 0:
-                seen = len(ahead)
+            seen = 0
+            while (end := self._ahead.find(b"\n", seen) + 1) == 0:
+                seen, changes = len(self._ahead), self._changes
                 if 0 <= most <= seen or not await self._fill():
-                    end = len(ahead)
+                    end = len(self._ahead)
                     break
+                if changes != self._changes:
+                    seen = 0
             return self._take(end if most < 0 else min(end, most))
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
@@ -217,15 +220,21 @@ class BinaryFile(RawFile):
         """Write all of a buffer at `offset`; the position stays."""
         self._check_writable()
         self._check_offset(offset)
-        self._forget_ahead()
-        return await self._write_at((data,), offset)
+        return await self._write_beside((data,), offset)
 
     async def pwritev(self, buffers: Iterable[Buffer], offset: int) -> int:
         """From several buffers in turn at `offset`; the position stays."""
         self._check_writable()
         self._check_offset(offset)
+        return await self._write_beside(list(buffers), offset)
+
+    async def _write_beside(self, buffers: Sequence[Buffer], offset: int) -> int:
+        """Without the turn: reads go on meanwhile, and know nothing of it when it is over."""
         self._forget_ahead()
-        return await self._write_at(list(buffers), offset)
+        try:
+            return await self._write_at(buffers, offset)
+        finally:
+            self._forget_ahead()
 
     async def flush(self) -> None:
         """Nothing is held back; ValueError when the file is closed."""
@@ -273,7 +282,7 @@ class BinaryFile(RawFile):
 
     def _moved(self, size: int) -> None:
         self._position += size
-        if self._is_appending and self._is_seekable:
+        if size and self._is_appending and self._is_seekable:
             self._position = os.lseek(self.fileno(), 0, os.SEEK_CUR)
 
     # ---- what was read ahead -----------------------------------------------------------------
@@ -293,14 +302,23 @@ class BinaryFile(RawFile):
     def _forget_ahead(self) -> None:
         if self._is_seekable:  # of what has no position it cannot be read again
             self._ahead.clear()
+            self._changes += 1
 
     async def _fill(self) -> bool:
         """Read ahead; False at the end of the file."""
-        offset = self._position + len(self._ahead) if self._is_seekable else -1
         buffer = bytearray(self._ahead_size or 1)
-        got = await self._read_at((buffer,), offset)
+        got = await self._read_behind(buffer)
         self._ahead += buffer if got == len(buffer) else buffer[:got]
         return got > 0
+
+    async def _read_behind(self, buffer: bytearray) -> int:
+        """What follows the bytes that were read ahead; all of it from one time."""
+        while True:
+            changes = self._changes
+            offset = self._position + len(self._ahead) if self._is_seekable else -1
+            got = await self._read_at((buffer,), offset)
+            if changes == self._changes:
+                return got
 
     async def _read_into(self, view: memoryview) -> int:
         """Fill `view`, by what was read ahead at first; the position moves at the end."""
@@ -329,9 +347,8 @@ class BinaryFile(RawFile):
         rest = os.fstat(self.fileno()).st_size - self._position
         while True:
             room = max(rest - len(self._ahead), 0) + 1 if self._is_seekable else REST_MIN
-            offset = self._position + len(self._ahead) if self._is_seekable else -1
             buffer = bytearray(max(room, REST_MIN))
-            got = await self._read_at((buffer,), offset)
+            got = await self._read_behind(buffer)
             if not got:
                 return self._take(len(self._ahead))
             if self._ahead:

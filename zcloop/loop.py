@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from zcloop._native.loop.core import Core
-from zcloop._native.transport.socket_core import SocketCore
 from zcloop._native.transport.datagram import Datagram
+from zcloop._native.transport.socket_core import SocketCore
 from zcloop._native.transport.stream import Stream
 from zcloop.connecting import Connecting
 from zcloop.pipes import ReadPipeTransport, WritePipeTransport

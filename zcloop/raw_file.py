@@ -70,7 +70,7 @@ class RawFile:
         self._raw = raw
         self._was_submitted = False
         self._fd = raw.fileno()
-        self._polls: set[request.Request] = set()
+        self._waits: set[request.Request] = set()
         self._is_appending = bool(status & os.O_APPEND)
         self._reads_at_once = not status & os.O_DIRECT
         # A part written at once and the rest later would no longer be one append.
@@ -109,13 +109,14 @@ class RawFile:
     async def close(self) -> None:
         """Close the descriptor. Idempotent.
 
-        What the kernel has to do by then it does; who waits for a pipe gets ValueError.
+        What the kernel has to do by then it does; who waits for a pipe, to have something or to
+        have room, gets ValueError.
         """
         if self._fd < 0:
             return
         self._fd = -1
-        for poll in self._polls:
-            self._loop.cancel_operation(poll)
+        for waiting in self._waits:
+            self._loop.cancel_operation(waiting)
         if self._was_submitted:
             # The number may be another file's next: not before the kernel has every call, also
             # when who closes is cancelled.
@@ -136,17 +137,17 @@ class RawFile:
             raise OSError(-result, os.strerror(-result))
         return result
 
-    async def _poll(self, fd: int, mask: int) -> None:
-        """Wait for a pipe or a socket, which close() ends."""
-        poll = request.poll(fd, mask)
-        self._polls.add(poll)
+    async def _wait(self, asked: request.Request) -> int:
+        """What may take for ever, of a pipe or a socket, and which close() ends."""
+        self._waits.add(asked)
         try:
-            await self._perform(poll)
+            result = await self._perform(asked)
         except OSError:
             self.fileno()
             raise
         finally:
-            self._polls.discard(poll)
+            self._waits.discard(asked)
+        return result
 
     async def _read_at(self, buffers: Sequence[Buffer], offset: int) -> int:
         """How many bytes came, 0 at the end of the file; fewer than asked for only before it, or
@@ -171,7 +172,8 @@ class RawFile:
                 if offset >= 0:
                     break
                 # Bytes of a pipe are gone once read: not on behalf of a task that may be cancelled.
-                await self._poll(fd, select.POLLIN)
+                await self._wait(request.poll(fd, select.POLLIN))
+                fd = self.fileno()
             except OSError as error:  # the channel's answer says what is wrong
                 self._reads_at_once = error.errno != errno.EOPNOTSUPP
                 break
@@ -179,8 +181,10 @@ class RawFile:
                 _immediate.charged += 1 + (size >> CHARGED_SHIFT)
                 return size
         if len(buffers) == 1:
-            return await self._perform(request.read(fd, buffers[0], offset))
-        return await self._perform(request.readv(fd, buffers, offset))
+            asked = request.read(fd, buffers[0], offset)
+        else:
+            asked = request.readv(fd, buffers, offset)
+        return await (self._perform(asked) if offset >= 0 else self._wait(asked))
 
     async def _let_others_run(self) -> None:
         _immediate.charged = 0
@@ -208,8 +212,10 @@ class RawFile:
                 _immediate.charged += 1 + (size >> CHARGED_SHIFT)
                 return size
         if len(buffers) == 1:
-            return await self._perform(request.write(fd, buffers[0], offset))
-        return await self._perform(request.writev(fd, buffers, offset))
+            asked = request.write(fd, buffers[0], offset)
+        else:
+            asked = request.writev(fd, buffers, offset)
+        return await (self._perform(asked) if offset >= 0 else self._wait(asked))
 
     async def fsync(self) -> None:
         """Wait until data and metadata are on the disk."""

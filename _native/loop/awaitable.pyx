@@ -65,6 +65,8 @@ cdef class Awaitable:
         return is_over
 
     def __await__(self):
+        if self.state == WAITING:
+            raise RuntimeError("coroutine is being awaited already")
         return self
 
     def __iter__(self):

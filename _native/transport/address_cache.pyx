@@ -9,7 +9,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from zcloop._native.kernel.address cimport (
     AF_INET, AF_INET6, address_of, sockaddr_storage,
@@ -40,10 +40,23 @@ cdef extern from * nogil:
     int inet_pton(int family, const char *text, void *address)
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8(object text) except NULL
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef enum:
     ENTRIES = 64
+
+
+cdef bint is_within(tuple address, Py_ssize_t index, object largest) except -1:
+    """Whether this part is a number that the socket's own code would take, too."""
+    part = address[index]
+    return type(part) is int and 0 <= part <= largest
+
+
+cdef bint parse(int family, str text, void *found) except -1:
+    """Whether ASCII text, up to its end, is a numeric address."""
+    cdef Py_ssize_t size
+    cdef const char *start = PyUnicode_AsUTF8AndSize(text, &size)
+    return <Py_ssize_t> strlen(start) == size and inet_pton(family, start, found) == 1
 
 
 cdef class AddressCache:
@@ -95,9 +108,9 @@ cdef class AddressCache:
         if (parts < 2 or type((<tuple> address)[0]) is not str
                 or type((<tuple> address)[1]) is not int):
             return 0
-        number = (<tuple> address)[1]
-        if number < 0 or number > 65535:
+        if not (<str> (<tuple> address)[0]).isascii() or not is_within(address, 1, 65535):
             return 0
+        number = (<tuple> address)[1]
         port = htons(number)
         entry = &self.entries[(port ^ (port >> 8)) % ENTRIES]
         if entry.address == <PyObject *> address:
@@ -108,7 +121,7 @@ cdef class AddressCache:
             memset(raw, 0, sizeof(sockaddr_in))
             four.sin_family = AF_INET
             four.sin_port = port
-            if inet_pton(AF_INET, PyUnicode_AsUTF8((<tuple> address)[0]), &four.sin_addr) != 1:
+            if not parse(AF_INET, (<tuple> address)[0], &four.sin_addr):
                 return 0
             return sizeof(sockaddr_in)
         if family == AF_INET6 and parts <= 4:
@@ -117,10 +130,14 @@ cdef class AddressCache:
             six.sin6_family = AF_INET6
             six.sin6_port = port
             if parts > 2:
+                if not is_within(address, 2, 0xFFFFF):
+                    return 0
                 six.sin6_flowinfo = htonl((<tuple> address)[2])
             if parts > 3:
+                if not is_within(address, 3, 0xFFFFFFFF):
+                    return 0
                 six.sin6_scope_id = (<tuple> address)[3]
-            if inet_pton(AF_INET6, PyUnicode_AsUTF8((<tuple> address)[0]), &six.sin6_addr) != 1:
+            if not parse(AF_INET6, (<tuple> address)[0], &six.sin6_addr):
                 return 0
             return sizeof(sockaddr_in6)
         return 0

@@ -37,6 +37,7 @@ cdef class Datagram(Endpoint):
     cdef bint is_connected
     cdef bint is_started
     cdef bint is_segmented          # UDP_GRO is on: a slot may hold several datagrams
+    cdef bint is_busy               # the queue is being sent or dropped: nobody else takes from it
     cdef bint is_one_by_one         # the rest of what is being sent: no runs
     cdef bint is_lending            # protocol is a ZeroCopyDatagramProtocol
 
@@ -57,8 +58,7 @@ cdef class Datagram(Endpoint):
     cdef int deliver(self, object data, object address) except -1
     cdef int deliver_error(self, object error) except -1
     cdef int append(self, object owner, const char *start, size_t size, const char *name,
-                    unsigned name_size, object address) except -1
-    cdef int append_piece(self, object piece, const char *name, unsigned name_size) except -1
+                    unsigned name_size, object address, bint is_zero_copy) except -1
     cdef bint is_worth_zero_copy(self, size_t size, const char *name,
                                  unsigned name_size) except -1
     cdef bint is_zero_copy_next(self, Outgoing *item) noexcept
@@ -69,6 +69,11 @@ cdef class Datagram(Endpoint):
     cdef bint has_runs(self) noexcept
     cdef ssize_t send_run(self, unsigned first, unsigned count) except? -1
     cdef ssize_t send_some(self, unsigned first, unsigned *count) except? -1
-    cdef ssize_t send_one(self, Outgoing *item) except? -1
+    cdef ssize_t send_one(self, unsigned index) except? -1
     cdef int release(self, Outgoing *item) except -1
     cdef int drop_first(self, unsigned count) except -1
+    cdef int drop_sent(self) except -1
+    cdef int rest(self) except -1
+    cdef unsigned take_results(self, unsigned count) except? 0
+    cdef int prepare_batch(self, unsigned count) except -1
+    cdef int send_queue(self) except -1

@@ -45,7 +45,7 @@ from zcloop._native.transport.segments cimport (
     CONTROL_SIZE, SEGMENTS_MAX, is_plain, is_refused_whole, is_udp, receive_segmented,
     segment_size, send_segments,
 )
-from zcloop._native.transport.write_queue cimport as_piece
+from zcloop._native.transport.write_queue cimport as_piece, owner_of
 
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol
 
@@ -97,6 +97,7 @@ cdef size_t HEADER_SIZE = 8
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Datagram(Endpoint):
     def __dealloc__(self):
+        self.is_busy = True     # what a finalizer does with it now is too late
         self.drop_first(self.queue_count)
         free(self.queue)
 
@@ -542,6 +543,7 @@ cdef class Datagram(Endpoint):
         cdef int name_size = 0
         cdef const char *start
         cdef size_t size
+        cdef bint is_zero_copy = False
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError("data argument must be a bytes-like object, "
                             f"not {type(data).__name__!r}")
@@ -564,11 +566,12 @@ cdef class Datagram(Endpoint):
                 self.core.copied_bytes += size
         if not self.is_connected:
             name_size = self.addresses.encode(addr, self.family, name)
-        self.append(owner, start, size, name, name_size,
-                    None if name_size or self.is_connected else (addr,))
+        address = None if name_size or self.is_connected else (addr,)
         if size >= ZERO_COPY_LEAST and type(owner) is Lease:
-            self.queue[self.queue_count - 1].is_zero_copy = self.is_worth_zero_copy(
-                size, name, name_size)
+            is_zero_copy = self.is_worth_zero_copy(size, name, name_size)
+        if self.lost_count:
+            return      # aborted by the code of `addr`, or by a signal handler
+        self.append(owner, start, size, name, name_size, address, is_zero_copy)
         if self.is_blocked:
             self.pause_if_high()
         elif (self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water
@@ -594,10 +597,12 @@ cdef class Datagram(Endpoint):
     def sendto_many(self, datagrams, addr=None):
         cdef char[CACHED_SIZE] name
         cdef int name_size = 0
+        cdef const char *start
+        cdef size_t size
         pieces = []
         for data in datagrams:
             piece = as_piece(data)
-            if piece is not data:
+            if type(piece) is bytes and piece is not data:
                 self.core.copied_bytes += len(piece)
             pieces.append(piece)
         if self.remote is not None:
@@ -606,29 +611,18 @@ cdef class Datagram(Endpoint):
             addr = self.remote
         if not self.is_connected:
             name_size = self.addresses.encode(addr, self.family, name)
-        if (self.lost_count or self.family == AF_UNIX
-                or not (self.is_connected or name_size)):
-            for piece in pieces:
-                self.sendto(piece, addr)
+        address = None if name_size or self.is_connected else (addr,)
+        if self.lost_count:
             return
         for piece in pieces:
-            self.append_piece(piece, name, name_size)
+            owner = owner_of(piece, &start, &size)
+            self.append(owner, start, size, name, name_size, address, False)
         if self.queue_count and not self.is_blocked:
             self.send_now()
         self.pause_if_high()
 
-    cdef int append_piece(self, object piece, const char *name, unsigned name_size) except -1:
-        """Behind what waits: bytes, or a view of a lease."""
-        cdef const char *start
-        cdef size_t size
-        if type(piece) is bytes:
-            return self.append(piece, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), name,
-                               name_size, None)
-        owner = lease_of(piece, &start, &size)
-        return self.append(owner, start, size, name, name_size, None)
-
     cdef int append(self, object owner, const char *start, size_t size, const char *name,
-                    unsigned name_size, object address) except -1:
+                    unsigned name_size, object address, bint is_zero_copy) except -1:
         cdef void *grown
         cdef Outgoing *item
         if self.queue_count == self.queue_capacity:
@@ -643,7 +637,7 @@ cdef class Datagram(Endpoint):
         item.start = start
         item.size = size
         item.name_size = name_size
-        item.is_zero_copy = False
+        item.is_zero_copy = is_zero_copy
         memcpy(item.name, name, name_size)
         item.address = NULL
         if address is not None:
@@ -655,15 +649,17 @@ cdef class Datagram(Endpoint):
         return 0
 
     cdef int release(self, Outgoing *item) except -1:
+        cdef PyObject *owner = item.owner       # the queue may move in what follows
+        cdef PyObject *address = item.address
         self.queue_size -= item.size + HEADER_SIZE
-        Py_DECREF(<object> item.owner)
-        if item.address != NULL:
-            self.object_count -= 1
-            Py_DECREF(<object> item.address)
+        self.object_count -= address != NULL
+        Py_DECREF(<object> owner)
+        if address != NULL:
+            Py_DECREF(<object> address)
         return 0
 
     cdef int drop_first(self, unsigned count) except -1:
-        """The oldest `count` are sent or given up."""
+        """The oldest `count` are sent or given up; only while `is_busy`."""
         cdef unsigned index
         for index in range(count):
             self.release(&self.queue[index])
@@ -672,11 +668,19 @@ cdef class Datagram(Endpoint):
             memmove(self.queue, self.queue + count, self.queue_count * sizeof(Outgoing))
         return 0
 
+    cdef int rest(self) except -1:
+        """The queue may move again: what others wanted of it meanwhile is done now."""
+        if self.lost_count:
+            while self.queue_count:
+                self.drop_first(self.queue_count)
+        self.is_busy = False
+        if self.queue_count and not self.is_blocked:
+            self.core.want_flush(self)
+        return 0
+
     cdef bint flush(self, Flush how) except -1:
-        cdef unsigned index, count
-        cdef TrySendTo operation
-        cdef Outgoing *item
-        if self.is_blocked or self.lost_count or self.queue_count == 0:
+        cdef unsigned count
+        if self.is_blocked or self.is_busy or self.lost_count or self.queue_count == 0:
             return False
         if not self.is_fd_ours():
             self.fail(EBADF, "Fatal write error on datagram transport")
@@ -691,28 +695,64 @@ cdef class Datagram(Endpoint):
             if self.lost_count == 0 and not self.is_blocked:
                 self.drained(False)
             return False
+        self.is_busy = True     # until `flushed`: user code may run, as finalizers and in threads
+        try:
+            self.prepare_batch(count)
+        except BaseException:
+            if self.batch_count:
+                self.core.batched.append(self)
+            else:
+                self.rest()
+            raise
+        return True
+
+    cdef int prepare_batch(self, unsigned count) except -1:
+        cdef unsigned index
+        cdef TrySendTo operation
+        cdef Outgoing *item
+        cdef char *name
         while <unsigned> len(self.operations) < count:
             self.operations.append(make_try_send_to(self, self.fd))
-        # The queue does not move before `flushed`: no user code runs in between.
         for index in range(count):
             operation = <TrySendTo> self.operations[index]
             item = &self.queue[index]
             operation.data = item.start
             operation.size = item.size
             operation.name_size = item.name_size
-            operation.name = item.name if item.name_size else NULL
+            operation.name = NULL
+            if item.name_size:
+                name = <char *> self.core.scratch_take(item.name_size)
+                memcpy(name, item.name, item.name_size)
+                operation.name = name       # a copy, for the queue may grow and move
             self.channel.submit(operation)
-        self.batch_count = count
-        return True
+            self.batch_count = index + 1
+        return 0
 
     cdef int flushed(self) except -1:
+        cdef unsigned kept
+        cdef unsigned count
+        count, self.batch_count = self.batch_count, 0
+        try:
+            kept = self.take_results(count)
+        finally:
+            self.rest()
+        if self.lost_count:
+            return 0
+        if kept:
+            self.wait_writable()
+        elif self.queue_count:
+            self.send_now()
+        if self.lost_count == 0 and not self.is_blocked:
+            self.drained(False)
+        return 0
+
+    cdef unsigned take_results(self, unsigned count) except? 0:
+        """Of a batch; how many are to be sent again, which are then the first of the queue."""
         cdef unsigned index
         cdef unsigned kept = 0
-        cdef unsigned count = self.batch_count
         cdef TrySendTo operation
         cdef ssize_t result
         cdef Outgoing item
-        self.batch_count = 0
         for index in range(count):
             operation = <TrySendTo> self.operations[index]
             item = self.queue[index]
@@ -725,31 +765,38 @@ cdef class Datagram(Endpoint):
                     self.queue[kept] = item
                     kept += 1
                     continue
-                if result < 0:
+                if result < 0 and not self.lost_count:
                     self.core.call(self._error_received, (os_error(-result, None),), None)
             self.release(&item)
         if kept != count:
             memmove(self.queue + kept, self.queue + count,
                     (self.queue_count - count) * sizeof(Outgoing))
             self.queue_count -= count - kept
-        if kept:
-            self.wait_writable()
-        elif self.queue_count:
-            self.send_now()
-        if self.lost_count == 0 and not self.is_blocked:
-            self.drained(False)
-        return 0
+        return kept
 
     cdef int send_now(self) except -1:
-        cdef ssize_t sent
-        cdef unsigned count
-        cdef unsigned done = 0
+        if self.is_busy:
+            return 0        # what was added goes with what is being sent, or after it
         if not self.is_fd_ours():
             return self.fail(EBADF, "Fatal write error on datagram transport")
         self.is_one_by_one = (self.segment_max == 0 or self.queue_count < RUN_MIN
                               or not is_plain(self.fd))
+        self.is_busy = True
         try:
-            while done < self.queue_count:
+            self.send_queue()
+        finally:
+            self.rest()
+        if self.queue_count and not self.is_blocked and self.is_zero_copy_next(self.queue):
+            return self.send_zero_copy()
+        return 0
+
+    cdef int send_queue(self) except -1:
+        """By system calls, up to what has to wait or goes without a copy."""
+        cdef ssize_t sent
+        cdef unsigned count
+        cdef unsigned done = 0
+        try:
+            while done < self.queue_count and not self.lost_count:
                 if self.is_zero_copy_next(&self.queue[done]):
                     break
                 sent = self.send_some(done, &count)
@@ -762,16 +809,11 @@ cdef class Datagram(Endpoint):
                 if sent < 0:
                     self.core.call(self._error_received, (os_error(-sent, None),), None)
         except (SystemExit, KeyboardInterrupt):
-            self.drop_first(done + 1)       # the interrupted one, too, as asyncio drops it
-            if self.queue_count:
-                self.core.want_flush(self)
-            raise
+            self.drop_first(min(done + 1, self.queue_count))    # the interrupted one, too, as
+            raise                                               # asyncio drops it
         except BaseException as error:
             return self.fatal(error, "Fatal write error on datagram transport")
-        self.drop_first(done)
-        if self.queue_count and not self.is_blocked and self.is_zero_copy_next(self.queue):
-            return self.send_zero_copy()
-        return 0
+        return self.drop_first(done)
 
     cdef ssize_t send_some(self, unsigned first, unsigned *count) except? -1:
         """A run, or one datagram; bytes sent, or -errno, and of how many in `count`."""
@@ -786,7 +828,7 @@ cdef class Datagram(Endpoint):
             if not is_refused_whole(-sent):
                 return sent
         count[0] = 1
-        return self.send_one(&self.queue[first])
+        return self.send_one(first)
 
     cdef unsigned run_at(self, unsigned first) noexcept:
         """How many datagrams from this one on can leave together: to one address and of one size,
@@ -843,8 +885,9 @@ cdef class Datagram(Endpoint):
                 self.count_sent(&self.queue[first + index])
         return sent
 
-    cdef ssize_t send_one(self, Outgoing *item) except? -1:
+    cdef ssize_t send_one(self, unsigned index) except? -1:
         """Bytes sent, or -errno."""
+        cdef Outgoing *item = &self.queue[index]
         cdef ssize_t sent
         if item.address == NULL:
             sent = zc_send_to(self.fd, item.start, item.size, item.name, item.name_size)
@@ -854,7 +897,7 @@ cdef class Datagram(Endpoint):
             return sent
         try:
             sent = self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
-            self.count_sent(item)
+            self.count_sent(&self.queue[index])     # which may have moved: it was Python's
             return sent
         except (BlockingIOError, InterruptedError):
             return -EAGAIN
@@ -876,7 +919,10 @@ cdef class Datagram(Endpoint):
         return self.queue_size
 
     cdef int clear_queue(self) except -1:
-        self.drop_first(self.queue_count)
+        if not self.is_busy:
+            self.is_busy = True
+            self.drop_first(self.queue_count)
+            self.is_busy = False
         if not is_resting(self.zero_copy_send):
             self.channel.cancel(self.zero_copy_send)
         return 0
@@ -919,14 +965,19 @@ cdef class Datagram(Endpoint):
             self.zero_copy_min = <size_t> -1    # an old kernel or a wrong address: send() will tell
         elif result >= 0:
             self.core.sent_bytes += result
-            self.drop_first(1)
+            self.drop_sent()
         elif self.is_zero_copy_result_final(result):
-            self.drop_first(1)
+            self.drop_sent()
             self.core.call(self._error_received, (os_error(-result, None),), None)
         self.send_now()
         if not self.is_blocked and self.lost_count == 0:
             self.drained(True)
         return 0
+
+    cdef int drop_sent(self) except -1:
+        self.is_busy = True
+        self.drop_first(1)
+        return self.rest()
 
     # ---- ending ------------------------------------------------------------------------------
 

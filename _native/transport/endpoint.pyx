@@ -420,7 +420,10 @@ cdef class Endpoint(Client):
             self.lose(None)
 
     def abort(self):
-        """As close(), and what is queued is dropped."""
+        """As close(), and what waits for room is dropped; what was written in this turn goes, as
+        if it had been sent at once."""
+        if self.lost_count == 0 and self.queued() and not self.is_blocked:
+            self.send_now()
         self.force_close(None)
 
     cdef int fail(self, int errno_, str message) except -1:

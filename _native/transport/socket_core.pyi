@@ -3,11 +3,9 @@ from socket import socket
 from typing import Any
 
 from _typeshed import ReadableBuffer, WriteableBuffer
-from typing_extensions import disjoint_base
 
 from zcloop._native.loop.core import Core
 
-@disjoint_base
 class SocketCore(Core):
     def sock_recv(self, sock: socket, n: int) -> Coroutine[Any, Any, bytes]: ...
     def sock_recv_into(self, sock: socket, buf: WriteableBuffer) -> Coroutine[Any, Any, int]: ...

@@ -37,6 +37,7 @@ cdef class Stream(Endpoint):
         return not (self.is_closing_ or self.is_writing_paused)
 
     cdef int received(self, int result, uint32_t flags) except -1
+    cdef bint is_reset(self) noexcept
     cdef int rested(self) except -1
     cdef BufferRing wanted_pool(self)
     cdef int note_slot_size(self, BufferRing pool, size_t size, uint32_t flags) except -1
@@ -65,5 +66,5 @@ cdef class Stream(Endpoint):
     cdef void consume(self, size_t size) noexcept
     cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
-    cdef int append_view(self, object piece) except -1
+    cdef int append_piece(self, object piece) except -1
     cdef int sent_or_kept(self) except -1

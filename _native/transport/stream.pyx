@@ -28,7 +28,7 @@ from cpython.buffer cimport (
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
+from libc.errno cimport EAGAIN, EBADF, ECONNRESET, EINTR, EINVAL, EPIPE, errno
 from libc.string cimport memcpy, memset
 
 from asyncio import constants, protocols
@@ -47,11 +47,11 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
-from zcloop._native.kernel.address cimport is_same_machine
+from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
-from zcloop._native.transport.write_queue cimport Piece, as_piece
+from zcloop._native.transport.write_queue cimport Piece, as_piece, owner_of
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 
@@ -726,20 +726,15 @@ cdef class Stream(Endpoint):
             self.lost_count += 1
             return
         for piece in pieces:
-            self.append_view(piece)
+            self.append_piece(piece)
         if self.queue is not None and self.queue.size:
             self.sent_or_kept()
 
-    cdef int append_view(self, object piece) except -1:
-        """Append bytes, or a view of a lease, if there is anything in it."""
+    cdef int append_piece(self, object piece) except -1:
+        """If there is anything in it."""
         cdef const char *start
         cdef size_t size
-        cdef object owner = piece
-        if type(piece) is bytes:
-            start = PyBytes_AS_STRING(piece)
-            size = PyBytes_GET_SIZE(piece)
-        else:
-            owner = lease_of(piece, &start, &size)
+        owner = owner_of(piece, &start, &size)
         return self.append(owner, start, size) if size else 0
 
     cdef int append(self, object owner, const char *data, size_t size) except -1:
@@ -794,8 +789,9 @@ cdef class Stream(Endpoint):
         if is_sent:
             self.channel.retire(operation)
         self.core.give_send(operation)
-        if self.queue is None:
-            return 0        # aborted meanwhile, by another thread
+        if self.lost_count:
+            self.queue = None       # aborted meanwhile, by a finalizer or another thread
+            return 0
         if is_sent:
             self.consume(size)
             if self.queue.size:
@@ -825,6 +821,8 @@ cdef class Stream(Endpoint):
         cdef ssize_t sent
         cdef size_t offered
         cdef unsigned count
+        if self.try_send is not None:
+            return 0        # what is queued is being sent already
         if not self.is_fd_ours():
             return self.fail(EBADF, "Fatal write error on socket transport")
         while self.queue is not None and self.queue.size:
@@ -881,8 +879,20 @@ cdef class Stream(Endpoint):
     cdef size_t queued(self) noexcept:
         return self.queue.size if self.queue is not None else 0
 
+    cdef int fail(self, int errno_, str message) except -1:
+        if errno_ == EPIPE and self.is_reset():
+            errno_ = ECONNRESET
+        return Endpoint.fail(self, errno_, message)
+
+    cdef bint is_reset(self) noexcept:
+        """Whether the receive in flight has taken the peer's reset, and is about to bring it: a
+        socket tells an error once, and of a write then only that there is no peer."""
+        return (not is_resting(self.receive) and not self.is_ended
+                and family_in(&self.peer_head) in (AF_INET, AF_INET6))
+
     cdef int clear_queue(self) except -1:
-        self.queue = None
+        if self.try_send is None:       # else the kernel is about to read it: `flushed` drops it
+            self.queue = None
         if not is_resting(self.zero_copy_send):
             self.channel.cancel(self.zero_copy_send)
         return 0

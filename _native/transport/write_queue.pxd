@@ -29,3 +29,4 @@ cdef class WriteQueue:
     cdef unsigned describe(self, iovec *vector, unsigned limit) noexcept
 
 cdef object as_piece(object data)
+cdef object owner_of(object piece, const char **start, size_t *size)

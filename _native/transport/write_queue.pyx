@@ -5,6 +5,7 @@ A transport has a queue only while something is queued, so that an idle one pays
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
@@ -12,14 +13,29 @@ from zcloop._native.memory.region cimport lease_of
 
 
 cdef object as_piece(object data):
-    """`data` itself if it is bytes or a view of a lease, else a copy; TypeError if no buffer."""
+    """What is left of `data` when its owner has released it: bytes as they are, of a view of a
+    lease (lease, where, size), of others a copy. TypeError if no buffer."""
     cdef const char *start
     cdef size_t size
-    if type(data) is bytes or lease_of(data, &start, &size) is not None:
+    if type(data) is bytes:
         return data
+    owner = lease_of(data, &start, &size)
+    if owner is not None:
+        return owner, <size_t> start, size
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+
+
+cdef object owner_of(object piece, const char **start, size_t *size):
+    """Where the bytes of `as_piece` are, and what keeps them there."""
+    if type(piece) is bytes:
+        start[0] = PyBytes_AS_STRING(piece)
+        size[0] = PyBytes_GET_SIZE(piece)
+        return piece
+    start[0] = <const char *> <size_t> (<tuple> piece)[1]
+    size[0] = (<tuple> piece)[2]
+    return (<tuple> piece)[0]
 
 
 @cython.final

@@ -85,3 +85,15 @@ async def test_clients_of_a_server_that_resets_each_learn_it():
             with pytest.raises(ConnectionResetError):
                 _, client = await loop.create_connection(Recorder, *server.sockets[0].getsockname())
                 raise await client.lost()
+
+
+async def test_a_reset_while_output_is_queued_is_told_as_one():
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(10):
+            transport, protocol = await loop.create_connection(Recorder, *server.getsockname())
+            peer, _ = server.accept()
+            transport.write(bytes(20_000_000))
+            await io_passed()
+            reset(peer)
+            assert type(await protocol.lost()) is ConnectionResetError

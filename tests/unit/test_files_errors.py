@@ -147,7 +147,7 @@ async def test_closing_ends_who_waits_for_a_pipe():
     source, target = os.pipe()
     file = await files.open(source, "rb")
     reading = asyncio.create_task(file.read(1))
-    while not file._polls:
+    while not file._waits:
         await asyncio.sleep(0)
     await file.close()
     with pytest.raises(ValueError, match="closed file"):

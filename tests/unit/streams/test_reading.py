@@ -56,6 +56,17 @@ async def test_a_read_is_a_coroutine_that_runs_once():
         await reading
 
 
+async def test_a_read_that_is_awaited_is_not_awaited_by_another():
+    async with stream_and_peer() as (reader, _, peer):
+        reading = reader.read(10)
+        first = asyncio.create_task(reading)
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="awaited already"):
+            await reading
+        peer.send(b"data")
+        assert await first == b"data"
+
+
 async def test_a_read_that_nobody_awaits_warns():
     reader = zcloop.StreamReader()
     with pytest.warns(RuntimeWarning, match=r"'StreamReader.readline' was never awaited"):

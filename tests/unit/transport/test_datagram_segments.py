@@ -5,6 +5,8 @@ import contextlib
 import socket
 
 import pytest
+from datagrams import arrived, endpoint, receiver
+from peers import payload
 from recording import DatagramRecorder
 
 import zcloop
@@ -92,3 +94,20 @@ async def test_another_protocol_gets_the_others_as_it_wants_them():
             await asyncio.sleep(0)
         assert views.received == SENT[3:]
         transport.set_protocol(protocol)
+
+
+@pytest.mark.parametrize("is_connected", [False, True])
+async def test_many_leases_may_be_released_as_soon_as_each_was_taken(is_connected):
+    with receiver() as peer:
+        address = peer.getsockname()
+        options = {"remote_addr": address} if is_connected else {"local_addr": ("127.0.0.1", 0)}
+        async with endpoint(**options) as (transport, _):
+
+            def leases():
+                for number in range(5):
+                    with transport.reserve(100) as view:
+                        view[:] = payload(100, number)
+                        yield view
+
+            transport.sendto_many(leases(), None if is_connected else address)
+            assert await arrived(peer, 5) == [payload(100, number) for number in range(5)]

@@ -220,3 +220,10 @@ async def test_small_writes_queue_up_behind_a_full_socket(pair):
         assert (await receive_exactly(peer, taken + len(wanted)))[taken:] == wanted
         await io_passed()
         assert transport.get_write_buffer_size() == 0
+
+
+async def test_what_was_written_before_an_abort_in_the_same_turn_is_sent(pair):
+    async with connection(Recorder, pair) as (transport, _, peer):
+        transport.write(b"bye")
+        transport.abort()
+        assert await receive_all(peer) == b"bye"
