@@ -18,7 +18,8 @@ cdef class Handle:
     cdef flag is_snapshot       # the context, which others may have: not to be entered
     cdef flag is_queued         # a repeated one, in the ready queue
     cdef flag is_repeated       # a reader or writer: run again and again, cleared by its owner
-    # Of a TimerHandle, which is of this size so that both come from one freelist.
+    # Of a TimerHandle. It and a ThreadSafeHandle are of this size, so that all come from one
+    # freelist.
     cdef double deadline
     cdef Py_ssize_t index       # its place in the heap, -1 outside
     cdef PyObject *heap         # borrowed: index is -1 once it is gone

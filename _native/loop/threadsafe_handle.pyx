@@ -8,6 +8,8 @@ somebody waits.
 import threading
 
 cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -23,16 +25,21 @@ cdef ThreadSafeHandle make_threadsafe_handle(object callback, tuple args, object
 @cython.final
 @cython.no_gc
 cdef class ThreadSafeHandle(Handle):
+    def __dealloc__(self):
+        Py_XDECREF(self.heap)
+
     cdef int begin(self) noexcept:
-        self.runner = PyThread_get_thread_ident()
+        self.index = PyThread_get_thread_ident()
         return 0
 
     cdef int end(self) except -1:
-        run_over = self.run_over
-        self.runner = 0
-        self.run_over = None
-        if run_over is not None:
-            run_over.release()
+        cdef PyObject *run_over = self.heap
+        self.index = 0
+        self.heap = NULL
+        if run_over != NULL:
+            lock = <object> run_over
+            Py_XDECREF(run_over)
+            lock.release()
         return 0
 
     cdef int run(self) except -1:
@@ -50,14 +57,16 @@ cdef class ThreadSafeHandle(Handle):
             self.end()
 
     cdef int await_end(self) except -1:
-        while self.runner != 0 and self.runner != PyThread_get_thread_ident():
-            if self.run_over is None:
+        while self.index != 0 and self.index != <Py_ssize_t> PyThread_get_thread_ident():
+            if self.heap == NULL:
                 run_over = threading.Lock()     # others may run meanwhile: a garbage collection
                 run_over.acquire()
-                if self.runner == 0 or self.run_over is not None:
+                if self.index == 0 or self.heap != NULL:
                     continue
-                self.run_over = run_over
-            with self.run_over:     # which the others that wait get after us
+                Py_INCREF(run_over)
+                self.heap = <PyObject *> run_over
+            run_over = <object> self.heap
+            with run_over:      # which the others that wait get after us
                 pass
         return 0
 
