@@ -17,8 +17,10 @@ cdef class Stream(Endpoint):
     cdef Receiver receiver              # of a native protocol; None: data_received is called
     cdef WriteQueue queue               # None until the first write
     cdef TrySend try_send               # lent by the core between flush and flushed
+    cdef uint32_t read_size             # of the last direct receive, up to READ_AGAIN_MIN
     cdef uint8_t full_slots             # slots in a row that came filled
     cdef uint8_t small_reads            # receives in a row that a small slot would have held
+    cdef uint8_t polls_to_skip          # before it is read again at once
     cdef uint8_t full_reads             # direct receives that filled their block, since a write
     cdef flag is_bulk
     cdef readonly flag is_flood         # lending, from the ring of large slots
@@ -45,6 +47,7 @@ cdef class Stream(Endpoint):
     cdef int received_slot(self, int result, uint32_t flags) except -1
     cdef int received_last(self, int result) except -1
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept
+    cdef int read_bulk(self) except -1
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept

@@ -5,7 +5,8 @@ Receiving has two ways, and a stream changes between them by what it sees:
     ring    a multishot receive into the loop's shared slots: one completion a message, no system
             call of its own. Every stream begins here, and small messages stay here.
     bulk    two filled slots in a row: a one-shot poll, then one recv of up to 256 KiB straight
-            into the bytes object that the protocol gets (or into a BufferedProtocol's buffer).
+            into the bytes object that the protocol gets (or into a BufferedProtocol's buffer),
+            and more at once while a busy sender keeps filling the socket.
             16 receives in a row that a slot would have held lead back.
 
 A ZeroCopyProtocol gets views: of the block behind the slot in the ring, of a block that the recv
@@ -89,6 +90,11 @@ cdef size_t BULK_SLOT_SIZE = 16 * 1024
 cdef size_t ZERO_COPY_MIN = 32 * 1024
 cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
+# From so many bytes on there may be more by now; others are kept waiting for no more than 2 MiB.
+cdef size_t READ_AGAIN_MIN = 32 * 1024
+cdef uint8_t VAIN_READ_POLLS = 3
+cdef enum:
+    READS_MAX = 8
 cdef uint8_t FULL_SLOTS_TO_BULK = 2
 cdef uint8_t SMALL_READS_TO_RING = 16
 # 2 MiB, and nothing was written meanwhile: nobody waits for an answer. Receives of the turn's pace
@@ -223,16 +229,8 @@ cdef class Stream(Endpoint):
             return self.received(result, flags)
         if operation is self.read_poll:
             try:
-                if not self.is_reading_wanted() or not self.is_bulk or result < 0:
-                    pass
-                elif not self.is_fd_ours():
-                    self.fail(EBADF, "Fatal read error on socket transport")
-                elif self.is_buffered:
-                    self.read_directly_into()
-                elif self.is_lending:
-                    self.read_lease()
-                else:
-                    self.read_directly()
+                if result >= 0:
+                    self.read_bulk()
             finally:    # KeyboardInterrupt ends the run, not the reading
                 self.rested()
             return 0
@@ -371,6 +369,31 @@ cdef class Stream(Endpoint):
         """What there is by a system call; -1 and errno."""
         return recv(self.fd, memory, size, MSG_DONTWAIT)
 
+    cdef int read_bulk(self) except -1:
+        """Receive, and again at once while a busy sender fills the socket meanwhile: that costs a
+        system call less than asking for readiness. In vain, it is tried ever so seldom."""
+        cdef unsigned count
+        for count in range(READS_MAX):
+            if not self.is_reading_wanted() or not self.is_bulk:
+                return 0
+            if not self.is_fd_ours():
+                return self.fail(EBADF, "Fatal read error on socket transport")
+            self.read_size = 0
+            if self.is_buffered:
+                self.read_directly_into()
+            elif self.is_lending:
+                return self.read_lease()
+            else:
+                self.read_directly()
+            if self.read_size < READ_AGAIN_MIN:
+                if count and self.read_size == 0:
+                    self.polls_to_skip = VAIN_READ_POLLS
+                return 0
+            if self.polls_to_skip:
+                self.polls_to_skip -= 1
+                return 0
+        return 0
+
     cdef int read_directly(self) except -1:
         cdef PyObject *data = PyBytes_New(NULL, BULK_SIZE)
         cdef ssize_t got = self.receive_some(PyBytes_Start(data), BULK_SIZE)
@@ -437,6 +460,7 @@ cdef class Stream(Endpoint):
 
     cdef void note_read_size(self, size_t size) noexcept:
         self.core.received_bytes += size
+        self.read_size = <uint32_t> min(size, READ_AGAIN_MIN)
         if size > SMALL_READ_MAX:
             self.small_reads = 0
             return
