@@ -6,7 +6,7 @@ import struct
 
 from libc.errno cimport errno
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from zcloop._native.kernel.errors cimport os_error
@@ -17,6 +17,10 @@ cdef extern from * nogil:
     #include <sys/un.h>
     #include <netinet/in.h>
     #include <arpa/inet.h>
+    #include <net/if.h>
+    #include <linux/if_packet.h>
+    #include <linux/netlink.h>
+    #include <linux/vm_sockets.h>
     """
     struct in_addr:
         pass
@@ -35,12 +39,30 @@ cdef extern from * nogil:
     uint16_t htons(uint16_t value)
     int inet_pton(int family, const char *text, void *address)
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+    struct sockaddr_nl:
+        uint32_t nl_pid
+        uint32_t nl_groups
+    struct sockaddr_ll:
+        uint16_t sll_protocol
+        int sll_ifindex
+        uint16_t sll_hatype
+        uint8_t sll_pkttype
+        uint8_t sll_halen
+        uint8_t *sll_addr
+    struct sockaddr_vm:
+        uint32_t svm_port
+        uint32_t svm_cid
+    char *if_indextoname(unsigned index, char *name)
     struct sockaddr:
         pass
     int getpeername(int fd, sockaddr *address, socklen_t *size)
     int getsockname(int fd, sockaddr *address, socklen_t *size)
     int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
     enum:
+        AF_NETLINK
+        AF_PACKET
+        AF_VSOCK
+        IF_NAMESIZE
         SOL_SOCKET
         SO_DOMAIN
 
@@ -49,6 +71,12 @@ cdef int PATH_SIZE = 108
 # Of a Unix socket without a name: nothing but the family.
 cdef enum:
     UNNAMED_SIZE = 2
+# Of a packet's address without the hardware's.
+cdef enum:
+    PACKET_SIZE_MIN = 12
+# A struct sockaddr, of which socket shows the 14 bytes after the family.
+cdef enum:
+    UNKNOWN_SIZE = 16
 
 
 cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *storage) noexcept:
@@ -70,7 +98,8 @@ cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *sto
 
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size):
-    """(host, port), (host, port, flowinfo, scope_id), a path, or None for a family unknown here."""
+    """What socket makes of it: (host, port), (host, port, flowinfo, scope_id), a path, others'
+    tuples, or (family, first 14 bytes) of a family unknown here; None where there is none."""
     cdef char[64] text
     cdef const sockaddr_in *four
     cdef const sockaddr_in6 *six
@@ -95,7 +124,25 @@ cdef object address_of(const sockaddr_storage *storage, socklen_t size):
             return path[:size - 2]      # an abstract name: bytes, as socket gives it
         end = <const char *> memchr(path, 0, size - 2)
         return os.fsdecode(path[:(end - path) if end != NULL else size - 2])
-    return None
+    return uncommon_address(storage, size)
+
+
+cdef object uncommon_address(const sockaddr_storage *storage, socklen_t size):
+    cdef char[IF_NAMESIZE] interface
+    cdef const sockaddr_nl *netlink = <const sockaddr_nl *> storage
+    cdef const sockaddr_ll *packet = <const sockaddr_ll *> storage
+    cdef const sockaddr_vm *machine = <const sockaddr_vm *> storage
+    if storage.ss_family == AF_NETLINK and size >= sizeof(sockaddr_nl):
+        return netlink.nl_pid, netlink.nl_groups
+    if storage.ss_family == AF_PACKET and size >= PACKET_SIZE_MIN:
+        name = ""
+        if packet.sll_ifindex and if_indextoname(packet.sll_ifindex, interface) != NULL:
+            name = os.fsdecode(interface)
+        hardware = (<const char *> packet.sll_addr)[:min(packet.sll_halen, size - PACKET_SIZE_MIN)]
+        return name, ntohs(packet.sll_protocol), packet.sll_pkttype, packet.sll_hatype, hardware
+    if storage.ss_family == AF_VSOCK and size >= sizeof(sockaddr_vm):
+        return machine.svm_cid, machine.svm_port
+    return storage.ss_family, (<const char *> storage)[2:min(size, UNKNOWN_SIZE)]
 
 
 cdef bytes peer_address(int fd, uint64_t *head):

@@ -36,6 +36,7 @@ cdef class Datagram(Endpoint):
     cdef int family
     cdef bint is_connected
     cdef bint is_started
+    cdef bint is_direct             # a multishot receive was refused
     cdef bint is_segmented          # UDP_GRO is on: a slot may hold several datagrams
     cdef bint is_busy               # the queue is being sent or dropped: nobody else takes from it
     cdef bint is_one_by_one         # the rest of what is being sent: no runs

@@ -153,7 +153,7 @@ cdef class Datagram(Endpoint):
             if pool is not None:
                 self.receive = make_receive_message(self, self.fd, pool,
                                                     CONTROL_SIZE if self.is_segmented else 0)
-        if self.receive is None or not self.channel.has_multishot_message:
+        if self.receive is None or self.is_direct or not self.channel.has_multishot_message:
             if self.is_segmented:       # a direct receive could not tell them apart
                 self.is_segmented = False
                 receive_segmented(self.fd, False)
@@ -340,8 +340,7 @@ cdef class Datagram(Endpoint):
                 return self.release_fd()
             if self.lost_count == 0:
                 self.send_now()
-                if not self.is_blocked:
-                    self.drained(True)
+                self.drained(True)
         elif type(operation) is SendZeroCopy:
             if flags & CQE_F_NOTIF:
                 return self.notified(<SendZeroCopy> operation,
@@ -366,7 +365,9 @@ cdef class Datagram(Endpoint):
                     return self.channel.starve(self.receive)
             elif result == -EINVAL:
                 # A kernel before 6.0, or an error of the socket's own: a direct receive will tell.
-                self.channel.has_multishot_message = False
+                self.is_direct = True
+                if not self.channel.is_multishot_message_proven:
+                    self.channel.has_multishot_message = False
             elif result < 0 and not self.is_closing_:
                 self.refused(-result)
         finally:
@@ -384,6 +385,7 @@ cdef class Datagram(Endpoint):
         cdef Py_ssize_t size = result - <Py_ssize_t> (payload - slot)
         if size < 0:
             return 0
+        self.channel.is_multishot_message_proven = True
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size

@@ -48,6 +48,7 @@ cdef extern from "<poll.h>" nogil:
     int poll(pollfd *fds, unsigned long count, int timeout)
     enum:
         POLLIN
+        POLLERR
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned initial, int flags)
@@ -68,6 +69,8 @@ cdef extern from * nogil:
 # The largest UDP datagram; larger Unix ones are cut, as recvfrom cuts them.
 cdef size_t DATAGRAM_SIZE = 65536
 cdef unsigned DEPTH_MAX = 1024
+# Until the socket's queue of errors (IP_RECVERR) is looked at again, which only the program reads.
+cdef int ERROR_PAUSE_MS = 1
 
 
 cdef void tell(Shelf *shelf) noexcept nogil:
@@ -125,6 +128,8 @@ cdef void *drain(void *argument) noexcept nogil:
             shelf.failed = errno
             tell(shelf)
             pthread_mutex_unlock(&shelf.lock)
+        elif fds[0].revents & POLLERR:
+            poll(&fds[1], 1, ERROR_PAUSE_MS)
     pthread_mutex_lock(&shelf.lock)
     shelf.free[shelf.free_count] = entry.block
     shelf.free_count += 1

@@ -195,3 +195,17 @@ async def test_a_hundred_endpoints_come_and_go():
         await protocol.received(1)
         transport.close()
         await protocol.lost()
+
+
+async def test_writing_resumes_at_the_low_water_mark_not_at_the_end():
+    async with unix_endpoint() as (transport, protocol, peer):
+        transport.set_write_buffer_limits(high=400_000, low=300_000)
+        left = []
+        protocol.resume_writing = lambda: left.append(transport.get_write_buffer_size())
+        overfill(transport)
+        for _ in range(400):
+            transport.sendto(b"x" * 1000)
+        while not left:
+            peer.recv(1 << 16)
+            await io_passed()
+        assert 0 < left[0] <= 300_000

@@ -12,6 +12,7 @@ import zcloop
 
 pytestmark = pytest.mark.zcloop_only
 
+IP_RECVERR = 11
 SIZES = [0, 1, 100, 4096, 4097, 9000, 65507]
 
 
@@ -355,3 +356,22 @@ async def test_segmented_receive_and_latest_exclude_each_other():
         transport.set_receive_policy("latest")
         with pytest.raises(ValueError, match="latest"):
             transport.set_segmented_receive(True)
+
+
+async def test_errors_that_nobody_reads_do_not_keep_the_thread_of_the_newest_busy():
+    async with Open(Views) as (transport, protocol, peer):
+        ours = transport.get_extra_info("socket")
+        ours.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        transport.set_receive_policy("latest", depth=2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            name = nobody.getsockname()
+        transport.sendto(b"into the void", name)
+        await asyncio.sleep(0.1)
+        before = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - before < 0.1
+        peer.send(payload(5000))
+        view, _ = await protocol.views.get()
+        assert view == payload(5000)
+        view.release()
