@@ -92,6 +92,8 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
         try:
             base_events.BaseEventLoop.close(self)
         finally:
+            while self._accepting:
+                self._accepting.popitem()[1].stop()
             self._close_core()
             while self._pidfds:
                 os.close(self._pidfds.pop())

@@ -13,6 +13,8 @@ from zcloop._native.transport.stream import Stream
 from zcloop.transports import StreamTransport
 
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+_TCP = (0, socket.IPPROTO_TCP, socket.IPPROTO_MPTCP)  # 0: the family's ordinary one
 
 
 class Accepting:
@@ -37,7 +39,7 @@ class Accepting:
         self._server = server
         self._ssl_timeouts = ssl_timeouts
         self._retry: Any = None
-        if sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM:
+        if sock.family in _INTERNET and sock.type == socket.SOCK_STREAM and sock.proto in _TCP:
             # Inherited by what is accepted: no system call a connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not isinstance(sock.fileno(), int):

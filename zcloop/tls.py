@@ -73,6 +73,8 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
             self._stream.lender.forgive()  # what another protocol keeps is not its fault
 
     def connection_made(self, transport: Any) -> None:
+        if self._app_transport is None:
+            return  # start_tls on a transport that was closing: connection_lost came first
         self._stream = self._app_transport._stream = transport._stream
         if isinstance(self._app_protocol, ZeroCopyProtocol):
             self._stream.lend().account.name = type(self._app_protocol).__qualname__

@@ -19,7 +19,7 @@ cdef class Core(Scheduler):
     cdef int event_fd
     cdef dict watches               # fd -> Watch
     cdef list socket_watches        # those of Python sockets, which may be closed underneath
-    cdef list socket_waits          # SocketWait, of coroutines
+    cdef list socket_holders        # waits of coroutines, and listeners
     cdef list unarmed               # watches to arm before the next submission
     cdef set waiting                # transports that are not read from until leases come back
     cdef Poll event_poll

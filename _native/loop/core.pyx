@@ -38,6 +38,7 @@ from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
+from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.loop.socket_wait cimport make_socket_wait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.poll cimport make_poll
@@ -130,7 +131,7 @@ cdef class Core(Scheduler):
         self.event_fd = self.signal_fd = -1
         self.watches = {}
         self.socket_watches = []
-        self.socket_waits = []
+        self.socket_holders = []
         self.flushing = []
         self.batched = []
         self.spare_sends = []
@@ -189,7 +190,7 @@ cdef class Core(Scheduler):
         cdef int64_t timeout_ns = -1
         self.turns += 1
         self.check_usable()
-        if self.socket_watches or self.socket_waits:
+        if self.socket_watches or self.socket_holders:
             self.check_sockets()
         if self.unarmed:
             self.arm_watches()
@@ -468,7 +469,7 @@ cdef class Core(Scheduler):
     cdef int check_sockets(self) except -1:
         """Sockets that the program closed while they were watched: the kernel lets go of them."""
         cdef Watch watch
-        cdef SocketWait wait
+        cdef SocketHolder holder
         cdef Py_ssize_t index = len(self.socket_watches)
         while index:
             index -= 1
@@ -476,12 +477,16 @@ cdef class Core(Scheduler):
             if socket_fd(watch.socket) != watch.fd and (
                     watch.read_poll is not None or watch.write_poll is not None):
                 watch.closed_underneath()
-        index = len(self.socket_waits)
+                index = min(index, len(self.socket_watches))
+        index = len(self.socket_holders)
         while index:
             index -= 1
-            wait = <SocketWait> self.socket_waits[index]
-            if wait.is_closed_underneath():
-                wait.wake()     # the last one has taken its place, and was looked at
+            holder = <SocketHolder> self.socket_holders[index]
+            if holder.is_closed_underneath():
+                # The last one takes its place, and was looked at. More may end with it: what this
+                # wakes, or the collector, runs in the middle.
+                holder.closed_underneath()
+                index = min(index, len(self.socket_holders))
         return 0
 
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1:
@@ -554,7 +559,7 @@ cdef class Core(Scheduler):
         if fd < self.transports_size and self.transports[fd] != NULL:
             self._ensure_fd_no_transport(fd)
         return make_socket_wait(
-            self.channel, self.socket_waits, socket, fd, to_write, self.new_future())
+            self.channel, self.socket_holders, socket, fd, to_write, self.new_future())
 
     def _wait_for_socket(self, socket, to_write):
         return self.wait_for_socket(socket, to_write)
@@ -618,8 +623,8 @@ cdef class Core(Scheduler):
         self.watches = {}
         self.waiting = set()
         self.socket_watches.clear()
-        while self.socket_waits:
-            (<SocketWait> self.socket_waits[0]).leave()
+        while self.socket_holders:
+            (<SocketHolder> self.socket_holders[0]).leave()
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1

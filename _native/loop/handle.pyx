@@ -81,13 +81,14 @@ cdef class Handle:
     cdef int run(self) except -1:
         """Call it in its context, and keep what it calls. Errors go to the loop's exception
         handler, except SystemExit and KeyboardInterrupt, which are raised."""
-        cdef object callback = owned(self.callback)     # it may cancel its own handle
-        cdef object args = owned(self.args)
-        cdef object context = owned(self.own_context())
+        cdef object callback, args, context
         cdef PyObject *loop = self.loop
         cdef PyObject *result = NULL
-        if callback is None:
+        if self.callback == NULL:
             return 0
+        callback = <object> self.callback       # it may cancel its own handle
+        args = <object> self.args
+        context = <object> self.own_context()
         if PyContext_Enter(<PyObject *> context) == 0:
             result = zc_call(<PyObject *> callback, <PyObject *> args)
             PyContext_Exit(<PyObject *> context)
@@ -117,8 +118,9 @@ cdef class Handle:
             PyContext_Exit(entered)
         zc_xdecref(entered)
         if result == NULL:
-            # Back, for who reads the handle that is reported.
+            # Back, for who reads the handle that is reported, or runs it again.
             self.callback, self.args, self.context = callback, args, context
+            self.loop = loop
             try:
                 self.report(<object> callback, <object> args, loop)
             finally:

@@ -189,12 +189,16 @@ cdef class Scheduler(Owner):
         if handle.is_cancelled:
             return 0
         cdef double start = monotonic()
-        handle.run()
-        start = monotonic() - start
-        if start >= self.slow_callback_duration:
-            # Described only now: the repr of a task's callback can be as long as its queue.
-            base_events.logger.warning("Executing %s took %.3f seconds",
-                                       base_events._format_handle(handle), start)
+        try:
+            handle.run()
+            start = monotonic() - start
+            if start >= self.slow_callback_duration:
+                # Described only now: the repr of a task's callback can be as long as its queue.
+                base_events.logger.warning("Executing %s took %.3f seconds",
+                                           base_events._format_handle(handle), start)
+        finally:
+            if not handle.is_repeated:
+                handle.clear()
         return 0
 
     cdef double time_of_debug(self) noexcept:

@@ -1,15 +1,13 @@
 """One coroutine's wait until a Python socket is ready: a one-shot poll that ends with the wait.
 
 `future` gets None; whether the socket is ready, has failed or was closed meanwhile the next try
-tells. Several may wait for one socket. While one waits, the poll keeps the file open, so the core
-looks once a turn whether the program has closed the socket.
+tells. Several may wait for one socket.
 """
 
 from libc.stdint cimport uint32_t
 
 from asyncio import exceptions
 
-from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport make_poll
 
@@ -23,7 +21,7 @@ cdef object InvalidStateError = exceptions.InvalidStateError
 
 
 cdef SocketWait make_socket_wait(
-        Channel channel, list waits, object socket, int fd, bint to_write, object future):
+        Channel channel, list holders, object socket, int fd, bint to_write, object future):
     cdef SocketWait wait = SocketWait.__new__(SocketWait)
     wait.channel = channel
     wait.socket = socket
@@ -31,15 +29,13 @@ cdef SocketWait make_socket_wait(
     wait.future = future
     wait.poll = make_poll(wait, fd, POLLOUT if to_write else POLLIN | POLLRDHUP)
     channel.submit(wait.poll)
-    wait.index = len(waits)
-    wait.waits = waits
-    waits.append(wait)
+    wait.join(holders)
     return wait
 
 
-cdef class SocketWait(Owner):
-    cdef bint is_closed_underneath(self) noexcept:
-        return socket_fd(self.socket) != self.fd
+cdef class SocketWait(SocketHolder):
+    cdef int closed_underneath(self) except -1:
+        return self.wake()
 
     cdef int wake(self) except -1:
         self.stop()
@@ -53,18 +49,6 @@ cdef class SocketWait(Owner):
         self.poll = None
         operation.owner = None
         return self.wake()
-
-    cdef int leave(self) except -1:
-        """The last of the waits takes this one's place."""
-        cdef SocketWait last
-        cdef list waits
-        waits, self.waits = self.waits, None
-        if waits is not None:
-            last = <SocketWait> waits.pop()
-            if last is not self:
-                last.index = self.index
-                waits[self.index] = last
-        return 0
 
     cdef int stop(self) except -1:
         cdef Poll poll

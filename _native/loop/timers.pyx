@@ -43,6 +43,8 @@ cdef class TimerHandle(Handle):
     def __eq__(self, other):
         if not isinstance(other, TimerHandle):
             return NotImplemented
+        if self.callback == NULL and not self.is_cancelled:
+            return self is other        # it has run, and what it called is forgotten
         return (self.deadline == (<TimerHandle> other).deadline
                 and self._callback == other._callback and self._args == other._args
                 and self.is_cancelled == (<TimerHandle> other).is_cancelled)

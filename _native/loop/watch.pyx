@@ -9,6 +9,7 @@ file open; remove_reader cancels it. Where the fd was given as a Python socket, 
 a turn whether it was closed without that; a plain number must be removed before it is closed.
 """
 
+cimport cython
 from libc.stdint cimport uint32_t
 
 from zcloop._native.operation.operation cimport Operation
@@ -21,7 +22,14 @@ cdef extern from "<poll.h>" nogil:
         POLLRDHUP "0x2000"
 
 
+@cython.no_gc_clear     # its handles lose what they borrow, and the callbacks that they own
 cdef class Watch(Owner):
+    def __dealloc__(self):
+        if self.reader is not None:
+            self.reader.clear()
+        if self.writer is not None:
+            self.writer.clear()
+
     cdef int want_arm(self) except -1:
         if not self.is_listed:
             self.is_listed = True

@@ -5,11 +5,11 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from zcloop._native.loop.core import Core
-from zcloop._native.operation.operation import Owner
+from zcloop._native.loop.socket_holder import SocketHolder
 from zcloop._native.transport.stream import Stream
 
 @disjoint_base
-class Listener(Owner):
+class Listener(SocketHolder):
     def __new__(
         cls,
         core: Core,
@@ -17,8 +17,6 @@ class Listener(Owner):
         accepted: Callable[[Stream], object],
         failed: Callable[[int], object],
     ) -> Self: ...
-    @property
-    def fd(self) -> int: ...
     @property
     def is_listening(self) -> bool: ...
     def start(self) -> None: ...

@@ -11,17 +11,19 @@ from posix.unistd cimport close
 from zcloop._native.kernel.errors cimport ECANCELED
 from zcloop._native.kernel.sockets cimport file_of, socket_fd
 from zcloop._native.kernel.uring cimport CQE_F_MORE
+from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.operation.accept cimport make_accept
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.transport.stream cimport Stream
 
 cdef extern from "Python.h":
     object PyContext_CopyCurrent()
+    object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
 
 
-cdef class Listener(Owner):
+cdef class Listener(SocketHolder):
     """`accepted(stream)` for each connection, in a copy of the context that this was made in;
     `failed(errno)` when accepting stopped on an error."""
 
@@ -39,15 +41,25 @@ cdef class Listener(Owner):
     def start(self):
         """Accept from now on. Idempotent."""
         self.is_listening = True
+        self.join(self.core.socket_holders)
         if self.accept.state == IDLE:
             self.accept_again()
 
     def stop(self):
         """Accept no more; what was accepted and not yet announced is closed. Idempotent."""
         self.is_listening = False
+        self.leave()
         self.accepted = self.failed = None
         self.accept.owner = None
         self.channel.cancel_now(self.accept)
+
+    cdef int closed_underneath(self) except -1:
+        """Its port is to be free at once."""
+        cdef bint was_listening = self.is_listening
+        self.is_listening = False
+        self.leave()
+        self.channel.cancel_now(self.accept)
+        return self.fail(EBADF) if was_listening else 0
 
     cdef bint is_fd_ours(self) noexcept:
         # Compared by file, too: submissions are few, and whose number it is would not show.
@@ -55,7 +67,9 @@ cdef class Listener(Owner):
 
     cdef int announce(self, int fd) except -1:
         cdef Stream stream
-        PyContext_Enter(self.context)
+        # What is set for one connection is none of the next one's.
+        cdef object context = PyContext_Copy(self.context)
+        PyContext_Enter(context)
         try:
             stream = Stream(self.core, fd)      # the fd is its from here on
             try:
@@ -68,7 +82,7 @@ cdef class Listener(Owner):
                         stream.face._lost()
                 raise
         finally:
-            PyContext_Exit(self.context)
+            PyContext_Exit(context)
         return 0
 
     cdef int accept_again(self) except -1:
@@ -78,6 +92,7 @@ cdef class Listener(Owner):
 
     cdef int fail(self, int errno_) except -1:
         self.is_listening = False
+        self.leave()
         self.failed(errno_)
         return 0
 
@@ -85,8 +100,7 @@ cdef class Listener(Owner):
         if result >= 0 and (not self.is_listening or socket_fd(self.socket) != self.fd):
             # The request has kept the file open, but nobody may connect to a closed socket.
             close(result)
-            self.channel.cancel(self.accept)
-            return self.fail(EBADF) if self.is_listening else 0
+            return self.closed_underneath()
         if result >= 0:
             if not self.accept.is_multishot:
                 self.channel.has_multishot_accept = False   # it was that which was refused

@@ -43,6 +43,7 @@ cdef class Endpoint(Client):
     cdef readonly flag is_closing_
     cdef flag is_lost                   # connection_lost was called; the fd goes with the last op
 
+    cdef int put_under(self, object face, object protocol) except -1
     cdef bint read_peer(self) except -1
     cpdef Lender lend(self)
     cdef int drop_held(self) except -1

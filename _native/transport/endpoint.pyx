@@ -66,7 +66,6 @@ cdef class Endpoint(Client):
         self.channel = core.channel
         self.fd = fd
         self.owns_fd = True
-        self.context = PyContext_CopyCurrent()
         self.high_water = HIGH_WATER
         self.low_water = HIGH_WATER // 4
         self.read_peer()
@@ -81,11 +80,17 @@ cdef class Endpoint(Client):
 
     def bind(self, face, protocol, socket=None):
         """Who is above: the transport object and its protocol. A given socket keeps the fd."""
-        self.face = face
         self.socket = socket
         self.owns_fd = socket is None
-        self.set_protocol(protocol)
+        self.put_under(face, protocol)
         self.core.add_transport(self.fd, self)
+
+    cdef int put_under(self, object face, object protocol) except -1:
+        self.face = face
+        # As it is now: the protocol's factory may have set variables.
+        self.context = PyContext_CopyCurrent()
+        self.set_protocol(protocol)
+        return 0
 
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -110,7 +115,8 @@ cdef class Endpoint(Client):
 
     def python_socket(self, int kind):
         """The socket object of the fd, made when first asked for; None once closed."""
-        if self.socket is None and self.fd >= 0 and not self.is_lost:
+        # In connection_lost the fd is still there.
+        if self.socket is None and self.fd >= 0 and (self.face is not None or not self.is_lost):
             self.socket = socket_module.socket(
                 self.family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
             self.owns_fd = False

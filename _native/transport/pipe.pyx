@@ -28,9 +28,8 @@ cdef class Pipe(Stream):
 
     def open(self, face, protocol, pipe):
         """Who is above: the transport object and its protocol; and whose the fd is."""
-        self.face = face
         self.pipe = pipe
-        self.set_protocol(protocol)
+        self.put_under(face, protocol)
 
     def set_protocol(self, protocol):
         Stream.set_protocol(self, protocol)

@@ -344,3 +344,55 @@ def test_a_value_that_makes_callbacks_when_it_ends(sharing):
     for _ in range(5):
         turn(sharing)
     assert calls == ["default"] * 50
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_what_a_factory_sets_is_seen_by_its_own_connection_only(certificates, encrypted):
+    def factory():
+        before.append(var.get())
+        var.set(f"connection {len(before)}")
+        protocols.append(InContext())
+        return protocols[-1]
+
+    before, protocols = [], []
+    loop = asyncio.get_running_loop()
+    var.set("serve")
+    server = await loop.create_server(
+        factory, "127.0.0.1", 0, ssl=certificates.server_context() if encrypted else None
+    )
+    options = {"ssl": certificates.client_context(), "server_hostname": "localhost"}
+    async with server:
+        for _ in range(2):
+            address = server.sockets[0].getsockname()
+            _, writer = await asyncio.open_connection(*address, **(options if encrypted else {}))
+            writer.write(b"x")
+            await writer.drain()
+            while not (protocols and protocols[-1].data):
+                await asyncio.sleep(0)
+            writer.close()
+            await writer.wait_closed()
+            await protocols[-1].lost()
+            protocols[-1].transport.abort()
+    assert before == ["serve", "serve"]
+    assert [contexts(protocol) for protocol in protocols] == [{"connection 1"}, {"connection 2"}]
+
+
+async def test_what_the_factory_of_a_client_sets_its_protocol_sees():
+    def factory():
+        var.set("factory")
+        return InContext()
+
+    loop = asyncio.get_running_loop()
+    served = loop.create_future()
+
+    def serve():
+        served.set_result(Recorder())
+        return served.result()
+
+    async with await loop.create_server(serve, "127.0.0.1", 0) as server:
+        address = server.sockets[0].getsockname()
+        _, protocol = await loop.create_connection(factory, *address)
+        (await served).transport.close()
+        await protocol.lost()
+        assert contexts(protocol) == {"factory"}
+        await served.result().lost()

@@ -1,8 +1,10 @@
 """What debug mode checks and logs."""
 
 import asyncio
+import gc
 import logging
 import time
+import weakref
 
 import pytest
 from peers import connection
@@ -109,3 +111,38 @@ def test_transports_work_in_debug_mode(debugged, caplog):
         debugged.run_until_complete(main())
     said = caplog.text
     assert "pauses reading" in said and "resumes reading" in said and "received EOF" in said
+
+
+@pytest.mark.zcloop_only  # asyncio's handles keep all that
+@pytest.mark.parametrize("delay", [None, 0])
+def test_a_handle_that_has_run_holds_nothing(loop_factory, delay):
+    class Held:
+        def call(self, *args):
+            self.calls = getattr(self, "calls", 0) + 1
+
+    loop = loop_factory()
+    loop.set_debug(True)
+    held = Held()
+    if delay is None:
+        handle = held.handle = loop.call_soon(held.call, held)
+    else:
+        handle = held.handle = loop.call_later(delay, held.call, held)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert held.calls == 1
+    gone = weakref.ref(held)
+    del held
+    assert gone() is None
+    loop.close()
+    del loop
+    gc.collect()
+    assert handle._loop is None
+    handle._run()
+
+
+def test_the_handle_of_a_slow_callback_is_still_described(debugged, caplog):
+    debugged.slow_callback_duration = 0
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        handle = debugged.call_soon(locals)
+        debugged.run_until_complete(asyncio.sleep(0))
+    assert any("locals" in record.getMessage() for record in caplog.records)
+    assert "locals" not in repr(handle)

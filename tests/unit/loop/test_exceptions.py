@@ -131,3 +131,35 @@ def test_a_task_nobody_awaited_is_reported_when_it_goes(loop, reported):
     (context,) = reported
     reported.clear()
     assert context["message"] == "Task exception was never retrieved"
+
+
+def test_a_handler_may_run_the_failed_handle_again(loop):
+    def fails():
+        raise LookupError(len(told))
+
+    def handler(loop, context):
+        told.append(context["exception"])
+        if len(told) == 1:
+            assert context["handle"]._loop is loop
+            context["handle"]._run()
+
+    told = []
+    loop.set_exception_handler(handler)
+    handle = loop.call_soon(fails)
+    one_turn(loop)
+    assert [str(error) for error in told] == ["0", "1"]
+    handle._run()  # it holds nothing any more
+
+
+def test_a_reader_that_cannot_be_called_is_reported(loop, reported):
+    async def main():
+        with unix_pair() as (one, other):
+            loop.add_reader(one, None)
+            other.send(b"x")
+            while not reported:
+                await asyncio.sleep(0)
+            loop.remove_reader(one)
+
+    loop.run_until_complete(main())
+    assert isinstance(reported[0]["exception"], TypeError)
+    reported.clear()

@@ -133,3 +133,11 @@ def test_a_timer_made_by_a_timer_waits_for_a_later_turn(loop):
     loop.call_later(0, lambda: turns.append("same turn"))
     loop.run_forever()
     assert turns == [3, "same turn", 2, 1]
+
+
+def test_timers_that_have_run_are_themselves_only(loop):
+    when = loop.time()
+    one, other = loop.call_at(when, list), loop.call_at(when, dict)
+    assert one != other and one == loop.call_at(when, list)
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert one != other and one == one and other == other

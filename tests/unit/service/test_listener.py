@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 import warnings
@@ -198,3 +199,60 @@ def test_closing_the_loop_frees_a_listener_that_was_never_closed(loop_factory):
         gc.collect()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
+
+
+async def test_a_socket_that_the_program_closes_is_free_at_once(reported):
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        sock.setblocking(False)
+        address = sock.getsockname()
+        server = await loop.create_server(RecordingEcho, sock=sock)
+        await io_passed()
+    await io_passed()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    socket.create_server(address, reuse_port=False).close()
+    server.close()
+    await server.wait_closed()
+    (context,) = reported
+    assert context["exception"].errno == errno.EBADF
+    reported.clear()
+
+
+def test_closing_the_loop_ends_the_listening_of_a_server_that_was_dropped(loop_factory):
+    loop = loop_factory()
+    server = loop.run_until_complete(loop.create_server(Echo, "127.0.0.1", 0))
+    loop.run_until_complete(asyncio.sleep(0.001))
+    address = server.sockets[0].getsockname()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop.close()
+        del server
+        gc.collect()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    assert loop.is_closed()
+
+
+def test_a_server_may_be_closed_after_its_loop(loop_factory):
+    loop = loop_factory()
+    server = loop.run_until_complete(loop.create_server(Echo, "127.0.0.1", 0))
+    loop.run_until_complete(asyncio.sleep(0.001))
+    address = server.sockets[0].getsockname()
+    loop.close()
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+async def test_a_socket_of_another_protocol_than_tcp_is_served():
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("")
+        # Stands for SCTP, which has no TCP_NODELAY either: the option is refused.
+        sock = socket.socket(
+            socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP, fileno=listening.detach()
+        )
+    server = await loop.create_server(Recorder, sock=sock)
+    server.close()
+    await server.wait_closed()

@@ -203,3 +203,25 @@ async def test_a_connection_is_usable_from_within_connection_made():
             loop = asyncio.get_running_loop()
             assert await loop.sock_recv(peer, 100) == b"hello"
             await protocol.lost()
+
+
+async def test_the_socket_asked_for_in_connection_lost_is_open_until_it_returns():
+    class Asks(Recorder):
+        def connection_lost(self, exc):
+            sock = self.transport.get_extra_info("socket")
+            found.append((sock.fileno() >= 0, sock.getsockname(), sock))
+            super().connection_lost(exc)
+
+    found = []
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(Asks, "127.0.0.1", 0) as server:
+        transport, protocol = await loop.create_connection(Asks, *server.sockets[0].getsockname())
+        name = transport.get_extra_info("sockname")
+        transport.close()
+        await protocol.lost()
+        while len(found) < 2:
+            await asyncio.sleep(0)
+    assert [was_open for was_open, _, _ in found] == [True, True]
+    assert found[0][1] == name
+    await asyncio.sleep(0)
+    assert [sock.fileno() for _, _, sock in found] == [-1, -1]

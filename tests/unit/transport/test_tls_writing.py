@@ -1,12 +1,13 @@
 """What is written to a TLS transport, in whatever form, arrives as its bytes."""
 
 import array
+import asyncio
 import ctypes
 
 import pytest
 from encryption import encrypted
 from lending import LeaseRecorder
-from peers import io_passed, payload
+from peers import connection, io_passed, payload
 from recording import Recorder
 
 pytestmark = pytest.mark.zcloop_only  # asyncio loses parts of some, and the connection with others
@@ -71,3 +72,13 @@ async def test_what_is_no_buffer_is_a_type_error(certificates):
                 protocol.transport.write(wrong)
         protocol.transport.write(b"next")
         assert await peer.received(4) == b"next"
+
+
+async def test_start_tls_on_a_transport_that_closes_reports_nothing(certificates, reported):
+    loop = asyncio.get_running_loop()
+    async with connection(Recorder) as (transport, _, _peer):
+        transport.close()
+        context = certificates.client_context()
+        await loop.start_tls(transport, Recorder(), context, server_hostname="localhost")
+        await io_passed()
+    assert reported == []
