@@ -45,10 +45,10 @@ class BinaryFile(RawFile):
     Errors are open()'s: io.UnsupportedOperation for what the mode forbids, ValueError after
     close(), OSError of the system call. Calls that use the position wait for each other.
 
-    A cancelled read has not moved the position, and has lost nothing but of a terminal or another
-    device without RWF_NOWAIT; a buffer that it was to fill may be written to later. A cancelled
-    write may have written a part or all, and not moved the position. Buffers are kept until the
-    kernel is done with them, and must not change until then. Not thread-safe.
+    A cancelled read has not moved the position, and has lost nothing; a buffer that it was to fill
+    may be written to later. A cancelled write may have written a part or all, and not moved the
+    position. Buffers are kept until the kernel is done with them, and must not change until then.
+    Not thread-safe.
     """
 
     def __init__(self, loop: Loop, raw: io.FileIO, buffering: int) -> None:
@@ -299,6 +299,11 @@ class BinaryFile(RawFile):
         view[: len(taken)] = taken
         return len(taken)
 
+    def _keep(self, buffers: Sequence[Buffer], size: int) -> None:
+        for view in map(octets_of, buffers):
+            self._ahead += view[:size]
+            size -= min(size, len(view))
+
     def _forget_ahead(self) -> None:
         if self._is_seekable:  # of what has no position it cannot be read again
             self._ahead.clear()
@@ -329,7 +334,7 @@ class BinaryFile(RawFile):
         ahead = self._ahead[: len(view)]
         view[: len(ahead)] = ahead
         done = len(ahead)
-        while done < len(view):
+        while done < len(view) and (self._is_seekable or not done):
             offset = self._position + done if self._is_seekable else -1
             got = await self._read_at((view[done:],), offset)
             done += got

@@ -11,6 +11,7 @@ The descriptor belongs to an io.FileIO, which warns if nobody closes it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import io
@@ -184,7 +185,29 @@ class RawFile:
             asked = request.read(fd, buffers[0], offset)
         else:
             asked = request.readv(fd, buffers, offset)
-        return await (self._perform(asked) if offset >= 0 else self._wait(asked))
+        if offset >= 0:
+            return await self._perform(asked)
+        return await self._receive(asked, buffers)
+
+    async def _receive(self, asked: request.Request, buffers: Sequence[Buffer]) -> int:
+        """Of a file without RWF_NOWAIT, as a named pipe or a terminal: what comes for a task that
+        is cancelled is kept for the next read."""
+        reading: asyncio.Task[int] = self._loop.create_task(self._wait(asked))
+        try:
+            await asyncio.wait([reading])
+        except asyncio.CancelledError:
+            self._loop.cancel_operation(asked)
+            while not reading.done():  # soon, and this may be cancelled again
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([reading])
+            if not reading.cancelled() and reading.exception() is None:
+                self._keep(buffers, reading.result())
+            raise
+        return reading.result()
+
+    def _keep(self, buffers: Sequence[Buffer], size: int) -> None:
+        """The first `size` bytes have been read, and nobody has got them."""
+        raise NotImplementedError
 
     async def _let_others_run(self) -> None:
         _immediate.charged = 0

@@ -7,6 +7,7 @@ import os
 import socket
 
 import pytest
+from peers import io_passed
 
 from zcloop import files
 from zcloop._native.memory.region import Region
@@ -171,6 +172,32 @@ async def test_a_cancelled_read_of_a_pipe_has_taken_nothing():
             await asyncio.wait([reading])
             got = await reader.read(4) if reading.cancelled() else reading.result()
             assert got == b"%04d" % number
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancelled_read_of_a_named_pipe_loses_nothing(tmp_path, buffering, turns):
+    os.mkfifo(tmp_path / "fifo")
+    target = os.open(tmp_path / "fifo", os.O_RDWR)
+    try:
+        async with files.open(tmp_path / "fifo", "rb", buffering) as reader:
+            got = b""
+            for number in range(40):
+                reading = asyncio.create_task(reader.read(4))
+                await io_passed()
+                os.write(target, b"%04d" % number)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                reading.cancel()
+                await asyncio.wait([reading])
+                got += (
+                    await asyncio.wait_for(reader.read(4), 5)
+                    if reading.cancelled()
+                    else reading.result()
+                )
+            assert got == b"".join(b"%04d" % number for number in range(40))
+    finally:
+        os.close(target)
 
 
 async def test_buffers_are_kept_when_a_read_is_cancelled(tmp_path):
