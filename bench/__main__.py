@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench import artefacts, markdown
 from bench.aims import AIMS, ZERO_COPY_AIMS
 from bench.contestants import pick_contestants
 from bench.loops import Contestant
-from bench.measure import Settings, count_system_calls, measure
+from bench.measure import Settings, count_system_calls, prepared
 from bench.processes import (
     MeasurementError,
     Noise,
@@ -20,7 +21,7 @@ from bench.processes import (
     pick_cores,
 )
 from bench.results import Report, Result, machine
-from bench.sample import Sample
+from bench.sample import Sample, merged
 from bench.scenarios import SCENARIOS, Scenario
 from bench.selection import GROUPS, select
 from bench.table import Table, summary
@@ -56,7 +57,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--retries", type=int, default=0, help="measure again, so often, what others disturbed"
     )
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured window of each loop")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="measured time of each loop in a round"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=8, help="parts of it, in which the loops take turns"
+    )
     parser.add_argument(
         "--python",
         default=sys.executable,
@@ -99,16 +105,43 @@ def list_scenarios() -> None:
     print("groups:", *GROUPS)
 
 
-def measure_quietly(
-    scenario: Scenario, contestant: Contestant, settings: Settings, retries: int
-) -> Sample:
+def measure_quietly(window: Callable[[], Sample], retries: int) -> Sample:
     """Measure, and again while others disturb it and retries are left; the quietest counts."""
     samples: list[Sample] = []
     while not samples or (samples[-1].noise > NOISE_MAX and len(samples) <= retries):
         noise = Noise()
-        sample = measure(scenario, contestant, settings)
+        sample = window()
         samples.append(dataclasses.replace(sample, noise=noise.cores()))
     return min(samples, key=lambda sample: sample.noise)
+
+
+def run_round(
+    result: Result, contestants: list[Contestant], settings: Settings, retries: int
+) -> None:
+    """One process of each loop, whose windows take turns: A, B, A, B, so that what drifts falls on
+    all alike. A loop that fails is left out from then on."""
+    scenario = result.scenario
+    found: dict[str, list[Sample]] = {}
+    with contextlib.ExitStack() as servers:
+        windows = {}
+        for one in contestants:
+            if one.label in result.failures:
+                continue
+            try:
+                windows[one.label] = servers.enter_context(prepared(scenario, one, settings))
+            except MeasurementError as error:
+                result.failures[one.label] = str(error)
+        for _ in range(settings.windows_of(scenario)):
+            for label, window in windows.items():
+                if label in result.failures:
+                    continue
+                try:
+                    found.setdefault(label, []).append(measure_quietly(window, retries))
+                except MeasurementError as error:
+                    result.failures[label] = str(error)
+    for label, samples in found.items():
+        if label not in result.failures:
+            result.samples.setdefault(label, []).append(merged(samples))
 
 
 def run_scenario(
@@ -117,20 +150,11 @@ def run_scenario(
     settings: Settings,
     arguments: argparse.Namespace,
 ) -> Result:
-    """All rounds of one scenario: A, B, A, B, so that what drifts falls on all alike."""
+    """All rounds of one scenario."""
     result = Result(scenario, settings.fresh)
-    retries = arguments.retries
     for _ in range(arguments.rounds):
         with exclusive():
-            for one in contestants:
-                if one.label in result.failures:
-                    continue
-                try:
-                    sample = measure_quietly(scenario, one, settings, retries)
-                except MeasurementError as error:
-                    result.failures[one.label] = str(error)
-                else:
-                    result.samples.setdefault(one.label, []).append(sample)
+            run_round(result, contestants, settings, arguments.retries)
         time.sleep(YIELD_SECONDS)
     for one in contestants if arguments.syscalls else ():
         if one.label not in result.failures:
@@ -175,14 +199,16 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     cores = pick_cores()
-    settings = Settings(cores, arguments.seconds, arguments.fresh, not arguments.no_wrk)
+    settings = Settings(
+        cores, arguments.seconds, arguments.fresh, not arguments.no_wrk, arguments.windows
+    )
     kept = {**dataclasses.asdict(settings), "rounds": arguments.rounds}
     report = Report(machine(), kept, contestants)
     print(*(f"{name} {value}" for name, value in report.machine.items()), sep=", ")
     print(
         f"server on CPU {cores.server}, load on CPU {cores.client}; {arguments.rounds} rounds of "
-        f"{arguments.seconds:g} s; ratios are {contestants[0].label} / loop of the row: "
-        "median (lowest-highest)\n"
+        f"{arguments.seconds:g} s in {arguments.windows} windows; ratios are "
+        f"{contestants[0].label} / loop of the row: median (lowest-highest)\n"
     )
     is_whole = run_all(scenarios, report, settings, arguments)
     if arguments.json:

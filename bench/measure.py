@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import re
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from bench.sample import Sample
 from bench.scenarios import Scenario
 from bench.servers import FACTORIES
 
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 0.2  # of each window
 CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
 GRACE_SECONDS = 30.0
 # What the servers in C do: what these kinds of servers.py do, with or without streams.
@@ -45,9 +46,18 @@ class Settings:
     """What holds for all measurements of a run."""
 
     cores: Cores
-    seconds: float = 2.0
+    seconds: float = 2.0  # of all windows of a loop in one round
     fresh: bool = False
     use_wrk: bool = True
+    windows: int = 8
+
+    def windows_of(self, scenario: Scenario) -> int:
+        """How many windows a round has: where thousands of connections are opened first, one."""
+        return 1 if scenario.idle else self.windows
+
+    def window_seconds(self, scenario: Scenario) -> float:
+        """How long each of them is."""
+        return self.seconds / self.windows_of(scenario)
 
 
 def _parse_sample(output: subprocess.CompletedProcess[str], **more: Any) -> Sample:
@@ -141,8 +151,8 @@ def _measure_itself(scenario: Scenario, contestant: Contestant, settings: Settin
     """Of a program that needs no load, or makes it: a client, callbacks, children."""
     if contestant.is_floor:
         raise MeasurementError("no server in C does this")
-    cores = settings.cores
-    arguments = [scenario.server, "--loop", contestant.factory, "--seconds", str(settings.seconds)]
+    cores, seconds = settings.cores, settings.window_seconds(scenario)
+    arguments = [scenario.server, "--loop", contestant.factory, "--seconds", str(seconds)]
     if settings.fresh:
         arguments.append("--fresh")
     with contextlib.ExitStack() as stack:
@@ -155,20 +165,31 @@ def _measure_itself(scenario: Scenario, contestant: Contestant, settings: Settin
             arguments += ["--writer", artefacts.client(), "--core", str(cores.client)]
             arguments += ["--size", str(scenario.size)]
         command = module_command(contestant.python, f"bench.{scenario.module}", *arguments)
-        return _parse_sample(run_pinned(command, cores.server, settings.seconds + GRACE_SECONDS))
+        return _parse_sample(run_pinned(command, cores.server, seconds + GRACE_SECONDS))
 
 
-def measure(scenario: Scenario, contestant: Contestant, settings: Settings) -> Sample:
-    """Measure once, in a process of its own; raises MeasurementError when an answer is wrong."""
-    seconds, cores = settings.seconds, settings.cores
+@contextlib.contextmanager
+def prepared(
+    scenario: Scenario, contestant: Contestant, settings: Settings
+) -> Iterator[Callable[[], Sample]]:
+    """What measures one window each time it is called, of one process where a server is under test.
+
+    It raises MeasurementError when an answer is wrong, and so does entering it when a server does
+    not start.
+    """
+    seconds, core = settings.window_seconds(scenario), settings.cores.client
     if not scenario.is_served:
-        return _measure_itself(scenario, contestant, settings)
+        yield functools.partial(_measure_itself, scenario, contestant, settings)
+        return
     with _server(scenario, contestant, settings) as server:
         body = protocols.HTTP_BODY
         if scenario.wrk and settings.use_wrk and shutil.which("wrk"):
-            drive_client(scenario, server, cores.client, CHECK_SECONDS, 0, body)
-            return drive_wrk(scenario.connections, server, cores.client, seconds)
-        return drive_client(scenario, server, cores.client, seconds, WARM_UP_SECONDS, body)
+            drive_client(scenario, server, core, CHECK_SECONDS, 0, body)
+            yield functools.partial(drive_wrk, scenario.connections, server, core, seconds)
+            return
+        yield functools.partial(
+            drive_client, scenario, server, core, seconds, WARM_UP_SECONDS, body
+        )
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:

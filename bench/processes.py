@@ -31,6 +31,7 @@ PR_SET_PDEATHSIG = 1
 CPUCLOCK_SCHED = 2
 
 _libc = ctypes.CDLL(None)
+_running: set[int] = set()  # our servers, whose CPU time is no noise
 
 
 class MeasurementError(Exception):
@@ -130,6 +131,7 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
                 errors.seek(0)
                 reason = errors.read().strip().splitlines() or [f"it said {line!r}"]
                 raise MeasurementError(f"the server did not start: {reason[-1]}")
+            _running.add(process.pid)
             yield Server(process.pid, line.removeprefix("listening on "))
         except MeasurementError as error:
             if process.poll() is None or not line:
@@ -138,6 +140,7 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
             said = errors.read().strip().splitlines() or [f"status {process.returncode}"]
             raise MeasurementError(f"{error}; the server ended: {said[-1]}") from error
         finally:
+            _running.discard(process.pid)
             process.kill()
 
 
@@ -152,10 +155,11 @@ class Noise:
         line = Path("/proc/stat").read_text().split("\n", 1)[0]
         user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, line.split()[1:])
         busy = user + nice + system + irq + softirq + steal
-        return busy / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
+        ours = sum(os.times()[:4]) + sum(map(cpu_seconds, _running))
+        return busy / os.sysconf("SC_CLK_TCK") - ours
 
     def cores(self) -> float:
-        """Cores that others kept busy since the start; our children must have ended."""
+        """Cores that others kept busy since the start; servers ours then must be now, too."""
         now, foreign = time.perf_counter(), self._foreign_seconds()
         return max(0.0, (foreign - self._start[1]) / (now - self._start[0]))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -40,3 +42,26 @@ class Sample:
     def ops_per_second(self) -> float:
         """Operations a second of elapsed time."""
         return self.ops / self.seconds
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def merged(samples: Sequence[Sample]) -> Sample:
+    """One sample of several windows: sums of what is counted, the latest of what is memory, and
+    the medians of percentiles, which cannot be added."""
+    last = samples[-1]
+    return Sample(
+        sum(one.ops for one in samples),
+        sum(one.seconds for one in samples),
+        sum(one.cpu_seconds for one in samples),
+        sum(one.bytes for one in samples),
+        sum(one.lost for one in samples),
+        _median([one.p50_us for one in samples]),
+        _median([one.p99_us for one in samples]),
+        last.rss_bytes,
+        last.rss_per_connection,
+        statistics.mean(one.noise for one in samples),
+    )

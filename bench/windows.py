@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.loops import free_large_block, new_loop
 
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 0.2
 
 
 class WrongAnswerError(Exception):
