@@ -52,8 +52,9 @@ class Settings:
     windows: int = 8
 
     def windows_of(self, scenario: Scenario) -> int:
-        """How many windows a round has: where thousands of connections are opened first, one."""
-        return 1 if scenario.idle else self.windows
+        """How many windows a round has: one where thousands of connections are opened first, and
+        of a fresh process, which is none any more when connections have ended."""
+        return 1 if scenario.idle or self.fresh else self.windows
 
     def window_seconds(self, scenario: Scenario) -> float:
         """How long each of them is."""

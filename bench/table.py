@@ -35,8 +35,9 @@ class Table:
         )
 
     def rows(self, result: Result) -> list[str]:
-        """The lines of one scenario, one a loop."""
-        return [self._row(result, one).rstrip() for one in self.contestants]
+        """The lines of one scenario, one for each loop that was asked."""
+        asked = {**result.samples, **result.failures}
+        return [self._row(result, one).rstrip() for one in self.contestants if one.label in asked]
 
     def _row(self, result: Result, one: Contestant) -> str:
         label = one.label
