@@ -1,16 +1,21 @@
 """The report as Markdown: `python -m bench.markdown RESULTS.json` prints it of a kept run.
 
 Of the group zero-copy it gives server CPU seconds for each GiB, of all others the ratio of CPU.
+`--into README.md` puts it between the lines `<!-- RESULTS.json -->` and `<!-- end -->` there, and
+between `<!-- RESULTS.json GROUP -->` and `<!-- end -->` the rows of one group.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from pathlib import Path
 
 from bench import aims
 from bench.loops import Contestant
-from bench.results import FIGURES, Report, Result, cpu, rate, read
+from bench.results import Ratio, Report, Result, cpu, rate, read
+from bench.selection import select
 
 UNITS = {"cpu": "", "time": " (time)", "p99": " (p99)", "rss": " (RSS)"}
 
@@ -20,20 +25,26 @@ def _lines(rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _aimed(result: Result, subject: Contestant, peer: Contestant) -> str:
+def _text(ratio: Ratio | None, is_whole: bool) -> str:
+    if ratio is None:
+        return ""
+    return str(ratio) if is_whole else f"{ratio.median:.2f}"
+
+
+def _aimed(result: Result, subject: Contestant, peer: Contestant, is_whole: bool = True) -> str:
     """What was reached of each aim, bold where it is missed; else the ratio of CPU."""
     texts = []
     for verdict in result.verdicts(subject, peer):
-        text = f"{verdict.ratio}{UNITS[verdict.aim.figure]}"
+        text = f"{_text(verdict.ratio, is_whole)}{UNITS[verdict.aim.figure]}"
         texts.append(text if verdict.is_met else f"**{text}**")
-    return ", ".join(texts) or _plain(result, subject, peer, "cpu")
+    return ", ".join(texts) or _plain(result, subject, peer, is_whole)
 
 
-def _plain(result: Result, subject: Contestant, peer: Contestant, figure: str) -> str:
-    for one in (peer, subject):
+def _plain(result: Result, subject: Contestant, peer: Contestant, is_whole: bool) -> str:
+    for one in (subject, peer):
         if one.label in result.failures:
-            return f"{one.label} cannot"
-    return str(result.ratio(subject.label, peer.label, FIGURES[figure]) or "")
+            return "" if one.is_floor else "fails" if one is subject else "cannot"
+    return _text(result.ratio(subject.label, peer.label, cpu), is_whole)
 
 
 def _aims(result: Result, report: Report) -> str:
@@ -61,11 +72,11 @@ def ratios(report: Report) -> str:
         if result.scenario.group == "zero-copy":
             continue
         row = [result.scenario.name, _aims(result, report)]
-        row += [_aimed(result, subject, peer) for peer in peers]
-        row += [str(result.ratio(subject.label, first.label, rate) or "")]
+        row += [_aimed(result, subject, peer, peer is first) for peer in peers]
+        row += [_text(result.ratio(subject.label, first.label, rate), False)]
         if fresh:
             other = fresh.get(result.scenario.name)
-            row += [_aimed(other, subject, first) if other else ""]
+            row += [_aimed(other, subject, first, False) if other else ""]
         rows.append(row)
     return _lines(rows)
 
@@ -103,8 +114,8 @@ def markdown(report: Report) -> str:
     if False in groups and report.peers:
         parts.append(
             f"Server CPU per operation of {report.subject.label}, as a share of the others': the "
-            "median of the rounds, in brackets the lowest and the highest. Bold: missed.\n\n"
-            + ratios(report)
+            "median of the rounds, in brackets the lowest and the highest. Bold: missed; `cannot`: "
+            "the other loop lacks it, or gave no answers.\n\n" + ratios(report)
         )
     if True in groups:
         parts.append("Server CPU seconds for each GiB moved.\n\n" + seconds_per_gib(report))
@@ -117,7 +128,37 @@ def write(path: str, report: Report) -> None:
     Path(path).write_text(markdown(report))
 
 
-if __name__ == "__main__":
+def put_into(path: str, results: str) -> None:
+    """Replace what is between the lines of this run in a file; ValueError if it has none."""
+    lines = re.compile(rf"(<!-- {re.escape(results)}(?: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+
+    def replace(found: re.Match[str]) -> str:
+        report = read(results)
+        if found[2]:
+            names = {one.name for one in select([found[2]])}
+            report.results = [one for one in report.results if one.scenario.name in names]
+        return f"{found[1]}\n{markdown(report)}\n{found[3]}"
+
+    text, count = lines.subn(replace, Path(path).read_text())
+    if not count:
+        raise ValueError(f"{path} has no lines <!-- {results} --> and <!-- end -->")
+    Path(path).write_text(text)
+
+
+def main() -> None:
+    """Print the tables, or put them where the command line says."""
     parser = argparse.ArgumentParser(prog="python -m bench.markdown", description=__doc__)
     parser.add_argument("results", metavar="RESULTS.json")
-    print(markdown(read(parser.parse_args().results)), end="")
+    parser.add_argument("--into", metavar="FILE", help="that has the two lines of this run")
+    arguments = parser.parse_args()
+    if not arguments.into:
+        sys.stdout.write(markdown(read(arguments.results)))
+        return
+    try:
+        put_into(arguments.into, arguments.results)
+    except ValueError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
