@@ -38,3 +38,11 @@ def test_every_aim_is_of_a_scenario(tables):
 def test_every_group_is_in_the_readme(root, tables):
     text = (root / "bench" / "README.md").read_text()
     assert [group for group in tables["groups"] if f"`{group}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", ["accepted", "python3.14"])
+def test_the_readme_shows_the_runs_that_are_kept(root, name):
+    command = [sys.executable, "-m", "bench.markdown", f"bench/results/{name}.json"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert shown.stdout.count("\n") > 60
+    assert f"-->\n\n{shown.stdout}\n<!-- end -->" in (root / "README.md").read_text()
