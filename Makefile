@@ -64,12 +64,12 @@ sanitized: $(VENV)/zcloop.tests
 bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how to ask for more
 	python -m bench
 
-bench-zero-copy: $(VENV)/zcloop.bench  ## ZeroCopyProtocol against uvloop; build/zero-copy.md (17 min)
-	python -m bench zero-copy --loop zcloop/zero-copy \
+bench-zero-copy: $(VENV)/zcloop.bench  ## ZeroCopyProtocol against uvloop; build/zero-copy.md (12 min)
+	python -m bench zero-copy --loop zcloop/zero-copy --seconds 1 --windows 4 \
 	  --against uvloop,uvloop/buffered,zcloop --markdown build/zero-copy.md
 
-bench-aims: $(VENV)/zcloop.bench  ## every promise against uvloop and C; build/aims.md (40 min)
-	python -m bench aims --against uvloop,c-uring --rounds 5 --with-fresh --retries 2 \
+bench-aims: $(VENV)/zcloop.bench  ## every promise against uvloop and C; build/aims.md (35 min)
+	python -m bench aims --against uvloop,c-uring --rounds 3 --seconds 1 --windows 4 --with-fresh \
 	  --json build/aims.json --markdown build/aims.md
 
 conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.13 that is there

@@ -183,14 +183,20 @@ def prepared(
         yield functools.partial(_measure_itself, scenario, contestant, settings)
         return
     with _server(scenario, contestant, settings) as server:
+        is_for_wrk = scenario.wrk and settings.use_wrk and shutil.which("wrk")
         body = protocols.HTTP_BODY
-        if scenario.wrk and settings.use_wrk and shutil.which("wrk"):
+
+        def window() -> Sample:
+            try:
+                if is_for_wrk:
+                    return drive_wrk(scenario.connections, server, core, seconds)
+                return drive_client(scenario, server, core, seconds, WARM_UP_SECONDS, body)
+            except MeasurementError as error:
+                raise server.explained(error) from error
+
+        if is_for_wrk:
             drive_client(scenario, server, core, CHECK_SECONDS, 0, body)
-            yield functools.partial(drive_wrk, scenario.connections, server, core, seconds)
-            return
-        yield functools.partial(
-            drive_client, scenario, server, core, seconds, WARM_UP_SECONDS, body
-        )
+        yield window
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:

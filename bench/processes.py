@@ -96,6 +96,12 @@ class Server:
 
     pid: int
     place: str
+    ended: Callable[[], str]  # what it said last, once it has ended; "" before
+
+    def explained(self, error: MeasurementError) -> MeasurementError:
+        """The error, with the server's reason if that has ended."""
+        reason = self.ended()
+        return MeasurementError(f"{error}; the server ended: {reason}") if reason else error
 
     @property
     def client_arguments(self) -> list[str]:
@@ -120,6 +126,14 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
             preexec_fn=_prepare_child(core),
         ) as process,
     ):
+
+        def said(nothing: str) -> str:
+            errors.seek(0)
+            return (errors.read().strip().splitlines() or [nothing])[-1]
+
+        def ended() -> str:
+            return "" if process.poll() is None else said(f"status {process.returncode}")
+
         try:
             assert process.stdout is not None
             line = ""
@@ -128,17 +142,13 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
             if not line.startswith("listening on "):
                 process.kill()
                 process.wait()
-                errors.seek(0)
-                reason = errors.read().strip().splitlines() or [f"it said {line!r}"]
-                raise MeasurementError(f"the server did not start: {reason[-1]}")
+                raise MeasurementError(f"the server did not start: {said(f'it said {line!r}')}")
             _running.add(process.pid)
-            yield Server(process.pid, line.removeprefix("listening on "))
-        except MeasurementError as error:
-            if process.poll() is None or not line:
-                raise
-            errors.seek(0)
-            said = errors.read().strip().splitlines() or [f"status {process.returncode}"]
-            raise MeasurementError(f"{error}; the server ended: {said[-1]}") from error
+            server = Server(process.pid, line.removeprefix("listening on "), ended)
+            try:
+                yield server
+            except MeasurementError as error:
+                raise server.explained(error) from error
         finally:
             _running.discard(process.pid)
             process.kill()
