@@ -132,7 +132,10 @@ def running_server(command: Sequence[str], core: int) -> Iterator[Server]:
             return (errors.read().strip().splitlines() or [nothing])[-1]
 
         def ended() -> str:
-            return "" if process.poll() is None else said(f"status {process.returncode}")
+            if process.poll() is None:
+                return ""
+            _running.discard(process.pid)  # which has no clock any more
+            return said(f"status {process.returncode}")
 
         try:
             assert process.stdout is not None
