@@ -40,9 +40,9 @@ def test_every_group_is_in_the_readme(root, tables):
     assert [group for group in tables["groups"] if f"`{group}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", ["accepted", "python3.14"])
+@pytest.mark.parametrize("name", ["accepted", "python3.14", "zero-copy"])
 def test_the_readme_shows_the_runs_that_are_kept(root, name):
     command = [sys.executable, "-m", "bench.markdown", f"bench/results/{name}.json"]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert shown.stdout.count("\n") > 60
+    assert shown.stdout.count("\n| ") > 10
     assert f"-->\n\n{shown.stdout}\n<!-- end -->" in (root / "README.md").read_text()
