@@ -83,8 +83,9 @@ cdef extern from "<sys/socket.h>" nogil:
 # From here on a write is sent at once: of 64 KiB, what a turn collects is cold when the kernel gets
 # to it, and costs 1.06 to 1.1 times the CPU. Of 10 KiB, one submission costs 0.89 to 0.94 of sends.
 cdef size_t DIRECT_SEND_MIN = 32 * 1024
-# The same of what would have to be copied to be kept.
-cdef size_t UNCOPIED_SEND_MIN = 4096
+# The same of others than bytes: they would have to be copied to be kept, or are leases, which a
+# batch would send with the kernel's copy.
+cdef size_t DIRECT_VIEW_MIN = 4096
 cdef size_t BULK_SIZE = 256 * 1024
 # A block to receive into when a protocol takes leases; what stays empty of it is free at once.
 cdef size_t LEASE_SIZE = 256 * 1024
@@ -687,7 +688,7 @@ cdef class Stream(Endpoint):
         if not self.is_fd_ours():
             self.fail(EBADF, "Fatal write error on socket transport")
             return 0
-        if (size >= (UNCOPIED_SEND_MIN if owner is None else DIRECT_SEND_MIN)
+        if (size >= (DIRECT_SEND_MIN if type(data) is bytes else DIRECT_VIEW_MIN)
                 and (self.queue is None or self.queue.size == 0)):
             if owner is None:
                 view = PyMemoryView_GetContiguous(data, PyBUF_READ, b"C")

@@ -49,6 +49,24 @@ async def test_loopback_reports_that_it_copied():
         assert asyncio.get_running_loop().statistics()["notifying"] == 0
 
 
+@pytest.mark.parametrize("size", [4096, 10_000, 40_000])
+async def test_leases_of_several_transports_in_one_turn_are_sent_as_each_wants(size):
+    async with (
+        connection(asyncio.Protocol) as (always, _, peer),
+        connection(asyncio.Protocol) as (auto, _, other),
+    ):
+        always.set_zero_copy_send("always")
+        for transport in (always, auto):
+            with transport.reserve(size) as view:
+                view[:] = payload(size)
+                transport.write(view)
+        for end in (peer, other):
+            assert await receive_exactly(end, size) == payload(size)
+        await asyncio.sleep(0.01)  # until the kernel has said that it copied, as it does here
+        assert statistics(always).kernel_copied_bytes == statistics(auto).sent_bytes == size
+        assert statistics(always).sent_bytes == statistics(auto).kernel_copied_bytes == 0
+
+
 async def test_a_socket_that_cannot_is_sent_to_with_a_copy():
     async with connection(asyncio.Protocol, unix_pair) as (transport, _, peer):
         transport.set_zero_copy_send("always")
