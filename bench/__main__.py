@@ -93,7 +93,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--markdown", metavar="OUT", help="write the tables for a README to this file"
     )
     parser.add_argument("--list", action="store_true", help="show the scenarios and end")
-    return parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
+    if parsed.windows < 1 or parsed.rounds < 1:
+        parser.error("--windows and --rounds are 1 or more")
+    return parsed
 
 
 def list_scenarios() -> None:

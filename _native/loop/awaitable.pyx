@@ -27,7 +27,7 @@ cdef class Awaitable:
         return type(self).__name__
 
     cdef bint advance(self) except -1:
-        """Whether `result` is there; else `wait_for` was called."""
+        """Whether `result` is there; else `wait_for` was called. Each kind has its own."""
         raise NotImplementedError
 
     cdef int woken(self) except -1:

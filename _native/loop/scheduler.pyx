@@ -35,9 +35,11 @@ cdef class Scheduler(Owner):
         self.does_cancel_wait = _does_cancel_wait
 
     cdef int check_usable(self) except -1:
+        """RuntimeError in a forked child. Core, which derives from this, has the channel to ask."""
         raise NotImplementedError
 
     cdef int wake(self) except -1:
+        """End the loop's sleep, from any thread. Core's, as above."""
         raise NotImplementedError
 
     def time(self):

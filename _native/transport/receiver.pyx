@@ -3,5 +3,5 @@
 
 cdef class Receiver:
     cdef int receive(self, bytes data) except -1:
-        """The next bytes of the stream; never empty."""
+        """The next bytes of the stream; never empty. Whoever derives from this takes them."""
         raise NotImplementedError
