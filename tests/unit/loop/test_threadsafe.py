@@ -203,11 +203,13 @@ def test_who_cancels_waits_for_the_end_of_the_run(waiting, ask, threads):
 
     def canceller():
         has_begun.wait()
-        threading.Timer(0.01, may_end.set).start()
+        timer = threading.Timer(0.01, may_end.set)
+        timer.start()
         getattr(handle, ask)()
         seen.append(list(ended))
         if len(seen) == threads:
             waiting.call_soon_threadsafe(waiting.stop)
+        timer.join()
 
     handle = waiting.call_soon_threadsafe(callback)
     cancellers = [threading.Thread(target=canceller) for _ in range(threads)]
