@@ -2,3 +2,5 @@ from zcloop._native.kernel.address cimport sockaddr_storage, socklen_t
 
 cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) noexcept nogil
 cdef int socket_error(int fd) noexcept nogil
+cdef int receive_low_water(int fd) noexcept nogil
+cdef int set_receive_low_water(int fd, int value) noexcept nogil

@@ -16,6 +16,7 @@ cdef extern from * nogil:
         SOCK_STREAM
         SOL_SOCKET
         SO_ERROR
+        SO_RCVLOWAT
         TCP_NODELAY
     struct sockaddr:
         pass
@@ -51,3 +52,15 @@ cdef int socket_error(int fd) noexcept nogil:
     cdef int error = 0
     cdef socklen_t size = sizeof(error)
     return errno if getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 else error
+
+
+cdef int receive_low_water(int fd) noexcept nogil:
+    """SO_RCVLOWAT: bytes from which on the socket counts as readable. -1 and errno."""
+    cdef int value = 0
+    cdef socklen_t size = sizeof(value)
+    return -1 if getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &size) < 0 else value
+
+
+cdef int set_receive_low_water(int fd, int value) noexcept nogil:
+    """The kernel takes at most half of the socket's buffer. -1 and errno."""
+    return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value))

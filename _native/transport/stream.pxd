@@ -6,6 +6,7 @@ from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
 from zcloop._native.operation.send cimport TrySend, iovec
 from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.low_water_mark cimport LowWaterMark
 from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.write_queue cimport WriteQueue
 
@@ -14,6 +15,7 @@ cdef class Stream(Endpoint):
     # Ordered by size, as the endpoint's.
     cdef Receive receive                # multishot, small messages; None until first used
     cdef Poll read_poll                 # readiness, bulk; None until first used
+    cdef LowWaterMark mark              # of a TCP socket that was read in bulk; None else
     cdef Receiver receiver              # of a native protocol; None: data_received is called
     cdef WriteQueue queue               # None until the first write
     cdef TrySend try_send               # lent by the core between flush and flushed
@@ -38,6 +40,11 @@ cdef class Stream(Endpoint):
         """Open, and not so much is queued that pause_writing() was called."""
         return not (self.is_closing_ or self.is_writing_paused)
 
+    cdef inline int wrote(self) except -1:
+        """Somebody may wait for what we wrote."""
+        self.full_reads = 0
+        return 0 if self.mark is None else self.mark.restart()
+
     cdef int received(self, int result, uint32_t flags) except -1
     cdef bint is_reset(self) noexcept
     cdef int rested(self) except -1
@@ -50,7 +57,7 @@ cdef class Stream(Endpoint):
     cdef int read_bulk(self) except -1
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
-    cdef void note_read_size(self, size_t size) noexcept
+    cdef int note_read_size(self, size_t size) except -1
     cdef int received_lease(self, BufferRing pool, unsigned slot, int size) except -1
     cdef int read_lease(self) except -1
     cdef int hold_or_deliver(self, object data) except -1

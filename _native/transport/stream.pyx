@@ -50,6 +50,7 @@ from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
+from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
 from zcloop._native.transport.write_queue cimport Piece, as_piece, owner_of
@@ -136,6 +137,8 @@ cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
         self.protocol = protocol
+        if self.mark is not None:
+            self.mark.restart()
         self.receiver = None
         if isinstance(protocol, NativeProtocol):
             self.receiver = (<NativeProtocol> protocol).receiver
@@ -199,6 +202,8 @@ cdef class Stream(Endpoint):
                 return self.channel.cancel(self.receive)
             if self.read_poll is None:
                 self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
+                if not self.is_lending and family_in(&self.peer_head) in (AF_INET, AF_INET6):
+                    self.mark = make_low_water_mark(self.core, self.fd)
             if self.read_poll.state == IDLE:
                 return self.channel.submit(self.read_poll)
             return 0
@@ -220,6 +225,8 @@ cdef class Stream(Endpoint):
         return self.channel.lending_buffers()
 
     cdef int stop_reading(self) except -1:
+        if self.mark is not None:
+            self.mark.restart()
         if self.is_closing_:
             self.drop_held()
         if self.receive is not None and self.receive.state != IDLE:
@@ -462,17 +469,22 @@ cdef class Stream(Endpoint):
             self.pause_if_over_quota()
         return 0
 
-    cdef void note_read_size(self, size_t size) noexcept:
+    cdef int note_read_size(self, size_t size) except -1:
         self.core.received_bytes += size
+        if self.mark is not None:
+            self.mark.note(size)
         self.read_size = <uint32_t> min(size, READ_AGAIN_MIN)
         if size > SMALL_READ_MAX:
             self.small_reads = 0
-            return
+            return 0
         self.small_reads += 1
         if (self.small_reads >= SMALL_READS_TO_RING and self.channel.has_multishot_receive
                 and not (self.is_lending and self.lender.regions)):
             self.is_bulk = False
             self.full_slots = 0
+            if self.mark is not None:
+                self.mark.restart()
+        return 0
 
     cdef int read_directly_into(self) except -1:
         cdef Py_buffer buffer
@@ -679,7 +691,7 @@ cdef class Stream(Endpoint):
             raise RuntimeError("unable to write; sendfile is in progress")
         if size == 0:
             return 0
-        self.full_reads = 0
+        self.wrote()
         if self.lost_count:
             if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("socket.send() raised exception.")
@@ -750,7 +762,7 @@ cdef class Stream(Endpoint):
         if self.empty_waiter is not None:
             raise RuntimeError("unable to writelines; sendfile is in progress")
         pieces = [as_piece(piece) for piece in pieces]
-        self.full_reads = 0
+        self.wrote()
         if self.lost_count:
             self.lost_count += 1
             return

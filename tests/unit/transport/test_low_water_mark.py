@@ -1,0 +1,166 @@
+"""While bulk pours in one way the kernel waits for much, and no longer than a moment for the rest."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+from peers import connection, io_passed, tcp_pair
+from recording import Recording
+
+pytestmark = pytest.mark.zcloop_only
+
+MIB = 1024 * 1024
+HIGH = 256 * 1024
+TAIL = b"and that is all"
+
+
+def low_water(sock):
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
+
+
+class Counter(Recording, asyncio.Protocol):
+    """Counts the bytes, and at each call looks at the mark."""
+
+    at_mark = None  # called in data_received while the mark is raised
+
+    def __init__(self):
+        super().__init__()
+        self.size = 0
+        self.is_raised = False
+        self.last = b""
+
+    def connection_made(self, transport):
+        self.sock = transport.get_extra_info("socket")
+        super().connection_made(transport)
+
+    def data_received(self, data):
+        self.size += len(data)
+        self.last = data[-len(TAIL) :]
+        self.is_raised = low_water(self.sock) > 1
+        if self.is_raised and self.at_mark is not None:
+            self.at_mark()
+        self.check()
+
+
+class Flood:
+    """A thread that sends until it is told to stop; then `tail`, and the socket stays open."""
+
+    def __init__(self, peer, tail=b""):
+        self.peer = peer
+        self.tail = tail
+        self.sent = 0
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        piece = bytes(MIB)
+        self.peer.settimeout(20)
+        with contextlib.suppress(OSError):  # the connection may be closed by then
+            while not self.is_over.is_set():
+                self.peer.sendall(piece)
+                self.sent += len(piece)
+            self.peer.sendall(self.tail)
+            self.sent += len(self.tail)
+
+    async def end(self):
+        self.is_over.set()
+        await asyncio.to_thread(self.thread.join)
+
+
+@contextlib.asynccontextmanager
+async def flooded(protocol, tail=b""):
+    async with connection(lambda: protocol, tcp_pair) as (transport, _, peer):
+        flood = Flood(peer, tail)
+        flood.thread.start()
+        try:
+            yield transport, flood
+        finally:
+            flood.is_over.set()
+            transport.abort()
+            await flood.end()
+
+
+async def test_the_rest_comes_without_more_being_sent():
+    """The mark is raised in the flood, and what is less than it is delivered when that halts."""
+    protocol = Counter()
+    async with flooded(protocol, TAIL) as (_, flood):
+        await protocol.until(lambda: protocol.is_raised)
+        assert low_water(protocol.sock) in (1, HIGH)  # 1: it has halted since
+        await flood.end()
+        await protocol.until(lambda: protocol.size == flood.sent)
+        assert protocol.last == TAIL
+        deadline = time.monotonic() + 5
+        while low_water(protocol.sock) > 1:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.001)
+
+
+async def test_the_end_is_told_at_once():
+    protocol = Counter()
+    protocol.at_mark = lambda: flood.is_over.set()
+    async with flooded(protocol) as (_, flood):
+        await protocol.until(lambda: flood.is_over.is_set())
+        await flood.end()
+        flood.peer.close()
+        assert await protocol.lost() is None
+        assert protocol.size == flood.sent
+
+
+@pytest.mark.parametrize("what", ["write", "writelines", "pause", "protocol", "close"])
+async def test_it_is_lowered_by(what):
+    """Who got an answer may wait for more of it; and the socket may be used by others."""
+    protocol = Counter()
+    marks = []
+
+    def act():
+        if marks:
+            return
+        transport = protocol.transport
+        {
+            "write": lambda: transport.write(b"answer"),
+            "writelines": lambda: transport.writelines([b"ans", b"wer"]),
+            "pause": transport.pause_reading,
+            "protocol": lambda: transport.set_protocol(protocol),
+            "close": transport.close,
+        }[what]()
+        marks.append(low_water(protocol.sock))
+
+    protocol.at_mark = act
+    async with flooded(protocol) as (_, flood):
+        await protocol.until(lambda: marks)
+        assert marks == [1]
+        if what == "close":
+            await protocol.lost()
+        elif what == "pause":
+            await io_passed()
+            assert low_water(protocol.sock) == 1
+            protocol.transport.resume_reading()
+        if what != "close":
+            await flood.end()
+            await protocol.until(lambda: protocol.size == flood.sent)
+
+
+async def test_one_that_the_program_has_set_stays():
+    protocol = Counter()
+    async with flooded(protocol) as (_, flood):
+        protocol.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 5)
+        start = protocol.size
+        await protocol.until(lambda: protocol.size > start + 64 * MIB)
+        assert low_water(protocol.sock) == 5
+        await flood.end()
+
+
+async def test_a_slow_sender_is_not_waited_for():
+    """8 MiB at less than 256 KiB a millisecond."""
+    protocol = Counter()
+    raised = []
+    protocol.at_mark = lambda: raised.append(protocol.size)
+    async with connection(lambda: protocol, tcp_pair) as (_, _protocol, peer):
+        for count in range(1, 257):
+            await asyncio.get_running_loop().sock_sendall(peer, bytes(MIB // 16))
+            await protocol.until(lambda count=count: protocol.size == count * MIB // 16)
+            await asyncio.sleep(0.0005)
+        assert not raised
