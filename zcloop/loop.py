@@ -17,10 +17,12 @@ import socket
 import threading
 from asyncio import base_events, constants, unix_events
 from asyncio.log import logger
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import Any, TypeVar
 
 from zcloop._native.loop.core import Core
+from zcloop._native.loop.executor_call import wrap_future
 from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.socket_core import SocketCore
 from zcloop._native.transport.stream import Stream
@@ -31,6 +33,8 @@ from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
 from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
+
+_Result = TypeVar("_Result")
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
 
@@ -67,6 +71,10 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
     Raises OSError, saying what to do, where the kernel or a policy refuses io_uring.
     """
+
+    # BaseEventLoop's own.
+    _default_executor: Any
+    _check_default_executor: Any
 
     def __init__(self) -> None:
         base_events.BaseEventLoop.__init__(self)
@@ -105,6 +113,18 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
             for fd in self._signal_pipe:
                 os.close(fd)
             self._signal_pipe = None
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., _Result], *args: Any
+    ) -> asyncio.Future[_Result]:
+        """A future of `func(*args)` in `executor`; for None in a pool of threads of the loop's."""
+        if self._debug or (executor is None and self._default_executor is None):
+            return super().run_in_executor(executor, func, *args)
+        self._check_closed()
+        if executor is None:
+            self._check_default_executor()
+            return wrap_future(self, self._default_executor.submit(func, *args))
+        return wrap_future(self, executor.submit(func, *args))
 
     def abandon(self) -> None:
         """In a forked child: its signals are none of the parent's."""

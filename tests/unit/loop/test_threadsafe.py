@@ -166,14 +166,6 @@ def test_closing_while_other_threads_call_raises_in_them_and_nothing_else(loop_f
         assert refused == ["Event loop is closed"]
 
 
-async def test_run_in_executor_returns_and_raises():
-    loop = asyncio.get_running_loop()
-    assert await loop.run_in_executor(None, lambda: 42) == 42
-    with pytest.raises(ZeroDivisionError):
-        await loop.run_in_executor(None, lambda: 1 / 0)
-    await asyncio.gather(*(asyncio.to_thread(int) for _ in range(200)))
-
-
 # ---- cancelling what another thread runs: Python 3.14 promises to wait ---------------------------
 
 

@@ -1,4 +1,4 @@
-"""While bulk pours in one way the kernel waits for much, and no longer than a moment for the rest."""
+"""While bulk pours in one way the kernel waits for much, and but a moment for the rest."""
 
 import asyncio
 import contextlib

@@ -1,0 +1,9 @@
+from zcloop._native.loop.scheduler cimport Scheduler
+
+
+cdef class ExecutorCall:
+    cdef Scheduler loop
+    cdef object source      # the executor's future
+    cdef object future      # the loop's
+
+    cdef int settle(self) except -1

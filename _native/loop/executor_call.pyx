@@ -1,0 +1,52 @@
+"""What an executor runs, as a future of the loop: asyncio.wrap_future in a third of its steps.
+
+    executor's thread: source done --post--> loop: settle --> future done
+    loop: future cancelled --> source.cancel()
+"""
+
+from asyncio import futures
+from concurrent.futures import CancelledError, Future
+
+from zcloop._native.loop.scheduler cimport Scheduler
+
+
+cdef class ExecutorCall:
+    """The callback of both futures, and what `settle` is posted as (then there is no argument)."""
+
+    def __call__(self, done=None):
+        if done is None:
+            self.settle()
+        elif done is self.future:
+            if done.cancelled():
+                self.source.cancel()
+        elif not self.loop._closed:
+            self.loop.call_soon_threadsafe(self)
+        return None
+
+    cdef int settle(self) except -1:
+        if self.future.cancelled():
+            return 0
+        try:
+            error = self.source.exception()
+        except CancelledError:
+            self.future.cancel()
+            return 0
+        if error is None:
+            self.future.set_result(self.source.result())
+        else:
+            futures._copy_future_state(self.source, self.future)    # converts some exceptions
+        return 0
+
+
+def wrap_future(Scheduler loop not None, source):
+    """asyncio.wrap_future: `source`, a concurrent.futures.Future, as a future of `loop`."""
+    cdef ExecutorCall call
+    if not isinstance(source, Future):
+        return futures.wrap_future(source, loop=loop)
+    call = ExecutorCall.__new__(ExecutorCall)
+    call.loop = loop
+    call.source = source
+    call.future = loop.new_future()
+    call.future.add_done_callback(call)
+    source.add_done_callback(call)
+    return call.future
