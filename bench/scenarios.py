@@ -105,6 +105,7 @@ SCENARIOS = [
     *UDP,
     Scenario("sink-64k", "bulk", "sink", "sink", connections=4, size=64 * KIB),
     Scenario("sink-1m", "bulk", "sink", "sink", connections=4, size=1024 * KIB),
+    Scenario("sink-64k-1", "bulk", "sink", "sink", connections=1, size=64 * KIB),
     Scenario("source-64k", "bulk", "source", "source", connections=4, size=64 * KIB),
     Scenario("source-1m", "bulk", "source", "source", connections=4, size=1024 * KIB),
     Scenario("sendfile-1m", "bulk", "sendfile", "source", connections=4, size=1024 * KIB),

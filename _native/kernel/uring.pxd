@@ -14,6 +14,8 @@ cdef extern from * nogil:
         ZC_OP_FUTEX_WAIT = 51,              /* since 6.7 */
         ZC_OP_FTRUNCATE = 55,               /* since 6.9 */
         ZC_SEND_ZC_REPORT_USAGE = 1u << 3,  /* since 6.2 */
+        ZC_ENTER_NO_IOWAIT = 1u << 7,       /* since 6.15 */
+        ZC_FEAT_NO_IOWAIT = 1u << 17,       /* since 6.15 */
     };
     #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
     """
@@ -86,9 +88,11 @@ cdef extern from * nogil:
         ENTER_GETEVENTS "IORING_ENTER_GETEVENTS"
         ENTER_EXT_ARG "IORING_ENTER_EXT_ARG"
         ENTER_REGISTERED_RING "IORING_ENTER_REGISTERED_RING"    # since 5.18
+        ENTER_NO_IOWAIT "ZC_ENTER_NO_IOWAIT"
         FEAT_EXT_ARG "IORING_FEAT_EXT_ARG"
         FEAT_NODROP "IORING_FEAT_NODROP"
         FEAT_CQE_SKIP "IORING_FEAT_CQE_SKIP"
+        FEAT_NO_IOWAIT "ZC_FEAT_NO_IOWAIT"
 
     enum:
         REGISTER_PROBE "IORING_REGISTER_PROBE"

@@ -17,11 +17,11 @@ from libc.string cimport memset
 from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.uring cimport (
-    ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_REGISTERED_RING, FEAT_CQE_SKIP, FEAT_EXT_ARG,
-    FEAT_NODROP, OP_NOP, REGISTER_RING_FDS, SETUP_CLAMP, SETUP_COOP_TASKRUN, SETUP_CQSIZE,
-    SETUP_DEFER_TASKRUN, SETUP_NO_SQARRAY, SETUP_SINGLE_ISSUER, SETUP_SUBMIT_ALL,
-    SETUP_TASKRUN_FLAG, UNREGISTER_RING_FDS, io_uring_getevents_arg, io_uring_params,
-    io_uring_rsrc_update,
+    ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING, FEAT_CQE_SKIP,
+    FEAT_EXT_ARG, FEAT_NODROP, FEAT_NO_IOWAIT, OP_NOP, REGISTER_RING_FDS, SETUP_CLAMP,
+    SETUP_COOP_TASKRUN, SETUP_CQSIZE, SETUP_DEFER_TASKRUN, SETUP_NO_SQARRAY, SETUP_SINGLE_ISSUER,
+    SETUP_SUBMIT_ALL, SETUP_TASKRUN_FLAG, UNREGISTER_RING_FDS, io_uring_getevents_arg,
+    io_uring_params, io_uring_rsrc_update,
 )
 from zcloop._native.ring.liburing cimport liburing
 
@@ -90,6 +90,8 @@ cdef class Ring:
             raise os_error(ENOSYS, "io_uring here lacks NODROP, EXT_ARG or CQE_SKIP; "
                                    "Linux 6.1 or newer is needed")
         self.enter_fd = self.uring.ring_fd
+        # Who waits for messages does not wait for a disk: top would show the CPU as busy with that.
+        self.enter_flags = ENTER_NO_IOWAIT if params.features & FEAT_NO_IOWAIT else 0
         self.sqe_tail = self.sqe_head = load_relaxed(self.uring.sq.ktail)
         liburing.dontfork(&self.uring)
 
@@ -123,7 +125,7 @@ cdef class Ring:
             return got
         if got == 1:
             self.enter_fd = update.offset
-            self.enter_flags = ENTER_REGISTERED_RING
+            self.enter_flags |= ENTER_REGISTERED_RING
             self.is_registered = True
         return 0
 
@@ -136,7 +138,7 @@ cdef class Ring:
             liburing.register_(self.uring.ring_fd, UNREGISTER_RING_FDS, &update, 1)
             self.is_registered = False
             self.enter_fd = self.uring.ring_fd
-            self.enter_flags = 0
+            self.enter_flags &= ~ENTER_REGISTERED_RING
 
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
         """Submit everything, run deferred work, wait for `wait_count` completions.
@@ -201,7 +203,8 @@ cdef class Ring:
         cdef int got
         memset(&argument, 0, sizeof(argument))
         argument.ts = <uint64_t> timeout
-        got = liburing.enter2(self.enter_fd, 0, wait_count, ENTER_GETEVENTS | ENTER_EXT_ARG,
+        got = liburing.enter2(self.enter_fd, 0, wait_count,
+                              self.enter_flags | ENTER_GETEVENTS | ENTER_EXT_ARG,
                               &argument, sizeof(argument))
         return got if got < 0 else 0
 

@@ -147,6 +147,7 @@ cdef class Stream(Endpoint):
                             and not isinstance(protocol, TlsRecords))
         self.is_lending = isinstance(protocol, _ZeroCopyProtocol)
         if self.is_lending:
+            self.mark = None
             self.lend().account.name = type(protocol).__qualname__
         elif was_lending:
             self.lender.account.relieve(NEVER)      # what another protocol keeps is not its fault
