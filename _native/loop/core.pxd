@@ -28,6 +28,7 @@ cdef class Core(Scheduler):
     cdef Read signal_read
     cdef list flushing              # clients with output of this turn, in order of first write
     cdef list batched               # of them, those with operations in the next submission
+    cdef set raised                 # low-water marks of sockets; none is at the end of a run
     # fd -> the transport that has it (borrowed: it takes itself out at its end)
     cdef PyObject **transports
     cdef int transports_size

@@ -133,6 +133,7 @@ cdef class Core(Scheduler):
         self.socket_watches = []
         self.socket_holders = []
         self.flushing = []
+        self.raised = set()
         self.batched = []
         self.spare_sends = []
         self.unarmed = []
@@ -178,6 +179,9 @@ cdef class Core(Scheduler):
                 try:
                     self.flush(True)
                 finally:
+                    # Who has the socket then, by a dup or a fork, expects it as sockets are.
+                    for mark in list(self.raised):
+                        mark.lower()
                     self.channel.pause()
                     # Back from the table, where they would keep a loop alive that nobody closes.
                     self.channel.unpark(self.event_poll)

@@ -17,36 +17,40 @@ cdef class ExecutorCall:
         if done is None:
             self.settle()
         elif done is self.future:
-            if done.cancelled():
+            if done.cancelled() and self.source is not None:
                 self.source.cancel()
-        elif not self.loop._closed:
+        elif self.loop._closed:
+            self.source = None
+        else:
             self.loop.call_soon_threadsafe(self)
         return None
 
     cdef int settle(self) except -1:
-        if self.future.cancelled():
+        # Let go of: it holds its callbacks, and what they brought, for ever.
+        source, self.source = self.source, None
+        if source is None or self.future.cancelled():
             return 0
         try:
-            error = self.source.exception()
+            error = source.exception()
         except CancelledError:
             self.future.cancel()
             return 0
         if error is None:
-            self.future.set_result(self.source.result())
+            self.future.set_result(source.result())
         else:
-            futures._copy_future_state(self.source, self.future)    # converts some exceptions
+            futures._copy_future_state(source, self.future)     # converts some exceptions
         return 0
 
 
 def wrap_future(Scheduler loop not None, source):
     """asyncio.wrap_future: `source`, a concurrent.futures.Future, as a future of `loop`."""
     cdef ExecutorCall call
-    if not isinstance(source, Future):
+    if type(source) is not Future and (futures.isfuture(source) or not isinstance(source, Future)):
         return futures.wrap_future(source, loop=loop)
     call = ExecutorCall.__new__(ExecutorCall)
     call.loop = loop
     call.source = source
-    call.future = loop.new_future()
+    call.future = loop.create_future()
     call.future.add_done_callback(call)
     source.add_done_callback(call)
     return call.future

@@ -4,10 +4,10 @@ A sender that is about as fast as its reader wakes it for every segment or two, 
 them more than those bring. So when much has come fast, and nothing was written meanwhile that it
 could answer, the kernel is told to wake us for 256 KiB, the end, or an error.
 
-    8 MiB in a row, at 256 KiB/ms or more  --> raised
-    nothing read for 1 ms  --> lowered; raised again by what comes then, if 1 MiB came in between,
-                               else twice as much is needed next time
-    a write, a pause, another protocol, the end  --> lowered
+    `enough` in a row, at 256 KiB/ms or more  --> raised. 8 MiB at first
+    nothing read for 1 ms  --> lowered. If 1 MiB came in between 256 KiB are enough next time,
+                               else twice as much is needed
+    a write, a pause, another protocol, the end, the end of the loop's run  --> lowered
 
 So the last bytes before a sender's pause come late by 1 ms, once in at least 1 MiB. When the mark
 is lowered the kernel looks again: a poll that waited is done if anything is there.
@@ -25,59 +25,82 @@ cdef double HALT_SECONDS = 1e-3
 
 
 cdef class LowWaterMark:
-    cdef int note(self, size_t size) except -1:
+    cdef void note(self, size_t size) noexcept:
         """So many bytes were read."""
         cdef double now
-        if self.is_halted:
-            return self.lift(monotonic())
-        if self.received == 0 and not self.is_raised:
+        if self.high:
+            self.received += size
+            self.read_at = monotonic()
+            return
+        if self.received == 0:
             self.since = monotonic()
         self.received += size
-        if self.is_raised:
-            self.read_at = monotonic()
-        elif self.received >= self.enough:
-            now = monotonic()
-            if self.received >= (now - self.since) * BYTES_PER_SECOND:
-                return self.lift(now)
-            self.received = 0
-        return 0
+        if self.received < self.enough:
+            return
+        now = monotonic()
+        if self.received >= (now - self.since) * BYTES_PER_SECOND:
+            try:
+                self.lift(now)
+            except MemoryError:
+                pass        # it stays as it is
+        self.received = 0
 
     cdef int lift(self, double now) except -1:
-        self.received = 0
-        self.is_halted = False
-        # One that the program has set is left alone.
-        if receive_low_water(self.fd) == 1 and set_receive_low_water(self.fd, HIGH) == 0:
-            self.is_raised = True
-            self.read_at = now
-            self.watch()
+        """Last in the kernel: whatever fails before leaves nothing that waits."""
+        if receive_low_water(self.fd) != 1:
+            return 0        # one that the program has set is left alone
+        self.read_at = now
+        self.watch()
+        self.loop.raised.add(self)
+        if set_receive_low_water(self.fd, HIGH) < 0:
+            return self.lower()
+        self.high = receive_low_water(self.fd)      # at most half of the socket's buffer
         return 0
 
     cdef int watch(self) except -1:
-        self.timer = self.loop.schedule(self.read_at + HALT_SECONDS, self._look, (), None,
-                                        "call_at")
+        self.timer = self.loop.timers.add(self.read_at + HALT_SECONDS, self._look, (), self.loop,
+                                          None, self.loop.contexts)
         return 0
 
-    cdef int lower(self) except -1:
-        self.is_raised = False
+    cpdef int lower(self) except -1:
+        """As it was before, unless it is the program's now. Idempotent."""
+        cdef int high = self.high
+        self.high = 0
         self.received = 0
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
-        set_receive_low_water(self.fd, 1)       # fails only where there is no socket any more
+        self.loop.raised.discard(self)
+        if high and receive_low_water(self.fd) == high:
+            set_receive_low_water(self.fd, 1)
         return 0
+
+    cdef int restart(self) except -1:
+        """Something was written that who sends may wait for, or reading ends."""
+        self.received = 0
+        self.enough = max(self.enough, ENOUGH_MIN)
+        return self.lower() if self.high else 0
 
     def _look(self):
         """Whether it has come to a halt; asked again a while after the last bytes, not for each."""
         self.timer = None
-        if self.read_at + HALT_SECONDS > monotonic():
-            self.watch()
+        if not self.high:
             return
-        self.is_halted = self.received >= FRUITFUL
-        self.enough = ENOUGH_MIN if self.is_halted else min(2 * self.enough, ENOUGH_MAX)
+        if self.read_at + HALT_SECONDS > monotonic():
+            try:
+                self.watch()
+            except BaseException:
+                self.lower()
+                raise
+            return
+        if self.received >= FRUITFUL:
+            self.enough = HIGH
+        else:
+            self.enough = min(2 * max(self.enough, ENOUGH_MIN), ENOUGH_MAX)
         self.lower()
 
 
-cdef LowWaterMark make_low_water_mark(Scheduler loop, int fd):
+cdef LowWaterMark make_low_water_mark(Core loop, int fd):
     """The mark of a TCP socket; it is as it was until `note` raises it."""
     cdef LowWaterMark mark = LowWaterMark.__new__(LowWaterMark)
     mark.loop = loop

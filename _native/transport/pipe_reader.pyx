@@ -74,10 +74,9 @@ cdef class PipeReader(Pipe):
                 return 0
         return 0
 
-    cdef int note_read_size(self, size_t size) except -1:
+    cdef void note_read_size(self, size_t size) noexcept:
         self.last_size = size
         self.core.received_bytes += size
-        return 0
 
     cdef bint is_refilled(self) noexcept:
         """Whether the writer wrote again while the loop had nothing else to do."""

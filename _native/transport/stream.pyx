@@ -203,11 +203,14 @@ cdef class Stream(Endpoint):
                 return self.channel.cancel(self.receive)
             if self.read_poll is None:
                 self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
-                if not self.is_lending and family_in(&self.peer_head) in (AF_INET, AF_INET6):
-                    self.mark = make_low_water_mark(self.core, self.fd)
+            if (self.mark is None and not self.is_lending
+                    and family_in(&self.peer_head) in (AF_INET, AF_INET6)):
+                self.mark = make_low_water_mark(self.core, self.fd)
             if self.read_poll.state == IDLE:
                 return self.channel.submit(self.read_poll)
             return 0
+        if self.mark is not None:
+            self.mark.restart()
         if self.read_poll is not None and self.read_poll.state != IDLE:
             return self.channel.cancel(self.read_poll)
         if self.receive.state == IDLE:
@@ -470,22 +473,19 @@ cdef class Stream(Endpoint):
             self.pause_if_over_quota()
         return 0
 
-    cdef int note_read_size(self, size_t size) except -1:
+    cdef void note_read_size(self, size_t size) noexcept:
         self.core.received_bytes += size
         if self.mark is not None:
             self.mark.note(size)
         self.read_size = <uint32_t> min(size, READ_AGAIN_MIN)
         if size > SMALL_READ_MAX:
             self.small_reads = 0
-            return 0
+            return
         self.small_reads += 1
         if (self.small_reads >= SMALL_READS_TO_RING and self.channel.has_multishot_receive
                 and not (self.is_lending and self.lender.regions)):
             self.is_bulk = False
             self.full_slots = 0
-            if self.mark is not None:
-                self.mark.restart()
-        return 0
 
     cdef int read_directly_into(self) except -1:
         cdef Py_buffer buffer

@@ -3,7 +3,9 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -103,8 +105,8 @@ async def test_something_else_of_an_executor_is_refused():
         await in_given(Given("no future"))
 
 
-def test_a_call_that_ends_after_the_loop_is_nobodys(caplog):
-    loop = asyncio.new_event_loop()
+def test_a_call_that_ends_after_the_loop_is_nobodys(loop_factory, caplog):
+    loop = loop_factory()
     executor = Given()
     loop.run_until_complete(in_given(executor))
     loop.close()
@@ -112,8 +114,8 @@ def test_a_call_that_ends_after_the_loop_is_nobodys(caplog):
     assert not caplog.records
 
 
-def test_no_call_after_the_pool_was_shut_down():
-    loop = asyncio.new_event_loop()
+def test_no_call_after_the_pool_was_shut_down(loop_factory):
+    loop = loop_factory()
 
     async def shut_down():
         await loop.run_in_executor(None, int)
@@ -143,6 +145,46 @@ async def test_to_thread_takes_the_context_along():
     await asyncio.to_thread(int)
     variable.set("set")
     assert await asyncio.to_thread(variable.get) == "set"
+
+
+class Result(Exception):
+    """One that can be watched."""
+
+
+@pytest.mark.zcloop_only  # asyncio keeps what comes after the loop was closed
+@pytest.mark.parametrize("way", ["result", "error", "cancelled", "closed"])
+def test_nothing_is_kept_of_a_call(loop_factory, way):
+    """Without the collector's help: a result may be large."""
+    loop = loop_factory()
+    executor = Given()
+    source = executor.future
+    gc.collect()
+    gc.disable()
+    try:
+        future = loop.run_until_complete(in_given(executor))
+        source.set_running_or_notify_cancel()
+        result = Result()
+        alive = [weakref.ref(result), weakref.ref(source)]
+        if way == "cancelled":
+            future.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+        elif way == "closed":
+            loop.close()
+        if way == "error":
+            source.set_exception(result)
+        else:
+            source.set_result(result)
+        del result, source, executor
+        if way != "closed":
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.run_until_complete(asyncio.wait([future]))
+        if way == "error":
+            future.exception()
+        del future
+        assert [ref() for ref in alive] == [None, None]
+    finally:
+        gc.enable()
+        loop.close()
 
 
 async def test_many_at_once():

@@ -45,6 +45,20 @@ class Counter(Recording, asyncio.Protocol):
         self.check()
 
 
+class BufferedCounter(Counter, asyncio.BufferedProtocol):
+    """The same, of what the loop put into its buffer."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.buffer = bytearray(size)
+
+    def get_buffer(self, _hint):
+        return self.buffer
+
+    def buffer_updated(self, count):
+        self.data_received(bytes(memoryview(self.buffer)[:count]))
+
+
 class Flood:
     """A thread that sends until it is told to stop; then `tail`, and the socket stays open."""
 
@@ -83,9 +97,19 @@ async def flooded(protocol, tail=b""):
             await flood.end()
 
 
-async def test_the_rest_comes_without_more_being_sent():
+PROTOCOLS = {
+    "protocol": Counter,
+    "small buffer": lambda: BufferedCounter(40 * 1024),
+    "large buffer": lambda: BufferedCounter(2 * HIGH),
+}
+
+
+@pytest.mark.parametrize("is_debugged", [False, True], ids=["", "debug"])
+@pytest.mark.parametrize("make", PROTOCOLS.values(), ids=PROTOCOLS)
+async def test_the_rest_comes_without_more_being_sent(make, is_debugged):
     """The mark is raised in the flood, and what is less than it is delivered when that halts."""
-    protocol = Counter()
+    asyncio.get_running_loop().set_debug(is_debugged)
+    protocol = make()
     async with flooded(protocol, TAIL) as (_, flood):
         await protocol.until(lambda: protocol.is_raised)
         assert low_water(protocol.sock) in (1, HIGH)  # 1: it has halted since
@@ -98,7 +122,7 @@ async def test_the_rest_comes_without_more_being_sent():
             await asyncio.sleep(0.001)
 
 
-async def test_the_end_is_told_at_once():
+async def test_all_comes_before_the_end():
     protocol = Counter()
     protocol.at_mark = lambda: flood.is_over.set()
     async with flooded(protocol) as (_, flood):
@@ -141,6 +165,46 @@ async def test_it_is_lowered_by(what):
         if what != "close":
             await flood.end()
             await protocol.until(lambda: protocol.size == flood.sent)
+
+
+async def test_one_that_the_program_sets_meanwhile_stays():
+    protocol = Counter()
+    marks = []
+
+    def act():
+        if not marks:
+            protocol.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 5)
+            protocol.transport.write(b"answer")
+            marks.append(low_water(protocol.sock))
+
+    protocol.at_mark = act
+    async with flooded(protocol) as (_, flood):
+        await protocol.until(lambda: marks)
+        assert marks == [5]
+        await flood.end()
+
+
+def test_none_is_raised_when_the_loop_does_not_run(loop):
+    """Others may have the socket then; and the rest is read when it runs again."""
+    protocol = Counter()
+
+    async def run():
+        async with flooded(protocol, TAIL) as (_, flood):
+            await protocol.until(lambda: protocol.is_raised)
+            yield
+            await flood.end()
+            await protocol.until(lambda: protocol.size == flood.sent)
+
+    runs = run()
+    loop.run_until_complete(anext(runs))
+    assert low_water(protocol.sock) == 1
+    protocol.at_mark = loop.stop
+    loop.run_forever()
+    assert low_water(protocol.sock) == 1
+    protocol.at_mark = None
+    with pytest.raises(StopAsyncIteration):
+        loop.run_until_complete(anext(runs))
+    assert protocol.last == TAIL
 
 
 async def test_one_that_the_program_has_set_stays():
