@@ -147,11 +147,16 @@ class FileSource(asyncio.Protocol):
         self.sending = asyncio.get_running_loop().create_task(self.send(transport))
 
     async def send(self, transport: Any) -> None:
-        """Until the client leaves; a loop without sendfile() ends the process."""
+        """Until the client leaves; a loop without sendfile() ends the process.
+
+        asyncio takes a broken pipe at the first attempt for a file that cannot be sent so, reads it
+        itself, from where it stands, and has sent nothing.
+        """
         loop = asyncio.get_running_loop()
         try:
             while not transport.is_closing():
-                await loop.sendfile(transport, self.file)
+                if not await loop.sendfile(transport, self.file):
+                    transport.abort()
         except OSError:
             transport.close()
         except (NotImplementedError, RuntimeError) as error:
