@@ -44,6 +44,10 @@ class SSLTransport(Lending, sslproto._SSLProtocolTransport):
         if self._ssl_protocol is None:  # closed again: asyncio lets go of the connection
             self.write = self.writelines = _ignore  # type: ignore[method-assign, assignment]
 
+    def abort(self) -> None:
+        if self._ssl_protocol is not None:  # else it is over, which Python 3.11.2 does not ask
+            super().abort()
+
 
 class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
     """Between a stream and an application's protocol."""

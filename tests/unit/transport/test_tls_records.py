@@ -255,6 +255,7 @@ async def test_a_transport_closed_twice_lets_go_of_the_connection(certificates):
         assert connection() is None
         transport.write(b"late")
         transport.writelines([b"later"])
+        transport.abort()  # an AttributeError of Python 3.11.2's own transport
 
 
 async def test_writing_after_the_end_is_ignored(certificates):
