@@ -117,7 +117,11 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., _Result], *args: Any
     ) -> asyncio.Future[_Result]:
-        """A future of `func(*args)` in `executor`; for None in a pool of threads of the loop's."""
+        """A future of `func(*args)` in `executor`; for None in a pool of threads of the loop's.
+
+        Cancelling it cancels a call that has not begun. RuntimeError when the loop is closed or its
+        pool was shut down. Not thread-safe.
+        """
         if self._debug or (executor is None and self._default_executor is None):
             return super().run_in_executor(executor, func, *args)
         self._check_closed()

@@ -177,11 +177,11 @@ cdef class Core(Scheduler):
             self.run_start = 0
             if not self.channel.is_forked:
                 try:
+                    # Who has the socket then, by a dup or a fork, expects it as sockets are.
+                    while self.raised:
+                        self.raised.pop().lower()
                     self.flush(True)
                 finally:
-                    # Who has the socket then, by a dup or a fork, expects it as sockets are.
-                    for mark in list(self.raised):
-                        mark.lower()
                     self.channel.pause()
                     # Back from the table, where they would keep a loop alive that nobody closes.
                     self.channel.unpark(self.event_poll)

@@ -23,7 +23,6 @@ cdef class ExecutorCall:
             self.source = None
         else:
             self.loop.call_soon_threadsafe(self)
-        return None
 
     cdef int settle(self) except -1:
         # Let go of: it holds its callbacks, and what they brought, for ever.

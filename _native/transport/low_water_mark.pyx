@@ -6,7 +6,7 @@ could answer, the kernel is told to wake us for 256 KiB, the end, or an error.
 
     `enough` in a row, at 256 KiB/ms or more  --> raised. 8 MiB at first
     nothing read for 1 ms  --> lowered. If 1 MiB came in between 256 KiB are enough next time,
-                               else twice as much is needed
+                               else twice as much as before, up to 1 GiB
     a write, a pause, another protocol, the end, the end of the loop's run  --> lowered
 
 So the last bytes before a sender's pause come late by 1 ms, once in at least 1 MiB. When the mark
@@ -50,8 +50,8 @@ cdef class LowWaterMark:
         if receive_low_water(self.fd) != 1:
             return 0        # one that the program has set is left alone
         self.read_at = now
-        self.watch()
         self.loop.raised.add(self)
+        self.watch()
         if set_receive_low_water(self.fd, HIGH) < 0:
             return self.lower()
         self.high = receive_low_water(self.fd)      # at most half of the socket's buffer

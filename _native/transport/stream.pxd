@@ -40,10 +40,14 @@ cdef class Stream(Endpoint):
         """Open, and not so much is queued that pause_writing() was called."""
         return not (self.is_closing_ or self.is_writing_paused)
 
-    cdef inline int wrote(self) except -1:
-        """Somebody may wait for what we wrote."""
-        self.full_reads = 0
+    cdef inline int end_flow(self) except -1:
+        """What comes next may be waited for: bytes are read as they come, until they flow again."""
         return 0 if self.mark is None else self.mark.restart()
+
+    cdef inline int wrote(self) except -1:
+        """Who sends may have waited for it."""
+        self.full_reads = 0
+        return self.end_flow()
 
     cdef int received(self, int result, uint32_t flags) except -1
     cdef bint is_reset(self) noexcept

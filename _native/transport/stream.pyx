@@ -137,8 +137,7 @@ cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
         self.protocol = protocol
-        if self.mark is not None:
-            self.mark.restart()
+        self.end_flow()
         self.receiver = None
         if isinstance(protocol, NativeProtocol):
             self.receiver = (<NativeProtocol> protocol).receiver
@@ -209,8 +208,7 @@ cdef class Stream(Endpoint):
             if self.read_poll.state == IDLE:
                 return self.channel.submit(self.read_poll)
             return 0
-        if self.mark is not None:
-            self.mark.restart()
+        self.end_flow()
         if self.read_poll is not None and self.read_poll.state != IDLE:
             return self.channel.cancel(self.read_poll)
         if self.receive.state == IDLE:
@@ -229,8 +227,7 @@ cdef class Stream(Endpoint):
         return self.channel.lending_buffers()
 
     cdef int stop_reading(self) except -1:
-        if self.mark is not None:
-            self.mark.restart()
+        self.end_flow()
         if self.is_closing_:
             self.drop_held()
         if self.receive is not None and self.receive.state != IDLE:
