@@ -49,6 +49,11 @@ cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 # Enters without a completion after which the kernel's hint that it has work is an old one.
 cdef unsigned IDLE_ENTERS_MAX = 4
 
+# As network cards do at first. At 300,000 datagrams a second: 0.71 of the CPU, 1.3 times the rate
+# (30 us: 0.80, 20 us: 0.90).
+cdef unsigned COALESCE_US = 50
+cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
+
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
 cdef uint64_t EAGER = 1 << 31
 cdef uint64_t SLOT_MASK = EAGER - 1
@@ -59,6 +64,11 @@ cdef unsigned PROVE_TRIES_MAX = 10000
 # A closing loop waits for at most 50 ms until the kernel is done with what it sent in place.
 cdef long NOTIFICATION_WAIT_NS = 5000000
 cdef int NOTIFICATION_WAITS_MAX = 10
+
+
+cdef inline void set_timeout(kernel_timespec *timeout, int64_t duration_ns) noexcept:
+    timeout.tv_sec = duration_ns // 1000000000
+    timeout.tv_nsec = duration_ns % 1000000000
 
 
 @cython.no_gc_clear     # __dealloc__ needs the ring
@@ -74,6 +84,7 @@ cdef class UringChannel(Channel):
         self.entries = entries
         self.completion_entries = completion_entries
         self.ring = Ring(entries, completion_entries, is_shared)
+        self.coalescing = Coalescing(COALESCE_US if self.ring.has_min_wait else 0)
         self.pins = Pins()
         self.pins_wanted = []
 
@@ -225,6 +236,8 @@ cdef class UringChannel(Channel):
     cdef int wait(self, int64_t timeout_ns) except -1:
         cdef kernel_timespec timeout
         cdef Ring ring = self.ring
+        cdef unsigned flows
+        cdef unsigned min_wait_us
         cdef int got
         if timeout_ns == 0 or self.completion_head != self.completion_tail or ring.visible():
             if ring.unsubmitted() == 0 and not ring.wants_enter():
@@ -232,12 +245,17 @@ cdef class UringChannel(Channel):
             got = ring.enter(0, NULL)
         elif self.spin_ns and self.spin(timeout_ns):
             return 0
+        elif self.coalescing.flows and self.spin_ns == 0 and self.wants_coalescing(timeout_ns):
+            set_timeout(&timeout, timeout_ns if timeout_ns >= 0 else FOREVER_NS)
+            flows = self.coalescing.flows
+            min_wait_us = self.coalescing.limit_us
+            with nogil:
+                got = ring.coalesce(flows + 1, min_wait_us, &timeout)
         elif timeout_ns < 0:
             with nogil:
                 got = ring.enter(1, NULL)
         else:
-            timeout.tv_sec = timeout_ns // 1000000000
-            timeout.tv_nsec = timeout_ns % 1000000000
+            set_timeout(&timeout, timeout_ns)
             with nogil:
                 got = ring.enter(1, &timeout)
         if got < 0 and got != -ETIME and got != -EINTR and got != -EBUSY and got != -EAGAIN:
@@ -259,6 +277,12 @@ cdef class UringChannel(Channel):
                 self.make_room()
             self.reap()
         return is_found
+
+    cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept:
+        """Whether the sleep that comes is one, and is to be longer for what flows bring."""
+        if self.ring.wants_enter() or 0 <= timeout_ns <= self.coalescing.limit_us * 1000:
+            return False
+        return self.coalescing.is_worth_it()
 
     # ---- whose thread ------------------------------------------------------------------------
 

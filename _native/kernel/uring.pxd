@@ -16,6 +16,13 @@ cdef extern from * nogil:
         ZC_SEND_ZC_REPORT_USAGE = 1u << 3,  /* since 6.2 */
         ZC_ENTER_NO_IOWAIT = 1u << 7,       /* since 6.15 */
         ZC_FEAT_NO_IOWAIT = 1u << 17,       /* since 6.15 */
+        ZC_FEAT_MIN_TIMEOUT = 1u << 15,     /* since 6.12 */
+    };
+    struct zc_getevents_arg {               /* of the size it has always had */
+        __u64 sigmask;
+        __u32 sigmask_sz;
+        __u32 min_wait_usec;                /* since 6.12, padding before */
+        __u64 ts;
     };
     #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
     """
@@ -93,6 +100,7 @@ cdef extern from * nogil:
         FEAT_NODROP "IORING_FEAT_NODROP"
         FEAT_CQE_SKIP "IORING_FEAT_CQE_SKIP"
         FEAT_NO_IOWAIT "ZC_FEAT_NO_IOWAIT"
+        FEAT_MIN_TIMEOUT "ZC_FEAT_MIN_TIMEOUT"
 
     enum:
         REGISTER_PROBE "IORING_REGISTER_PROBE"
@@ -146,9 +154,10 @@ cdef extern from * nogil:
         uint32_t flags
         uint32_t features
 
-    struct io_uring_getevents_arg:
+    struct io_uring_getevents_arg "zc_getevents_arg":
         uint64_t sigmask
         uint32_t sigmask_sz
+        uint32_t min_wait_usec
         uint64_t ts
 
     struct kernel_timespec "__kernel_timespec":

@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from zcloop._native.kernel.uring cimport (
-    SQ_CQ_OVERFLOW, SQ_TASKRUN, io_uring_cqe, io_uring_sqe, kernel_timespec,
+    SQ_CQ_OVERFLOW, SQ_TASKRUN, io_uring_cqe, io_uring_getevents_arg, io_uring_sqe,
+    kernel_timespec,
 )
 from zcloop._native.ring.liburing cimport zc_uring
 
@@ -27,6 +28,7 @@ cdef class Ring:
     cdef unsigned enter_flags
     cdef bint is_open
     cdef bint is_registered
+    cdef bint has_min_wait
     cdef bint is_shared                 # any thread's that holds the GIL
     cdef readonly unsigned entries
     cdef readonly unsigned cq_entries
@@ -38,6 +40,10 @@ cdef class Ring:
     cdef int attach(self) noexcept nogil
     cdef void detach(self) noexcept nogil
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
+    cdef int coalesce(self, unsigned wait_count, unsigned min_wait_us,
+                      kernel_timespec *timeout) noexcept nogil
+    cdef int call(self, unsigned wait_count, unsigned flags,
+                  io_uring_getevents_arg *argument, size_t size) noexcept nogil
     cdef bint spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil

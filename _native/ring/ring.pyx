@@ -18,7 +18,7 @@ from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.uring cimport (
     ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING, FEAT_CQE_SKIP,
-    FEAT_EXT_ARG, FEAT_NODROP, FEAT_NO_IOWAIT, OP_NOP, REGISTER_RING_FDS, SETUP_CLAMP,
+    FEAT_EXT_ARG, FEAT_MIN_TIMEOUT, FEAT_NODROP, FEAT_NO_IOWAIT, OP_NOP, REGISTER_RING_FDS, SETUP_CLAMP,
     SETUP_COOP_TASKRUN, SETUP_CQSIZE, SETUP_DEFER_TASKRUN, SETUP_NO_SQARRAY, SETUP_SINGLE_ISSUER,
     SETUP_SUBMIT_ALL, SETUP_TASKRUN_FLAG, UNREGISTER_RING_FDS, io_uring_getevents_arg,
     io_uring_params, io_uring_rsrc_update,
@@ -92,6 +92,9 @@ cdef class Ring:
         self.enter_fd = self.uring.ring_fd
         # Who waits for messages does not wait for a disk: top would show the CPU as busy with that.
         self.enter_flags = ENTER_NO_IOWAIT if params.features & FEAT_NO_IOWAIT else 0
+        # Elsewhere the kernel counts completions, not requests that have some.
+        self.has_min_wait = (params.features & FEAT_MIN_TIMEOUT != 0
+                             and params.flags & SETUP_DEFER_TASKRUN != 0)
         self.sqe_tail = self.sqe_head = load_relaxed(self.uring.sq.ktail)
         liburing.dontfork(&self.uring)
 
@@ -147,18 +150,31 @@ cdef class Ring:
         an expired one the kernel still programs a timer, 15 microseconds against 0.2.
         """
         cdef io_uring_getevents_arg argument
-        cdef unsigned submit = self.sqe_tail - self.sqe_head
-        cdef unsigned flags = self.enter_flags | ENTER_GETEVENTS
+        if timeout == NULL:
+            return self.call(wait_count, 0, NULL, 0)
+        memset(&argument, 0, sizeof(argument))
+        argument.ts = <uint64_t> timeout
+        return self.call(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
+
+    cdef int coalesce(self, unsigned wait_count, unsigned min_wait_us,
+                      kernel_timespec *timeout) noexcept nogil:
+        """As enter, until so many requests have completions, or one has after so long.
+
+        Where `has_min_wait`; for timeouts that are longer.
+        """
+        cdef io_uring_getevents_arg argument
+        memset(&argument, 0, sizeof(argument))
+        argument.min_wait_usec = min_wait_us
+        argument.ts = <uint64_t> timeout
+        return self.call(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
+
+    cdef int call(self, unsigned wait_count, unsigned flags,
+                  io_uring_getevents_arg *argument, size_t size) noexcept nogil:
         cdef int got
         store_release(self.uring.sq.ktail, self.sqe_tail)
         self.enters += 1
-        if timeout != NULL:
-            memset(&argument, 0, sizeof(argument))
-            argument.ts = <uint64_t> timeout
-            got = liburing.enter2(self.enter_fd, submit, wait_count, flags | ENTER_EXT_ARG,
-                                  &argument, sizeof(argument))
-        else:
-            got = liburing.enter2(self.enter_fd, submit, wait_count, flags, NULL, 0)
+        got = liburing.enter2(self.enter_fd, self.sqe_tail - self.sqe_head, wait_count,
+                              self.enter_flags | ENTER_GETEVENTS | flags, argument, size)
         # The kernel's head says how many it took, also when the wait itself failed.
         cdef unsigned head = load_acquire(self.uring.sq.khead)
         self.submissions += head - self.sqe_head

@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive_message cimport ReceiveMessage
 from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
+from zcloop._native.transport.datagram_flow cimport DatagramFlow
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.newest cimport Newest
 
@@ -24,6 +25,7 @@ cdef class Datagram(Endpoint):
     cdef Newest newest              # instead of these, when only the newest are wanted
     cdef Poll newest_poll           # its eventfd
     cdef AddressCache addresses
+    cdef DatagramFlow flow
     cdef list operations            # TrySendTo, reused from batch to batch
     cdef Outgoing *queue            # datagrams not yet sent, oldest first
     cdef unsigned queue_capacity

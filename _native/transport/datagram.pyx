@@ -37,6 +37,7 @@ from zcloop._native.operation.send cimport iovec
 from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
+from zcloop._native.transport.datagram_flow cimport make_datagram_flow
 from zcloop._native.transport.endpoint cimport (
     ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, is_resting,
 )
@@ -107,6 +108,7 @@ cdef class Datagram(Endpoint):
         self.remote = remote
         self.is_connected = self.peer_head != 0
         self.addresses = AddressCache.__new__(AddressCache)
+        self.flow = make_datagram_flow(self.core.channel.coalescing)
         self.operations = []
 
     def set_protocol(self, protocol):
@@ -386,6 +388,7 @@ cdef class Datagram(Endpoint):
         if size < 0:
             return 0
         self.channel.is_multishot_message_proven = True
+        self.flow.note()
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size
@@ -648,6 +651,7 @@ cdef class Datagram(Endpoint):
             self.object_count += 1
         self.queue_count += 1
         self.queue_size += size + HEADER_SIZE
+        self.flow.sent += 1
         return 0
 
     cdef int release(self, Outgoing *item) except -1:
