@@ -1,4 +1,4 @@
-"""A flood of datagrams gathers for some microseconds before it wakes the loop; nothing else does."""
+"""A flood of datagrams gathers for some microseconds before it wakes the loop."""
 
 import asyncio
 import contextlib
