@@ -33,8 +33,10 @@ cdef class DatagramFlow:
                 self.coalescing.flows -= 1
             # It has come to a halt, or another has.
             self.epoch = 0
-            self.runs_wanted = RUNS_MIN if self.runs >= FRUITFUL else min(2 * self.runs_wanted,
-                                                                        RUNS_MAX)
+            if self.runs >= FRUITFUL:
+                self.runs_wanted = RUNS_MIN
+            else:
+                self.runs_wanted = min(2 * self.runs_wanted, RUNS_MAX)
             self.runs = 0
         self.runs = self.runs + 1 if is_flood else 0
         if self.runs >= self.runs_wanted and self.coalescing.limit_us:
