@@ -666,7 +666,7 @@ cdef class Core(Scheduler):
 
     @property
     def coalesce_us(self):
-        """Microseconds for which a flood of datagrams gathers before it wakes the loop, at first 50.
+        """Microseconds for which a flood of datagrams gathers before it wakes the loop; first 50.
 
         Only where a socket gets 100 datagrams a millisecond and more, and sends next to none; other
         completions still wake the loop at once, and a loop with `spin_us` does not sleep so. The
