@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 
 cdef class Coalescing:
-    cdef unsigned limit_us              # a sleep for messages of these flows is no shorter; 0 is off
+    cdef unsigned limit_us              # no sleep is shorter while there are flows; 0 is off
     cdef unsigned flows                 # that have joined in this epoch
     cdef uint64_t epoch                 # from 1 on
     cdef uint64_t messages              # that flows have brought
