@@ -20,8 +20,8 @@ from zcloop._native.kernel.uring cimport (
     ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING, FEAT_CQE_SKIP,
     FEAT_EXT_ARG, FEAT_MIN_TIMEOUT, FEAT_NODROP, FEAT_NO_IOWAIT, OP_NOP, REGISTER_RING_FDS,
     SETUP_CLAMP, SETUP_COOP_TASKRUN, SETUP_CQSIZE, SETUP_DEFER_TASKRUN, SETUP_NO_SQARRAY,
-    SETUP_SINGLE_ISSUER, SETUP_SUBMIT_ALL, SETUP_TASKRUN_FLAG, UNREGISTER_RING_FDS, io_uring_getevents_arg,
-    io_uring_params, io_uring_rsrc_update,
+    SETUP_SINGLE_ISSUER, SETUP_SUBMIT_ALL, SETUP_TASKRUN_FLAG, UNREGISTER_RING_FDS,
+    io_uring_getevents_arg, io_uring_params, io_uring_rsrc_update,
 )
 from zcloop._native.ring.liburing cimport liburing
 
