@@ -1,8 +1,19 @@
 cimport cython
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 
 from zcloop._native.kernel.flag cimport flag
 from zcloop._native.loop.contexts cimport Contexts
+
+cdef extern from *:
+    """
+    #define zc_has_weak_references(thing) \
+        (*(PyObject **)((char *)(thing) + Py_TYPE(thing)->tp_weaklistoffset) != NULL)
+    """
+    bint has_weak_references "zc_has_weak_references"(object)
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object)
+    PyTypeObject *Py_TYPE(object)
 
 
 # Said here, too, for those who derive from it.
@@ -24,6 +35,14 @@ cdef class Handle:
     cdef Py_ssize_t index       # its place in the heap, -1 outside
     cdef PyObject *heap         # borrowed: index is -1 once it is gone
     cdef object __weakref__
+
+    cdef inline bint is_as_new(self) noexcept:
+        """After `run_once`, of who holds the one reference but its own: whether it can be `set`
+        again, since nobody else has it, nor a weak reference."""
+        return (Py_REFCNT(self) == 1 and Py_TYPE(self) == <PyTypeObject *> Handle
+                and not self.is_cancelled and self.callback == NULL
+                and not has_weak_references(self)
+                and self._source_traceback is None)
 
     cdef int run(self) except -1
     cdef int run_once(self, Contexts contexts) except -1

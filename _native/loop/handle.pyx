@@ -57,13 +57,14 @@ cdef class Handle:
 
     cdef int set(self, object callback, tuple args, object loop, object context,
                  Contexts contexts) except -1:
-        """Once, of a new one. A context of None is a copy of the current one."""
+        """Of a new one, or one as new. A context of None is a copy of the current one."""
         if context is None:
             self.context = contexts.snapshot()
             self.is_snapshot = True
         else:
             Py_INCREF(context)
             self.context = <PyObject *> context
+            self.is_snapshot = False
         Py_INCREF(callback)
         self.callback = <PyObject *> callback
         Py_INCREF(args)

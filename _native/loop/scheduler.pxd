@@ -1,8 +1,14 @@
+from cpython.object cimport PyObject
+
 from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.ready cimport ReadyQueue
 from zcloop._native.loop.timers cimport TimerHeap
 from zcloop._native.operation.operation cimport Owner
+
+
+cdef enum:
+    SPARE_HANDLES_MAX = 64
 
 
 cdef class Scheduler(Owner):
@@ -17,6 +23,8 @@ cdef class Scheduler(Owner):
     cdef public object _thread_id
     cdef public object _task_factory
     cdef public double _clock_resolution    # seconds
+    cdef PyObject *spare_handles[SPARE_HANDLES_MAX]     # owned; as new
+    cdef size_t spare_count
     cdef dict for_self              # {"loop": self} while it runs: what futures are made with
     cdef object __weakref__
 

@@ -6,7 +6,8 @@ makes them is here and native; everything rare, the debug mode above all, is Bas
 
 import sys
 
-from cpython.ref cimport Py_DECREF
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from asyncio import base_events, events, format_helpers, futures, tasks
 
@@ -33,6 +34,11 @@ cdef class Scheduler(Owner):
         self.timers = TimerHeap()
         self.contexts = Contexts()
         self.does_cancel_wait = _does_cancel_wait
+
+    def __dealloc__(self):
+        while self.spare_count:
+            self.spare_count -= 1
+            Py_DECREF(<object> self.spare_handles[self.spare_count])
 
     cdef int check_usable(self) except -1:
         """RuntimeError in a forked child. Core, which derives from this, has the channel to ask."""
@@ -85,7 +91,14 @@ cdef class Scheduler(Owner):
 
     cdef Handle call(self, object callback, tuple args, object context):
         """call_soon for callers below Python."""
-        cdef Handle handle = make_handle(callback, args, self, context, self.contexts)
+        cdef Handle handle
+        if self.spare_count:
+            self.spare_count -= 1
+            handle = <Handle> self.spare_handles[self.spare_count]
+            Py_DECREF(handle)       # ours; `handle` is another
+            handle.set(callback, args, self, context, self.contexts)
+        else:
+            handle = make_handle(callback, args, self, context, self.contexts)
         self.check_open()       # last: what is above can give up the GIL
         self.ready.push(handle)
         return handle
@@ -184,6 +197,10 @@ cdef class Scheduler(Owner):
                 handle.run()
             else:
                 handle.run_once(self.contexts)
+                if self.spare_count < SPARE_HANDLES_MAX and handle.is_as_new():
+                    Py_INCREF(handle)
+                    self.spare_handles[self.spare_count] = <PyObject *> handle
+                    self.spare_count += 1
         return 0
 
     cdef int run_timed(self, Handle handle) except -1:

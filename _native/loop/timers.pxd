@@ -7,7 +7,7 @@ from zcloop._native.loop.handle cimport Handle
 cdef struct Entry:
     double when
     uint64_t sequence
-    PyObject *handle        # owned
+    PyObject *handle        # owned; NULL once cancelled
 
 
 cdef class TimerHandle(Handle):
@@ -16,7 +16,8 @@ cdef class TimerHandle(Handle):
 
 cdef class TimerHeap:
     cdef Entry *entries
-    cdef Py_ssize_t count
+    cdef Py_ssize_t count       # of timers
+    cdef Py_ssize_t size        # of the heap, with the places of cancelled ones
     cdef Py_ssize_t capacity
     cdef uint64_t sequence
 
@@ -24,10 +25,15 @@ cdef class TimerHeap:
                          object context, Contexts contexts)
     cdef int remove(self, TimerHandle handle) except -1
     cdef TimerHandle pop(self)
+    cdef void remove_first(self) noexcept
+    cdef void sweep(self) noexcept
     cdef int clear(self) except -1
     cdef void sift_up(self, Py_ssize_t index) noexcept
     cdef void sift_down(self, Py_ssize_t index) noexcept
     cdef void place(self, Py_ssize_t index, Entry entry) noexcept
 
     cdef inline double first(self) noexcept:
+        """The next deadline, while there are timers."""
+        while self.entries[0].handle == NULL:
+            self.remove_first()
         return self.entries[0].when
