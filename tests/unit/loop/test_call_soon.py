@@ -1,6 +1,7 @@
 """The ready queue: order, turns, handles."""
 
 import asyncio
+import contextvars
 import functools
 import gc
 import weakref
@@ -88,6 +89,43 @@ def test_a_callback_lets_go_of_its_arguments_when_it_has_run(loop):
     del payload
     turn(loop)
     assert alive() is None
+
+
+def test_a_handle_that_was_kept_is_no_later_ones(loop):
+    seen = []
+    kept = loop.call_soon(seen.append, "first")
+    weakly = weakref.ref(loop.call_soon(seen.append, "second"))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert weakly() is None
+    later = [loop.call_soon(seen.append, number) for number in range(200)]
+    assert kept not in later and weakly() is None
+    kept.cancel()
+    del later
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == ["first", "second", *range(200)]
+
+
+def test_a_handle_used_again_keeps_nothing_of_its_last_call(loop):
+    contexts = []
+    variable = contextvars.ContextVar("variable", default=None)
+    context = contextvars.copy_context()
+    context.run(variable.set, "other")
+
+    def note(expected):
+        contexts.append(contextvars.copy_context())
+        assert variable.get() == expected
+
+    for _ in range(3):
+        loop.call_soon(note, "other", context=context)
+        loop.call_soon(note, None)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    assert len(contexts) == 6
+    handle = loop.call_soon(print)
+    assert not handle.cancelled() and handle.get_context() is not context
+    handle.cancel()
 
 
 def test_the_repr_of_a_handle_names_its_callback(loop):

@@ -3,8 +3,13 @@
 import asyncio
 import math
 import random
+import weakref
 
 import pytest
+
+
+class Whatever:
+    """Can be referred to weakly."""
 
 
 def fire(loop, deadlines):
@@ -60,6 +65,43 @@ def test_a_cancelled_timer_frees_its_place_at_once(loop):
         handle.cancel()
         handle.cancel()
     assert loop.statistics()["timers"] == 0
+
+
+@pytest.mark.zcloop_only  # asyncio's heap keeps it
+def test_a_cancelled_timer_lets_go_of_what_it_holds_at_once(loop):
+    argument = Whatever()
+    seen = weakref.ref(argument)
+    first = loop.call_later(1000, print)
+    handle = loop.call_later(1001, print, argument)
+    loop.call_later(1002, print)
+    del argument
+    handle.cancel()
+    assert seen() is None
+    first.cancel()
+
+
+@pytest.mark.zcloop_only  # as above
+@pytest.mark.parametrize("kept_of_ten", [0, 1, 4, 9])
+def test_the_rest_runs_in_order_when_many_are_cancelled(loop, kept_of_ten):
+    source = random.Random(7)
+    now = loop.time()
+    seen, expected, cancelled = [], [], []
+    for number in range(3000):
+        when = now - source.choice((1, 2, 3))  # due, and often at the same time
+        handle = loop.call_at(when, seen.append, number)
+        if source.randrange(10) < kept_of_ten:
+            expected.append((when, number))
+        else:
+            cancelled.append(handle)
+    source.shuffle(cancelled)
+    for number, handle in enumerate(cancelled):
+        handle.cancel()
+        if number % 100 == 0:  # among the places of cancelled ones
+            expected.append((now - 2, 3000 + number))
+            loop.call_at(now - 2, seen.append, 3000 + number)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [number for _, number in sorted(expected)]
 
 
 def test_a_timer_may_be_cancelled_by_one_of_the_same_deadline(loop):
