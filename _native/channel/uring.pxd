@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.channel.coalescing cimport Coalescing
+from zcloop._native.channel.spinning cimport Spinning
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
 from zcloop._native.memory.pool cimport Pool
@@ -16,8 +17,7 @@ cdef class UringChannel(Channel):
     cdef Pins pins                  # regions registered with the ring
     cdef list pins_wanted           # regions to pin when the loop runs
     cdef bint is_pausing            # cancelled requests are parked, not completed
-    cdef int64_t spin_ns            # before it sleeps, a wait looks for completions for so long
-    cdef readonly uint64_t spins    # waits that found one so
+    cdef Spinning spinning
     cdef Coalescing coalescing
 
     cdef int take_ring(self) except -1
@@ -27,6 +27,7 @@ cdef class UringChannel(Channel):
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
     cdef bint spin(self, int64_t timeout_ns) except -1
+    cdef int wait_asleep(self, int64_t timeout_ns) noexcept
     cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept
     cdef int take_back(self) except -1
     cdef int await_notifications(self) except -1

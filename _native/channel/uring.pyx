@@ -6,6 +6,7 @@ from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR, EINVAL
 from libc.string cimport memmove
 from posix.unistd cimport close
 
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_NOP, SQE_CQE_SKIP_SUCCESS,
@@ -66,11 +67,6 @@ cdef long NOTIFICATION_WAIT_NS = 5000000
 cdef int NOTIFICATION_WAITS_MAX = 10
 
 
-cdef inline void set_timeout(kernel_timespec *timeout, int64_t duration_ns) noexcept:
-    timeout.tv_sec = duration_ns // 1000000000
-    timeout.tv_nsec = duration_ns % 1000000000
-
-
 @cython.no_gc_clear     # __dealloc__ needs the ring
 cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
@@ -85,6 +81,7 @@ cdef class UringChannel(Channel):
         self.completion_entries = completion_entries
         self.ring = Ring(entries, completion_entries, is_shared)
         self.coalescing = Coalescing(COALESCE_US if self.ring.has_min_wait else 0)
+        self.spinning = Spinning()
         self.pins = Pins()
         self.pins_wanted = []
 
@@ -234,53 +231,68 @@ cdef class UringChannel(Channel):
         return True
 
     cdef int wait(self, int64_t timeout_ns) except -1:
-        cdef kernel_timespec timeout
         cdef Ring ring = self.ring
-        cdef unsigned flows
-        cdef unsigned min_wait_us
         cdef int got
         if timeout_ns == 0 or self.completion_head != self.completion_tail or ring.visible():
             if ring.unsubmitted() == 0 and not ring.wants_enter():
                 return self.reap()
             got = ring.enter(0, NULL)
-        elif self.spin_ns and self.spin(timeout_ns):
+        elif self.spin(timeout_ns):
             return 0
-        elif self.coalescing.flows and self.spin_ns == 0 and self.wants_coalescing(timeout_ns):
-            set_timeout(&timeout, timeout_ns if timeout_ns >= 0 else FOREVER_NS)
-            flows = self.coalescing.flows
-            min_wait_us = self.coalescing.limit_us
-            with nogil:
-                got = ring.coalesce(flows + 1, min_wait_us, &timeout)
-        elif timeout_ns < 0:
-            with nogil:
-                got = ring.enter(1, NULL)
         else:
-            set_timeout(&timeout, timeout_ns)
-            with nogil:
-                got = ring.enter(1, &timeout)
+            got = self.wait_asleep(timeout_ns)
         if got < 0 and got != -ETIME and got != -EINTR and got != -EBUSY and got != -EAGAIN:
             raise_os_error(-got, "io_uring_enter")
         return self.reap()
 
+    cdef int wait_asleep(self, int64_t timeout_ns) noexcept:
+        """Submit everything, and wait for a completion; 0 or -errno."""
+        cdef kernel_timespec timeout
+        cdef Ring ring = self.ring
+        cdef unsigned wait_count = 1
+        cdef unsigned min_wait_us = 0
+        cdef bint is_sleep = not ring.wants_enter()
+        cdef int64_t start = monotonic_ns()
+        cdef int got
+        if is_sleep and self.coalescing.flows and self.wants_coalescing(timeout_ns):
+            wait_count = self.coalescing.flows + 1
+            min_wait_us = self.coalescing.limit_us
+        if timeout_ns < 0 and min_wait_us == 0:
+            with nogil:
+                got = ring.enter(1, NULL)
+        else:
+            if timeout_ns < 0:
+                timeout_ns = FOREVER_NS
+            timeout.tv_sec = timeout_ns // 1000000000
+            timeout.tv_nsec = timeout_ns % 1000000000
+            with nogil:
+                got = ring.wait(wait_count, min_wait_us, &timeout)
+        if is_sleep:
+            self.spinning.slept(monotonic_ns() - start, self.completed)
+        return got
+
     cdef bint spin(self, int64_t timeout_ns) except -1:
         """Whether something completed while we looked for it, which is a wait without a sleep."""
-        cdef int64_t limit_ns = self.spin_ns
-        cdef bint is_found
+        cdef int64_t limit_ns = self.spinning.next_ns()
+        cdef int64_t found_ns
+        if limit_ns == 0 or (self.spinning.is_adaptive and self.coalescing.flows):
+            return False
         if self.ring.unsubmitted():
             self.make_room()
         with nogil:
-            is_found = self.ring.spin(
+            found_ns = self.ring.spin(
                 timeout_ns if 0 <= timeout_ns < limit_ns else limit_ns)
-        if is_found:
-            self.spins += 1
-            if self.ring.wants_enter():
-                self.make_room()
-            self.reap()
-        return is_found
+        self.spinning.looked(found_ns, self.completed)
+        if found_ns < 0:
+            return False
+        if self.ring.wants_enter():
+            self.make_room()
+        self.reap()
+        return True
 
     cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept:
-        """Whether the sleep that comes is one, and is to be longer for what flows bring."""
-        if self.ring.wants_enter() or 0 <= timeout_ns <= self.coalescing.limit_us * 1000:
+        """Whether the sleep that comes is to be longer for what flows bring."""
+        if 0 <= timeout_ns <= self.coalescing.limit_us * 1000 or self.spinning.fixed_ns:
             return False
         return self.coalescing.is_worth_it()
 

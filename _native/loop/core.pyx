@@ -32,6 +32,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 from posix.unistd cimport close, write
 
+from zcloop._native.channel.spinning cimport Spinning
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
@@ -220,6 +221,7 @@ cdef class Core(Scheduler):
                 self.listen_outside()
                 self.sleeps += 1
                 self.is_sleeping = True
+                self.channel.spinning.moved(self.received_bytes + self.sent_bytes)
                 sleep_start = monotonic_ns()
                 self.channel.wait(timeout_ns)
                 self.asleep_ns += monotonic_ns() - sleep_start
@@ -652,17 +654,25 @@ cdef class Core(Scheduler):
     def spin_us(self):
         """Microseconds for which a loop with nothing to do looks for completions before it sleeps.
 
-        0, the default, burns no CPU. 10 to 50 make the answers of a quick peer come sooner, for a
-        core that is busy so long after each turn. Other threads run meanwhile. An int; ValueError
-        below 0 and above 1,000,000.
+        None, the default: 25, while that finds them as good as always, in ping-pong with a quick
+        peer, and saves CPU by it. 0 is never; 10 to 50 make answers come sooner, for a core that is
+        busy so long after each turn. Other threads run meanwhile. An int or None; ValueError below
+        0 and above 1,000,000.
         """
-        return self.channel.spin_ns // 1000
+        cdef Spinning spinning = self.channel.spinning
+        return None if spinning.is_adaptive else spinning.fixed_ns // 1000
 
     @spin_us.setter
-    def spin_us(self, int64_t microseconds):
-        if not 0 <= microseconds <= SPIN_MAX_US:
-            raise ValueError(f"spin_us is 0 to {SPIN_MAX_US} microseconds, not {microseconds}")
-        self.channel.spin_ns = microseconds * 1000
+    def spin_us(self, microseconds):
+        cdef Spinning spinning = self.channel.spinning
+        cdef int64_t fixed_us = 0
+        if microseconds is not None:
+            fixed_us = microseconds
+            if not 0 <= fixed_us <= SPIN_MAX_US:
+                raise ValueError(f"spin_us is 0 to {SPIN_MAX_US} microseconds, or None for as long "
+                                 f"as it pays, not {fixed_us}")
+        spinning.fixed_ns = fixed_us * 1000
+        spinning.is_adaptive = microseconds is None
 
     @property
     def coalesce_us(self):
@@ -694,7 +704,7 @@ cdef class Core(Scheduler):
         return {
             "turns": self.turns,
             "sleeps": self.sleeps,
-            "spins": channel.spins,
+            "spins": channel.spinning.spins,
             "coalesced_sleeps": channel.coalescing.sleeps,
             "asleep_ns": self.asleep_ns,
             "awake_ns": ran_ns - self.asleep_ns,

@@ -177,7 +177,7 @@ cdef class TimerHeap:
             if child >= self.size:
                 break
             if child + 1 < self.size and precedes(&self.entries[child + 1],
-                                                   &self.entries[child]):
+                                                  &self.entries[child]):
                 child += 1
             if not precedes(&self.entries[child], &entry):
                 break

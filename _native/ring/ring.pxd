@@ -40,11 +40,11 @@ cdef class Ring:
     cdef int attach(self) noexcept nogil
     cdef void detach(self) noexcept nogil
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
-    cdef int coalesce(self, unsigned wait_count, unsigned min_wait_us,
-                      kernel_timespec *timeout) noexcept nogil
+    cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
+                  kernel_timespec *timeout) noexcept nogil
     cdef int call(self, unsigned wait_count, unsigned flags,
                   io_uring_getevents_arg *argument, size_t size) noexcept nogil
-    cdef bint spin(self, int64_t limit_ns) noexcept nogil
+    cdef int64_t spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil

@@ -156,11 +156,11 @@ cdef class Ring:
         argument.ts = <uint64_t> timeout
         return self.call(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
 
-    cdef int coalesce(self, unsigned wait_count, unsigned min_wait_us,
-                      kernel_timespec *timeout) noexcept nogil:
-        """As enter, until so many requests have completions, or one has after so long.
+    cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
+                  kernel_timespec *timeout) noexcept nogil:
+        """As enter, until so many requests have completions, or one has after `min_wait_us`.
 
-        Where `has_min_wait`; for timeouts that are longer.
+        That is 0 but where `has_min_wait`, and shorter than the timeout.
         """
         cdef io_uring_getevents_arg argument
         memset(&argument, 0, sizeof(argument))
@@ -181,17 +181,19 @@ cdef class Ring:
         self.sqe_head = head
         return got if got < 0 else 0
 
-    cdef bint spin(self, int64_t limit_ns) noexcept nogil:
-        """Look, without a system call, until something has completed; whether it has in time."""
-        cdef int64_t end = monotonic_ns() + limit_ns
+    cdef int64_t spin(self, int64_t limit_ns) noexcept nogil:
+        """Look, without a system call, until something has completed; how long that took, or -1
+        when nothing has in time."""
+        cdef int64_t start = monotonic_ns()
+        cdef int64_t now = start
         cdef unsigned _look
-        while True:
+        while now - start < limit_ns:
             for _look in range(SPINS_A_LOOK):
                 if self.visible() or self.wants_enter():
-                    return True
+                    return now - start
                 zc_relax()
-            if monotonic_ns() >= end:
-                return False
+            now = monotonic_ns()
+        return -1
 
     cdef int push(self) noexcept nogil:
         """Submit everything, of a shared ring. Returns 0, or -errno; what was not taken is

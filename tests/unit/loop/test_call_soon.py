@@ -114,8 +114,8 @@ def test_a_handle_used_again_keeps_nothing_of_its_last_call(loop):
     context.run(variable.set, "other")
 
     def note(expected):
-        contexts.append(contextvars.copy_context())
         assert variable.get() == expected
+        contexts.append(contextvars.copy_context())
 
     for _ in range(3):
         loop.call_soon(note, "other", context=context)

@@ -1,6 +1,7 @@
 """spin_us: a loop that looks for completions before it sleeps."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -33,7 +34,15 @@ def after_start(loop, action):
 def test_how_long_is_bounded(loop, microseconds):
     with pytest.raises(ValueError, match="spin_us is 0 to 1000000"):
         loop.spin_us = microseconds
+    assert loop.spin_us is None
+
+
+def test_it_is_adaptive_until_it_is_set(loop):
+    assert loop.spin_us is None
+    loop.spin_us = 0
     assert loop.spin_us == 0
+    loop.spin_us = None
+    assert loop.spin_us is None
 
 
 def test_not_a_number_is_refused(loop):
@@ -87,4 +96,61 @@ def test_a_loop_that_found_nothing_sleeps(loop):
     used = time.process_time()
     loop.run_until_complete(asyncio.sleep(0.5))
     assert time.process_time() - used < 0.25
+    assert loop.statistics()["spins"] == 0
+
+
+@contextlib.contextmanager
+def echo(delay):
+    """A socket to a process that sends everything back after so many seconds."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                while data := theirs.recv(100):
+                    time.sleep(delay) if delay else None
+                    theirs.send(data)
+            finally:
+                os._exit(0)
+        theirs.close()
+        ours.setblocking(False)
+        yield ours
+    os.waitpid(pid, 0)
+
+
+async def ping_pong(sock, count):
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        await loop.sock_sendall(sock, b"x")
+        assert await loop.sock_recv(sock, 100) == b"x"
+
+
+def test_a_loop_in_ping_pong_tries_to_spin(loop):
+    with echo(0) as sock:
+        deadline = time.monotonic() + 30
+        while not loop.statistics()["spins"]:  # of a busy machine the answers may be slow
+            assert time.monotonic() < deadline
+            loop.run_until_complete(ping_pong(sock, 1000))
+
+
+def test_zero_is_never(loop):
+    loop.spin_us = 0
+    with echo(0) as sock:
+        loop.run_until_complete(ping_pong(sock, 5000))
+    assert loop.statistics()["spins"] == 0
+
+
+def test_a_slow_peer_is_waited_for_asleep(loop):
+    with echo(0.001) as sock:
+        loop.run_until_complete(ping_pong(sock, 300))
+    assert loop.statistics()["spins"] == 0
+
+
+def test_timers_are_waited_for_asleep(loop):
+    async def main():
+        for _ in range(300):
+            await asyncio.sleep(0.001)
+
+    loop.run_until_complete(main())
     assert loop.statistics()["spins"] == 0
