@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class Spinning:
     def moved(self, total_bytes: int) -> None: ...
     def next_ns(self) -> int: ...
