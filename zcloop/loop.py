@@ -140,12 +140,12 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
     def statistics(self) -> dict[str, int]:
         """Counters of the loop, and of what it lends; a new dict, made without a system call.
 
-        Since the loop was made: `turns`, `sleeps` of them, `spins` that a completion ended,
+        Since the loop was made: `turns`, `sleeps` of them, `spins` that a completion ended instead,
         `coalesced_sleeps` that a flood of datagrams made longer, `enters` (system calls),
-        `submissions` and `completions`; `asleep_ns`, and `awake_ns`, which callbacks and the system
-        calls for them took; what transports `received_bytes` and `sent_bytes`, how much of that was
-        `copied_bytes` in user space on its way, `lent_bytes` in place, or `starved_bytes`: copied
-        for want of a block.
+        `submissions` and `completions`; `asleep_ns`, and `awake_ns`, which callbacks, the system
+        calls for them, and the `spun_ns` of spinning took; what transports `received_bytes` and
+        `sent_bytes`, how much of that was `copied_bytes` in user space on its way, `lent_bytes` in
+        place, or `starved_bytes`: copied for want of a block.
 
         Now: `inflight` requests, `operations` that are held, `transports`, `ready` callbacks,
         `timers`, `slots` to receive into and `slots_lent` of them. `pool_*` is the memory that is

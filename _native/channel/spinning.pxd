@@ -16,12 +16,14 @@ cdef class Spinning:
     cdef uint64_t work_then
     cdef double asleep_cost             # CPU for a piece of work, of the last sleeps of the row
     cdef readonly uint64_t spins        # waits that found a completion
+    cdef int64_t looked_ns              # that they, and those in vain, took
 
     cpdef void moved(self, uint64_t total_bytes) noexcept
     cpdef int64_t next_ns(self) noexcept
     cpdef void looked(self, int64_t found_ns, uint64_t completed) noexcept
     cpdef void slept(self, int64_t duration_ns, uint64_t completed) noexcept
     cdef void judge(self, double cost) noexcept
+    cdef void restart(self) noexcept
     cdef void stop(self) noexcept
     cdef void mark(self, uint64_t completed) noexcept
     cdef double cost(self, uint64_t completed) noexcept

@@ -26,8 +26,9 @@ cdef class UringChannel(Channel):
     cdef int submit_again(self, Operation operation) except -1
     cdef int make_room(self) except -1
     cdef int reap(self) except -1
-    cdef bint spin(self, int64_t timeout_ns) except -1
+    cdef bint spin(self, int64_t *timeout_ns) except -1
     cdef int wait_asleep(self, int64_t timeout_ns) noexcept
+    cdef bint can_coalesce(self) noexcept
     cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept
     cdef int take_back(self) except -1
     cdef int await_notifications(self) except -1

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR, EINVAL
 from libc.string cimport memmove
 from posix.unistd cimport close
@@ -80,7 +81,7 @@ cdef class UringChannel(Channel):
         self.entries = entries
         self.completion_entries = completion_entries
         self.ring = Ring(entries, completion_entries, is_shared)
-        self.coalescing = Coalescing(COALESCE_US if self.ring.has_min_wait else 0)
+        self.coalescing = Coalescing(COALESCE_US if self.can_coalesce() else 0)
         self.spinning = Spinning()
         self.pins = Pins()
         self.pins_wanted = []
@@ -237,7 +238,7 @@ cdef class UringChannel(Channel):
             if ring.unsubmitted() == 0 and not ring.wants_enter():
                 return self.reap()
             got = ring.enter(0, NULL)
-        elif self.spin(timeout_ns):
+        elif self.spin(&timeout_ns):
             return 0
         else:
             got = self.wait_asleep(timeout_ns)
@@ -271,24 +272,39 @@ cdef class UringChannel(Channel):
             self.spinning.slept(monotonic_ns() - start, self.completed)
         return got
 
-    cdef bint spin(self, int64_t timeout_ns) except -1:
-        """Whether something completed while we looked for it, which is a wait without a sleep."""
+    cdef bint spin(self, int64_t *timeout_ns) except -1:
+        """Whether the wait is over without a sleep, because something completed while we looked for
+        it, or it was time; else the time-out is what is left of it."""
         cdef int64_t limit_ns = self.spinning.next_ns()
-        cdef int64_t found_ns
+        cdef bint is_timed = 0 <= timeout_ns[0] <= limit_ns
+        cdef int64_t start, found_ns
         if limit_ns == 0 or (self.spinning.is_adaptive and self.coalescing.flows):
             return False
         if self.ring.unsubmitted():
             self.make_room()
+            if self.completion_head != self.completion_tail:
+                return True
+        if is_timed:
+            limit_ns = timeout_ns[0]
+        start = monotonic_ns()
         with nogil:
-            found_ns = self.ring.spin(
-                timeout_ns if 0 <= timeout_ns < limit_ns else limit_ns)
-        self.spinning.looked(found_ns, self.completed)
+            found_ns = self.ring.spin(limit_ns)
+        self.spinning.looked_ns += monotonic_ns() - start
+        if found_ns >= 0 or not is_timed:       # a timer that came due says nothing
+            self.spinning.looked(found_ns, self.completed)
         if found_ns < 0:
-            return False
+            # A signal does not interrupt a look, and from here on none would end the sleep.
+            PyErr_CheckSignals()
+            if timeout_ns[0] >= 0:
+                timeout_ns[0] -= limit_ns
+            return is_timed
         if self.ring.wants_enter():
             self.make_room()
         self.reap()
         return True
+
+    cdef bint can_coalesce(self) noexcept:
+        return self.has_minimal_wait and self.ring.has_min_wait
 
     cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept:
         """Whether the sleep that comes is to be longer for what flows bring."""
@@ -304,6 +320,8 @@ cdef class UringChannel(Channel):
             self.take_ring()
             self.register_pools()
             self.submit_parked()
+            self.spinning.restart()     # in this thread, perhaps another, with its own CPU time
+            self.coalescing.end()
             self.is_started = True
             if self.starved:
                 self.feed()

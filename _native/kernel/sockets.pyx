@@ -1,5 +1,5 @@
 """The fd of a Python socket, in one load where the interpreter's layout is the one known, and
-which file an fd is of."""
+which file an fd is of; and what a socket holds."""
 
 import _socket
 import socket as socket_module
@@ -17,6 +17,13 @@ cdef extern from "<sys/stat.h>" nogil:
         uint64_t st_ino
     int fstat(int fd, file_status *status)
 
+cdef extern from "<sys/socket.h>" nogil:
+    enum:
+        SOL_SOCKET
+        SO_RCVBUF
+    ctypedef unsigned socklen_t
+    int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+
 cdef bint _can_load_fd = False
 
 
@@ -28,6 +35,14 @@ cdef int socket_fd(object socket) noexcept:
         return socket.fileno()
     except Exception:
         return -1
+
+
+cdef int receive_buffer_size(int fd) noexcept nogil:
+    """Bytes that may wait in a socket, with what the kernel counts for each message; 0 when it
+    cannot be asked."""
+    cdef int value = 0
+    cdef socklen_t size = sizeof(value)
+    return 0 if getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) < 0 else value
 
 
 cdef uint64_t file_of(int fd) noexcept nogil:

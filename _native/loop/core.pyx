@@ -88,7 +88,7 @@ cdef double TIMEOUT_MAX_S = 24 * 3600.0
 
 cdef enum:
     SPIN_MAX_US = 1000000
-    COALESCE_MAX_US = 1000
+    COALESCE_MAX_US = 200
 
 # A batched send of several pieces takes about 1 KiB of it.
 cdef size_t SCRATCH_SIZE = 64 * 1024
@@ -222,9 +222,9 @@ cdef class Core(Scheduler):
                 self.sleeps += 1
                 self.is_sleeping = True
                 self.channel.spinning.moved(self.received_bytes + self.sent_bytes)
-                sleep_start = monotonic_ns()
+                sleep_start = monotonic_ns() - self.channel.spinning.looked_ns
                 self.channel.wait(timeout_ns)
-                self.asleep_ns += monotonic_ns() - sleep_start
+                self.asleep_ns += monotonic_ns() - self.channel.spinning.looked_ns - sleep_start
             elif self.channel.is_pending():
                 self.channel.wait(0)
             if self.batched:
@@ -667,10 +667,10 @@ cdef class Core(Scheduler):
         cdef Spinning spinning = self.channel.spinning
         cdef int64_t fixed_us = 0
         if microseconds is not None:
-            fixed_us = microseconds
-            if not 0 <= fixed_us <= SPIN_MAX_US:
+            if not 0 <= microseconds <= SPIN_MAX_US:
                 raise ValueError(f"spin_us is 0 to {SPIN_MAX_US} microseconds, or None for as long "
-                                 f"as it pays, not {fixed_us}")
+                                 f"as it pays, not {microseconds}")
+            fixed_us = microseconds
         spinning.fixed_ns = fixed_us * 1000
         spinning.is_adaptive = microseconds is None
 
@@ -678,19 +678,20 @@ cdef class Core(Scheduler):
     def coalesce_us(self):
         """Microseconds for which a flood of datagrams gathers before it wakes the loop; first 50.
 
-        Only where a socket gets 100 datagrams a millisecond and more, and sends next to none; other
-        completions still wake the loop at once, and a loop with `spin_us` does not sleep so. The
-        last datagrams before a pause come late by it and the thread's timer slack (50). 0 is off,
-        and all there is before Linux 6.12. An int; ValueError below 0 and above 1,000.
+        Only where a socket gets 100 datagrams a millisecond and more, has room for twice what comes
+        in that time, and sends next to none; a loop with `spin_us` does not sleep so. Whatever else
+        completes wakes the loop with the next datagram of the flood; when it halts, what comes next
+        is late once, by that time and the thread's timer slack (50). 0 is off; before Linux 6.12 it
+        stays 0. An int; ValueError below 0 and above 200.
         """
         return self.channel.coalescing.limit_us
 
     @coalesce_us.setter
-    def coalesce_us(self, int64_t microseconds):
+    def coalesce_us(self, microseconds):
         if not 0 <= microseconds <= COALESCE_MAX_US:
             raise ValueError(
                 f"coalesce_us is 0 to {COALESCE_MAX_US} microseconds, not {microseconds}")
-        self.channel.coalescing.limit_us = microseconds if self.channel.ring.has_min_wait else 0
+        self.channel.coalescing.limit_us = microseconds if self.channel.can_coalesce() else 0
         if microseconds == 0:
             self.channel.coalescing.end()
 
@@ -705,6 +706,7 @@ cdef class Core(Scheduler):
             "turns": self.turns,
             "sleeps": self.sleeps,
             "spins": channel.spinning.spins,
+            "spun_ns": channel.spinning.looked_ns,
             "coalesced_sleeps": channel.coalescing.sleeps,
             "asleep_ns": self.asleep_ns,
             "awake_ns": ran_ns - self.asleep_ns,

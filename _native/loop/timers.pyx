@@ -1,10 +1,10 @@
 """The timers of a loop: a binary heap in which each handle knows its place.
 
 A cancelled timer is freed at once (asyncio keeps it until a sweep), so that a program that arms and
-cancels a time-out per request holds no dead ones; of its place in the heap 24 bytes stay until they
-come to the top, or are more than half of the heap. Timers of one deadline run in the order in which
-they were made. Nothing here makes a system call: the next deadline becomes the time-out of
-the turn's one wait.
+cancels a time-out per request holds no dead ones. Of its place in the heap 24 bytes stay until they
+come to the top, or until a cancellation finds that such places are more than half of the heap.
+Timers of one deadline run in the order in which they were made. Nothing here makes a system call:
+the next deadline becomes the time-out of the turn's one wait.
 """
 
 cimport cython

@@ -42,8 +42,8 @@ cdef class Ring:
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
     cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
                   kernel_timespec *timeout) noexcept nogil
-    cdef int call(self, unsigned wait_count, unsigned flags,
-                  io_uring_getevents_arg *argument, size_t size) noexcept nogil
+    cdef int enter_with(self, unsigned wait_count, unsigned flags,
+                        io_uring_getevents_arg *argument, size_t size) noexcept nogil
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil

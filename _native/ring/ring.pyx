@@ -151,10 +151,10 @@ cdef class Ring:
         """
         cdef io_uring_getevents_arg argument
         if timeout == NULL:
-            return self.call(wait_count, 0, NULL, 0)
+            return self.enter_with(wait_count, 0, NULL, 0)
         memset(&argument, 0, sizeof(argument))
         argument.ts = <uint64_t> timeout
-        return self.call(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
+        return self.enter_with(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
 
     cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
                   kernel_timespec *timeout) noexcept nogil:
@@ -166,10 +166,10 @@ cdef class Ring:
         memset(&argument, 0, sizeof(argument))
         argument.min_wait_usec = min_wait_us
         argument.ts = <uint64_t> timeout
-        return self.call(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
+        return self.enter_with(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
 
-    cdef int call(self, unsigned wait_count, unsigned flags,
-                  io_uring_getevents_arg *argument, size_t size) noexcept nogil:
+    cdef int enter_with(self, unsigned wait_count, unsigned flags,
+                        io_uring_getevents_arg *argument, size_t size) noexcept nogil:
         cdef int got
         store_release(self.uring.sq.ktail, self.sqe_tail)
         self.enters += 1

@@ -108,7 +108,7 @@ cdef class Datagram(Endpoint):
         self.remote = remote
         self.is_connected = self.peer_head != 0
         self.addresses = AddressCache.__new__(AddressCache)
-        self.flow = make_datagram_flow(self.core.channel.coalescing)
+        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
         self.operations = []
 
     def set_protocol(self, protocol):
@@ -169,6 +169,7 @@ cdef class Datagram(Endpoint):
     cdef int stop_reading(self) except -1:
         if self.is_closing_:
             self.drop_held()
+        self.flow.leave()
         if not is_resting(self.receive):
             self.channel.cancel(self.receive)
         if not is_resting(self.read_poll):
@@ -388,7 +389,7 @@ cdef class Datagram(Endpoint):
         if size < 0:
             return 0
         self.channel.is_multishot_message_proven = True
-        self.flow.note()
+        self.flow.note(size)
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size

@@ -125,3 +125,21 @@ def test_it_measures_its_sleeps_anew_now_and_then(waits):
     waits.sleep(17, cost=DEAR)
     waits.look(64 * 64)
     assert waits.sleeps_until_a_look() == 17
+
+
+def test_a_long_sleep_is_an_end(waits):
+    waits.sleep(17)
+    waits.look(20)
+    waits.look(1, MISS)
+    waits.spinning.slept(LONG, waits.completed)
+    assert waits.sleeps_until_a_look() == 34
+    assert waits.next == FIRST_LOOK
+
+
+def test_a_long_sleep_after_looks_that_were_good_costs_nothing(waits):
+    waits.sleep(17, cost=DEAR)
+    waits.look(64)
+    waits.look(1, MISS)
+    waits.spinning.slept(LONG, waits.completed)
+    assert waits.sleeps_until_a_look() == 17
+    assert waits.next == FIRST_LOOK

@@ -5,7 +5,7 @@ from peers import script
 from refusals import FORMS as REFUSED
 
 pytestmark = pytest.mark.zcloop_only
-FORMS = (*REFUSED, "segmented_send")
+FORMS = (*REFUSED, "segmented_send", "minimal_wait")
 SWITCHES = {
     **{f"without {form}": {"ZCLOOP_WITHOUT": form} for form in FORMS},
     "without all": {"ZCLOOP_WITHOUT": ",".join(FORMS)},

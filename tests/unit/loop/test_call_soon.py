@@ -128,6 +128,32 @@ def test_a_handle_used_again_keeps_nothing_of_its_last_call(loop):
     handle.cancel()
 
 
+def test_a_handle_cancelled_while_it_runs_is_not_the_next_one(loop):
+    handles = []
+    seen = []
+    for number in range(3):
+        handles.append(loop.call_soon(lambda: handles.pop().cancel()))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        later = [loop.call_soon(seen.append, number) for _ in range(100)]
+        assert not any(handle.cancelled() for handle in later)
+        del later
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    assert seen == [0] * 100 + [1] * 100 + [2] * 100
+
+
+def test_a_handle_of_debug_mode_is_not_the_next_one(loop):
+    loop.set_debug(True)
+    loop.call_soon(id, loop)
+    loop.set_debug(False)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert "created at" not in "".join(repr(loop.call_soon(id, loop)) for _ in range(100))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
 def test_the_repr_of_a_handle_names_its_callback(loop):
     loop.set_debug(False)
     handle = loop.call_soon(functools.partial(print, 1), 2)

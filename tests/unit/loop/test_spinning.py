@@ -30,7 +30,7 @@ def after_start(loop, action):
     return thread
 
 
-@pytest.mark.parametrize("microseconds", [-1, LONG + 1, 1 << 40])
+@pytest.mark.parametrize("microseconds", [-1, LONG + 1, 1 << 80])
 def test_how_long_is_bounded(loop, microseconds):
     with pytest.raises(ValueError, match="spin_us is 0 to 1000000"):
         loop.spin_us = microseconds
@@ -76,8 +76,35 @@ def test_call_soon_threadsafe_ends_spinning(loop):
 def test_a_timer_is_due_while_the_loop_spins(loop):
     loop.spin_us = LONG
     began = time.monotonic()
-    loop.run_until_complete(asyncio.sleep(0.05))
-    assert 0.045 < time.monotonic() - began < 0.9
+    loop.run_until_complete(asyncio.sleep(0.3))
+    assert 0.295 < time.monotonic() - began < 0.45
+
+
+def test_a_timer_is_due_when_the_loop_has_looked_in_vain(loop):
+    loop.spin_us = 200_000
+    began = time.monotonic()
+    loop.run_until_complete(asyncio.sleep(0.3))
+    assert 0.295 < time.monotonic() - began < 0.45
+
+
+def test_a_signal_is_handled_after_a_look_in_vain(loop):
+    """The program has a wake-up fd of its own, so that nothing but the look's end tells of it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        before = signal.set_wakeup_fd(theirs.fileno())
+        handled = []
+        previous = signal.signal(signal.SIGUSR1, lambda *_: handled.append(time.monotonic()))
+        try:
+            loop.spin_us = 300_000
+            thread = after_start(loop, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+            began = time.monotonic()
+            loop.run_until_complete(asyncio.sleep(1.5))
+            thread.join()
+            assert handled[0] - began < 0.9
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+            signal.set_wakeup_fd(before)
 
 
 def test_a_signal_ends_spinning(loop):
@@ -96,7 +123,9 @@ def test_a_loop_that_found_nothing_sleeps(loop):
     used = time.process_time()
     loop.run_until_complete(asyncio.sleep(0.5))
     assert time.process_time() - used < 0.25
-    assert loop.statistics()["spins"] == 0
+    found = loop.statistics()
+    assert found["spins"] == 0
+    assert 100_000 <= found["spun_ns"] < 0.25e9 < found["asleep_ns"] < 0.6e9
 
 
 @contextlib.contextmanager
