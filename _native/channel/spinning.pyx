@@ -8,12 +8,12 @@ time is lost. So an adaptive loop tries, and keeps to what takes less CPU for th
 
     17 short sleeps in a row  --> spinning; the CPU of the last sixteen is remembered
     64 looks                  --> judged: they go on while they took less CPU than those
-    two misses in a row, a long sleep
-                              --> sleeping; 17 more, if the last judgement was good, else twice as
+    two misses in a row       --> sleeping; 17 more, if the last judgement was good, else twice as
                                   many as before, up to 1,024
     judged worse              --> sleeping; twice as many as before
     64 good judgements        --> sleeping, to measure anew; 17 more
-    a long sleep meanwhile    --> as many again from the beginning
+    a long sleep              --> sleeping; 17 more, if the last judgement was good, else as many as
+                                  before, from the beginning
 
 Work is counted in completions and in 4 KiB that were moved. A peer that has slept for long is slow
 to wake, so the first few looks may take as long as a short sleep.
@@ -85,10 +85,9 @@ cdef class Spinning:
     cpdef void slept(self, int64_t duration_ns, uint64_t completed) noexcept:
         """So long, of a wait that did not find anything at once."""
         if duration_ns > SHORT_NS:
-            if self.sleeps_left == 0:
-                self.stop()
-            else:
-                self.sleeps_left = self.sleeps_wanted
+            if self.judgements:
+                self.sleeps_wanted = SLEEPS_MIN
+            self.restart()
         elif self.sleeps_left:
             self.sleeps_left -= 1
             if self.sleeps_left == MEASURED_SLEEPS:

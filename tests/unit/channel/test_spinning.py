@@ -132,7 +132,7 @@ def test_a_long_sleep_is_an_end(waits):
     waits.look(20)
     waits.look(1, MISS)
     waits.spinning.slept(LONG, waits.completed)
-    assert waits.sleeps_until_a_look() == 34
+    assert waits.sleeps_until_a_look() == 17
     assert waits.next == FIRST_LOOK
 
 
