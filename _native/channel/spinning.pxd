@@ -9,8 +9,10 @@ cdef class Spinning:
     cdef uint64_t moved_bytes
     cdef unsigned sleeps_wanted         # short ones in a row, before it spins again
     cdef unsigned sleeps_left           # of them; 0 while it spins
-    cdef unsigned looks                 # since then, or since the last judgement
-    cdef unsigned judgements            # in a row that were good
+    cdef unsigned first_looks_left
+    cdef unsigned looks                 # after them, or since the last judgement
+    cdef unsigned judgements            # that were good
+    cdef unsigned doubts                # judgements in a row that were not
     cdef unsigned misses                # in a row
     cdef int64_t cpu_then               # when `work_then` was
     cdef uint64_t work_then

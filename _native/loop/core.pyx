@@ -654,7 +654,7 @@ cdef class Core(Scheduler):
     def spin_us(self):
         """Microseconds for which a loop with nothing to do looks for completions before it sleeps.
 
-        None, the default: 25, while that finds them as good as always, in ping-pong with a quick
+        None, the default: 40, while that finds them as good as always, in ping-pong with a quick
         peer, and saves CPU by it. 0 is never; 10 to 50 make answers come sooner, for a core that is
         busy so long after each turn. Other threads run meanwhile. An int or None; ValueError below
         0 and above 1,000,000.

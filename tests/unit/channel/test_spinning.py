@@ -12,7 +12,7 @@ SHORT = 50_000  # nanoseconds
 LONG = 200_000
 QUICK = 10_000
 FIRST_LOOK = 100_000
-LOOK = 25_000
+LOOK = 40_000
 MISS = -1
 CHEAP = 0.0  # seconds of CPU for each message
 DEAR = 0.0005
@@ -73,23 +73,32 @@ def test_short_sleeps_in_a_row_make_it_look(waits):
 
 def test_it_goes_on_while_that_is_cheaper(waits):
     waits.sleep(17, cost=DEAR)
-    waits.look(3 * 64)
+    waits.look(4 + 3 * 64)
     assert waits.next == LOOK
-    assert waits.spinning.spins == 3 * 64
+    assert waits.spinning.spins == 4 + 3 * 64
 
 
-def test_it_stops_when_sleeping_was_cheaper(waits):
+def test_it_stops_when_sleeping_was_cheaper_twice(waits):
     waits.sleep(17)
-    waits.look(63, cost=DEAR)
+    waits.look(4 + 2 * 64 - 1, cost=DEAR / 4)
     assert waits.next
-    waits.look(1, cost=DEAR)
+    waits.look(1)
     assert waits.sleeps_until_a_look() == 34
+
+
+def test_one_judgement_that_is_worse_is_none(waits):
+    waits.sleep(17, cost=DEAR)
+    waits.look(4 + 64)
+    for _ in range(3):
+        waits.look(64, cost=2 * DEAR)
+        waits.look(64)
+    assert waits.next
 
 
 def test_it_stops_when_it_has_become_dearer(waits):
     waits.sleep(17, cost=DEAR)
-    waits.look(64)
-    waits.look(64, cost=2 * DEAR)
+    waits.look(4 + 64)
+    waits.look(2 * 64, cost=2 * DEAR)
     assert waits.sleeps_until_a_look() == 34
 
 
@@ -98,7 +107,7 @@ def test_bytes_are_work_too(waits):
     for number in range(17):
         waits.spinning.moved(number << 16)
         waits.sleep(1, cost=DEAR)
-    waits.look(64, cost=DEAR / 2)
+    waits.look(4 + 2 * 64, cost=DEAR / 2)
     assert waits.next == 0
 
 
@@ -112,7 +121,7 @@ def test_each_try_in_vain_makes_the_next_one_wait_longer(waits):
 
 def test_one_miss_is_none_and_two_are_an_end(waits):
     waits.sleep(17, cost=DEAR)
-    waits.look(64)
+    waits.look(4 + 64)
     waits.look(1, MISS)
     waits.look(1)
     waits.look(1, MISS)
@@ -123,7 +132,7 @@ def test_one_miss_is_none_and_two_are_an_end(waits):
 
 def test_it_measures_its_sleeps_anew_now_and_then(waits):
     waits.sleep(17, cost=DEAR)
-    waits.look(64 * 64)
+    waits.look(4 + 64 * 64)
     assert waits.sleeps_until_a_look() == 17
 
 
@@ -138,7 +147,7 @@ def test_a_long_sleep_is_an_end(waits):
 
 def test_a_long_sleep_after_looks_that_were_good_costs_nothing(waits):
     waits.sleep(17, cost=DEAR)
-    waits.look(64)
+    waits.look(4 + 64)
     waits.look(1, MISS)
     waits.spinning.slept(LONG, waits.completed)
     assert waits.sleeps_until_a_look() == 17
