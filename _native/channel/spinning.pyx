@@ -106,7 +106,7 @@ cdef class Spinning:
                 self.asleep_cost = (self.asleep_cost + cost) / 2 if self.asleep_cost else cost
 
     cdef void restart(self) noexcept:
-        """What was measured is of another thread, or run."""
+        """From the first short sleep: what is being measured is of another thread, run or peer."""
         self.sleeps_left = self.sleeps_wanted
         self.first_looks_left = FIRST_LOOKS
         self.looks = self.judgements = self.misses = self.doubts = 0

@@ -149,12 +149,9 @@ cdef class Ring:
         Returns 0, or -errno (-ETIME and -EINTR among them). A timeout needs wait_count > 0: with
         an expired one the kernel still programs a timer, 15 microseconds against 0.2.
         """
-        cdef io_uring_getevents_arg argument
         if timeout == NULL:
             return self.enter_with(wait_count, 0, NULL, 0)
-        memset(&argument, 0, sizeof(argument))
-        argument.ts = <uint64_t> timeout
-        return self.enter_with(wait_count, ENTER_EXT_ARG, &argument, sizeof(argument))
+        return self.wait(wait_count, 0, timeout)
 
     cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
                   kernel_timespec *timeout) noexcept nogil:
