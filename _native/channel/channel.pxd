@@ -65,6 +65,7 @@ cdef class Channel:
     cdef int withdraw(self) except -1
     cdef int unpark(self, Operation operation) except -1
     cdef bint is_pending(self) noexcept
+    cdef bint has_undispatched(self) noexcept
     cdef int dispatch(self) except -1
     cdef int dispatch_queued(self) except -1
     cdef BufferRing receive_buffers(self)

@@ -122,6 +122,10 @@ cdef class Channel:
         """Whether there is something to submit, bring in or dispatch without sleeping."""
         return self.completion_head != self.completion_tail
 
+    cdef bint has_undispatched(self) noexcept:
+        """Whether others wait for their completions."""
+        return self.completion_head != self.completion_tail
+
     cdef BufferRing receive_buffers(self):
         """The pool for small pieces of streams, made when first asked for; None where the kernel
         has no buffer rings or no memory for one (has_multishot_receive is False then)."""

@@ -55,6 +55,8 @@ cdef class Stream(Endpoint):
     cdef BufferRing wanted_pool(self)
     cdef int note_slot_size(self, BufferRing pool, size_t size, uint32_t flags) except -1
     cdef int ended(self, int result) except -1
+    cdef int read_bulk_and_rest(self) except -1
+    cdef int read_starved(self) except -1
     cdef int received_slot(self, int result, uint32_t flags) except -1
     cdef int received_last(self, int result) except -1
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept

@@ -240,12 +240,7 @@ cdef class Stream(Endpoint):
         if operation is self.receive:
             return self.received(result, flags)
         if operation is self.read_poll:
-            try:
-                if result >= 0:
-                    self.read_bulk()
-            finally:    # KeyboardInterrupt ends the run, not the reading
-                self.rested()
-            return 0
+            return self.read_bulk_and_rest() if result >= 0 else self.rested()
         if operation is self.try_send:
             self.try_send.result = result       # told in `flushed`
             return 0
@@ -262,6 +257,25 @@ cdef class Stream(Endpoint):
                 self.send_now()
                 if not self.is_blocked and self.lost_count == 0:
                     self.drained(True)
+        return 0
+
+    cdef int read_bulk_and_rest(self) except -1:
+        try:
+            self.read_bulk()
+        finally:    # KeyboardInterrupt ends the run, not the reading
+            self.rested()
+        return 0
+
+    cdef int read_starved(self) except -1:
+        """No slot was free: what there is is received at once, into memory of its own. To wait for
+        slots would leave the peer with a window that is closed, in TCP for 40 ms and more."""
+        self.is_bulk = True
+        try:
+            self.read_bulk()
+        finally:
+            if self.read_size < READ_AGAIN_MIN and self.channel.has_multishot_receive:
+                self.is_bulk = False
+            self.rested()
         return 0
 
     cdef int received(self, int result, uint32_t flags) except -1:
@@ -288,7 +302,11 @@ cdef class Stream(Endpoint):
             self.channel.has_multishot_receive = False
         elif result == -ENOBUFS:
             if self.is_reading_wanted() and not self.is_bulk:
-                return self.channel.starve(self.receive)
+                if self.is_lending:
+                    return self.channel.starve(self.receive)
+                return self.read_starved()
+        elif result == -ECANCELED and self.is_bulk:
+            return self.read_bulk_and_rest()
         elif result <= 0 and not self.is_closing_:
             try:
                 self.received_last(result)
@@ -382,8 +400,9 @@ cdef class Stream(Endpoint):
         return recv(self.fd, memory, size, MSG_DONTWAIT)
 
     cdef int read_bulk(self) except -1:
-        """Receive, and again at once while a busy sender fills the socket meanwhile: that costs a
-        system call less than asking for readiness. In vain, it is tried ever so seldom."""
+        """Receive, and again at once while a busy sender fills the socket meanwhile and nobody
+        else waits: that costs a system call less than asking for readiness. In vain, it is tried
+        ever so seldom."""
         cdef unsigned count
         for count in range(READS_MAX):
             if not self.is_reading_wanted() or not self.is_bulk:
@@ -400,6 +419,8 @@ cdef class Stream(Endpoint):
             if self.read_size < READ_AGAIN_MIN:
                 if count and self.read_size == 0:
                     self.polls_to_skip = VAIN_READ_POLLS
+                return 0
+            if self.channel.has_undispatched():
                 return 0
             if self.polls_to_skip:
                 self.polls_to_skip -= 1
