@@ -172,6 +172,10 @@ def read(path: str) -> Report:
     return Report(document["machine"], document["settings"], contestants, results)
 
 
+# Of TCP, unless a socket says otherwise: BBR paces a sender on the loopback device too.
+CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+
+
 def _commit() -> str:
     """The commit of this source tree, with a plus sign when it was changed; "" elsewhere."""
     try:
@@ -195,6 +199,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "kernel": platform.release(),
+        "congestion control": CONGESTION_CONTROL.read_text().strip(),
         "processor": processor,
         "cpus": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),

@@ -48,9 +48,9 @@ cdef unsigned SEGMENTED_SLOTS = 16
 # Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
 cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
-# Of the requests that something has come for, an enter completes so many, or as many as it is to wait
-# for. Polls of sockets that have something complete when they are submitted, beyond that: who has
-# waited would get a small share of such a turn, on 1,000 connections for seconds.
+# Of the requests that something has come for, an enter completes so many, or as many as it is to
+# wait for. Polls of sockets that have something complete when they are submitted, beyond that: who
+# has waited would get a small share of such a turn.
 cdef unsigned ENTER_WORK_MAX = 20
 
 # Enters without a completion after which the kernel's hint that it has work is an old one.

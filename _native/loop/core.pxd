@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 from cpython.object cimport PyObject
 
 from zcloop._native.channel.uring cimport UringChannel
+from zcloop._native.loop.bulk_reading cimport BulkReading
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.scheduler cimport Scheduler
@@ -28,6 +29,7 @@ cdef class Core(Scheduler):
     cdef Read signal_read
     cdef list flushing              # clients with output of this turn, in order of first write
     cdef list batched               # of them, those with operations in the next submission
+    cdef BulkReading bulk_reading
     cdef set raised                 # low-water marks of sockets; none is at the end of a run
     # fd -> the transport that has it (borrowed: it takes itself out at its end)
     cdef PyObject **transports

@@ -36,6 +36,7 @@ from zcloop._native.channel.spinning cimport Spinning
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
+from zcloop._native.loop.bulk_reading cimport BulkReading
 from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
@@ -135,6 +136,7 @@ cdef class Core(Scheduler):
         self.socket_watches = []
         self.socket_holders = []
         self.flushing = []
+        self.bulk_reading = BulkReading()
         self.raised = set()
         self.batched = []
         self.spare_sends = []
@@ -165,6 +167,7 @@ cdef class Core(Scheduler):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
         self.channel.start()
         self.run_start = monotonic_ns()
+        self.bulk_reading.restart()
         self.for_self = {"loop": self}
         try:
             self._read_signals()

@@ -5,6 +5,7 @@ from zcloop._native.loop.timers cimport TimerHandle
 cdef class LowWaterMark:
     cdef Core loop
     cdef int fd
+    cdef bint is_one_way        # one way, and fast
     cdef int high               # what the kernel made of it, while raised; 0 else
     cdef size_t received        # bytes since `since`, or since it was raised
     cdef size_t enough          # of them, to raise it
@@ -13,6 +14,8 @@ cdef class LowWaterMark:
     cdef TimerHandle timer      # while raised
 
     cdef void note(self, size_t size) noexcept
+    cdef void note_one_way(self, size_t size) noexcept
+    cdef int follow(self) noexcept
     cdef int lift(self, double now) except -1
     cdef int watch(self) except -1
     cpdef int lower(self) except -1

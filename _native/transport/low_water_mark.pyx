@@ -4,7 +4,8 @@ A sender that is about as fast as its reader wakes it for every segment or two, 
 them more than those bring. So when much has come fast, and nothing was written meanwhile that it
 could answer, the kernel is told to wake us for 256 KiB, the end, or an error.
 
-    `enough` in a row, at 256 KiB/ms or more  --> raised. 8 MiB at first
+    `enough` in a row, at 256 KiB/ms or more  --> one way: raised, while the loop finds that cheaper
+                               than to read what there is (`BulkReading`). 8 MiB at first
     nothing read for 1 ms  --> lowered. If 1 MiB came in between 256 KiB are enough next time,
                                else twice as much as before, up to 1 GiB
     a write, a pause, another protocol, the end, the end of the loop's run  --> lowered
@@ -13,8 +14,9 @@ So the last bytes before a sender's pause come late by 1 ms, once in at least 1 
 is lowered the kernel looks again: a poll that waited is done if anything is there.
 """
 
-from zcloop._native.kernel.clock cimport monotonic
+from zcloop._native.kernel.clock cimport monotonic, monotonic_ns, thread_cpu_ns
 from zcloop._native.kernel.tcp cimport receive_low_water, set_receive_low_water
+from zcloop._native.loop.bulk_reading cimport BulkReading
 
 cdef int HIGH = 256 * 1024
 cdef size_t ENOUGH_MIN = 8 * 1024 * 1024
@@ -27,23 +29,40 @@ cdef double HALT_SECONDS = 1e-3
 cdef class LowWaterMark:
     cdef void note(self, size_t size) noexcept:
         """So many bytes were read."""
-        cdef double now
-        if self.high:
-            self.received += size
-            self.read_at = monotonic()
+        if self.is_one_way:
+            self.note_one_way(size)
             return
         if self.received == 0:
             self.since = monotonic()
         self.received += size
         if self.received < self.enough:
             return
-        now = monotonic()
-        if self.received >= (now - self.since) * BYTES_PER_SECOND:
-            try:
-                self.lift(now)
-            except MemoryError:
-                pass        # it stays as it is
+        if self.received >= (monotonic() - self.since) * BYTES_PER_SECOND:
+            self.is_one_way = True
+            self.follow()
         self.received = 0
+
+    cdef void note_one_way(self, size_t size) noexcept:
+        cdef BulkReading reading = self.loop.bulk_reading
+        if self.high:
+            self.received += size
+            self.read_at = monotonic()
+        if reading.note(size):
+            reading.advance(thread_cpu_ns(), monotonic_ns())
+        if reading.is_patient != (self.high != 0):
+            self.follow()
+
+    cdef int follow(self) noexcept:
+        """Raised or not, as what pours in is to be read now."""
+        try:
+            if not self.loop.bulk_reading.is_patient:
+                self.lower()
+                self.is_one_way = True
+            elif self.lift(monotonic()) == 0:
+                self.is_one_way = self.high != 0
+        except MemoryError:
+            self.is_one_way = False     # it stays as it is
+        return 0
 
     cdef int lift(self, double now) except -1:
         """Last in the kernel: whatever fails before leaves nothing that waits."""
@@ -66,6 +85,7 @@ cdef class LowWaterMark:
         """As it was before, unless it is the program's now. Idempotent."""
         cdef int high = self.high
         self.high = 0
+        self.is_one_way = False
         self.received = 0
         timer, self.timer = self.timer, None
         if timer is not None:
@@ -78,6 +98,7 @@ cdef class LowWaterMark:
     cdef int restart(self) except -1:
         """Something was written that who sends may wait for, or reading ends."""
         self.received = 0
+        self.is_one_way = False
         self.enough = max(self.enough, ENOUGH_MIN)
         return self.lower() if self.high else 0
 

@@ -61,6 +61,7 @@ cdef class Stream(Endpoint):
     cdef int received_last(self, int result) except -1
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept
     cdef int read_bulk(self) except -1
+    cdef bint is_greedy(self) noexcept
     cdef int read_directly(self) except -1
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept

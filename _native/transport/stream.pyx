@@ -420,12 +420,17 @@ cdef class Stream(Endpoint):
                 if count and self.read_size == 0:
                     self.polls_to_skip = VAIN_READ_POLLS
                 return 0
-            if self.channel.has_undispatched():
+            if self.channel.has_undispatched() and not self.is_greedy():
                 return 0
             if self.polls_to_skip:
                 self.polls_to_skip -= 1
                 return 0
         return 0
+
+    cdef bint is_greedy(self) noexcept:
+        """Whether others' share of the turn may come later for what pours in here."""
+        return (self.mark is not None and self.mark.is_one_way
+                and not self.core.bulk_reading.is_patient)
 
     cdef int read_directly(self) except -1:
         cdef PyObject *data = PyBytes_New(NULL, BULK_SIZE)

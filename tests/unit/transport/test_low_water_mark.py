@@ -122,6 +122,24 @@ async def test_the_rest_comes_without_more_being_sent(make, is_debugged):
             await asyncio.sleep(0.001)
 
 
+async def test_the_other_way_of_reading_is_tried():
+    """Of what pours in, 64 MiB are read with the mark, and then as many without it."""
+    protocol = Counter()
+    raised = {"patient": [], "greedy": []}
+
+    def note():
+        if 16 * MIB < protocol.size < 64 * MIB:
+            raised["patient"].append(protocol.is_raised)
+        elif 80 * MIB < protocol.size < 128 * MIB:
+            raised["greedy"].append(protocol.is_raised)
+        return protocol.size > 200 * MIB
+
+    async with flooded(protocol):
+        await protocol.until(note)
+    assert sum(raised["patient"]) > len(raised["patient"]) // 2
+    assert sum(raised["greedy"]) < len(raised["greedy"]) // 2
+
+
 async def test_all_comes_before_the_end():
     protocol = Counter()
     protocol.at_mark = lambda: flood.is_over.set()

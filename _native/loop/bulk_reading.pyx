@@ -1,0 +1,69 @@
+"""How bulk that pours in one way is read: what takes less CPU here, as measured.
+
+    patient    the low-water mark is raised, and each socket is read once in its turn
+    greedy     no mark, and a socket that was full is read again at once
+
+Where segments come one by one, paced by the sender's congestion control or a network, a greedy loop
+is woken by each: 1.3 times the CPU. Where senders on the same machine write as fast as they can,
+what is read at once is still in the cache: of four of them patience costs 1.2 times the CPU. So the
+two are compared by the thread's CPU time for a byte, in stages of bytes read:
+
+    settle 16 MiB, measure 48      the way that is taken
+    settle 16 MiB, measure 48      the other, which stays if it takes 5 % less
+    1 GiB until the next comparison; while nothing changes twice as much each time, up to 16 GiB
+
+A comparison that took too long has measured something else: the way stays, and it begins anew.
+"""
+
+cimport cython
+
+cdef int64_t MIB = 1024 * 1024
+cdef int64_t SETTLING = 16 * MIB
+cdef int64_t MEASURED = 48 * MIB
+cdef int64_t REST_MIN = 1024 * MIB
+cdef int64_t REST_MAX = 16 * REST_MIN
+cdef double CHEAPER = 0.95
+cdef int64_t MEASURE_NS_MAX = 1000000000
+
+
+@cython.final
+@cython.no_gc
+cdef class BulkReading:
+    def __cinit__(self):
+        self.is_patient = True
+        self.rest = REST_MIN
+        self.restart()
+
+    cpdef void restart(self) noexcept:
+        """A run begins, perhaps in another thread, which has a CPU time of its own."""
+        if self.is_trial:
+            self.is_patient = not self.is_patient
+        self.is_trial = self.has_settled = False
+        self.left = SETTLING
+
+    cpdef void advance(self, int64_t cpu_ns, int64_t now) noexcept:
+        """A stage is over, at this CPU time of the thread and this time, both in nanoseconds."""
+        if not self.has_settled:
+            self.has_settled = True
+            self.cpu_then = cpu_ns
+            self.then_ns = now
+            self.left = MEASURED
+        elif now - self.then_ns > MEASURE_NS_MAX:
+            self.restart()
+        else:
+            self.judge(<double> (cpu_ns - self.cpu_then) / (MEASURED - self.left))
+
+    cdef void judge(self, double cost) noexcept:
+        self.has_settled = False
+        self.is_trial = not self.is_trial
+        if self.is_trial:
+            self.cost = cost
+            self.is_patient = not self.is_patient
+            self.left = SETTLING
+            return
+        if cost < CHEAPER * self.cost:
+            self.rest = REST_MIN
+        else:
+            self.is_patient = not self.is_patient
+            self.rest = min(2 * self.rest, REST_MAX)
+        self.left = self.rest
