@@ -44,9 +44,12 @@ cdef class LowWaterMark:
 
     cdef void note_one_way(self, size_t size) noexcept:
         cdef BulkReading reading = self.loop.bulk_reading
-        if self.high:
-            self.received += size
-            self.read_at = monotonic()
+        cdef double now = monotonic()
+        if self.high == 0 and now > self.read_at + HALT_SECONDS:
+            self.halted()       # no timer has looked for it
+            return
+        self.received += size
+        self.read_at = now
         if reading.note(size):
             reading.advance(thread_cpu_ns(), monotonic_ns())
         if reading.is_patient != (self.high != 0):
@@ -58,6 +61,7 @@ cdef class LowWaterMark:
             if not self.loop.bulk_reading.is_patient:
                 self.lower()
                 self.is_one_way = True
+                self.read_at = monotonic()
             elif self.lift(monotonic()) == 0:
                 self.is_one_way = self.high != 0
         except MemoryError:
@@ -114,11 +118,15 @@ cdef class LowWaterMark:
                 self.lower()
                 raise
             return
+        self.halted()
+
+    cdef int halted(self) noexcept:
         if self.received >= FRUITFUL:
             self.enough = HIGH
         else:
             self.enough = min(2 * max(self.enough, ENOUGH_MIN), ENOUGH_MAX)
         self.lower()
+        return 0
 
 
 cdef LowWaterMark make_low_water_mark(Core loop, int fd):

@@ -47,7 +47,9 @@ async def test_more_than_the_slots_hold_comes_in_one_turn():
         assert max(protocol.turn for _, protocol, _ in made) <= started + 2
 
 
-async def test_who_has_much_is_read_once_before_the_others():
+@pytest.mark.parametrize("before", range(4))
+async def test_who_has_much_is_read_once_before_the_others(before):
+    """Also when no second read was in vain: after one that was, three are left out."""
     async with connection(Noting) as one, connection(Noting) as other:
         order = []
         for name, (_, protocol, peer) in zip("ab", (one, other), strict=True):
@@ -59,16 +61,19 @@ async def test_who_has_much_is_read_once_before_the_others():
                 )
             await asyncio.get_running_loop().sock_sendall(peer, bytes(1_000_000))
             await protocol.received(1_000_000)  # it is read in bulk from now on
+            for number in range(1, before + 1):
+                peer.send(bytes(40_000))
+                await protocol.received(1_000_000 + number * 40_000)
         for transport, _, _ in (one, other):
             transport.pause_reading()
         await io_passed()
         del order[:]
         for _, _, peer in (one, other):
-            assert peer.send(bytes(700_000)) == 700_000
+            assert peer.send(bytes(400_000)) == 400_000
         for transport, _, _ in (one, other):
             transport.resume_reading()
         for _, protocol, _ in (one, other):
-            await protocol.received(1_700_000)
+            await protocol.received(1_400_000 + before * 40_000)
         assert sorted(order[:2]) == ["a", "b"]
 
 

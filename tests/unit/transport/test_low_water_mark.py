@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -123,21 +124,22 @@ async def test_the_rest_comes_without_more_being_sent(make, is_debugged):
 
 
 async def test_the_other_way_of_reading_is_tried():
-    """Of what pours in, 64 MiB are read with the mark, and then as many without it."""
+    """Of what pours in, much is read with the mark raised, and then much without it."""
     protocol = Counter()
-    raised = {"patient": [], "greedy": []}
+    stretches = [(False, 0)]
 
     def note():
-        if 16 * MIB < protocol.size < 64 * MIB:
-            raised["patient"].append(protocol.is_raised)
-        elif 80 * MIB < protocol.size < 128 * MIB:
-            raised["greedy"].append(protocol.is_raised)
-        return protocol.size > 200 * MIB
+        if protocol.is_raised != stretches[-1][0]:
+            stretches.append((protocol.is_raised, protocol.size))
+        was_raised, since = stretches[-1]
+        return len(stretches) > 2 and not was_raised and protocol.size - since > 32 * MIB
 
     async with flooded(protocol):
         await protocol.until(note)
-    assert sum(raised["patient"]) > len(raised["patient"]) // 2
-    assert sum(raised["greedy"]) < len(raised["greedy"]) // 2
+    raised = [
+        end - start for (was_raised, start), (_, end) in itertools.pairwise(stretches) if was_raised
+    ]
+    assert max(raised) > 8 * MIB
 
 
 async def test_all_comes_before_the_end():
