@@ -302,10 +302,7 @@ cdef class Stream(Endpoint):
             self.channel.has_multishot_receive = False
         elif result == -ENOBUFS:
             if self.is_reading_wanted() and not self.is_bulk:
-                if not self.is_lending:
-                    return self.read_starved()
-                if self.receive.pool is self.wanted_pool():
-                    return self.channel.starve(self.receive)
+                return self.read_starved()
         elif result == -ECANCELED and self.is_bulk:
             return self.read_bulk_and_rest()
         elif result <= 0 and not self.is_closing_:
