@@ -37,8 +37,8 @@ class LeaseNoting(Noting, zcloop.ZeroCopyProtocol):
 
 @pytest.mark.parametrize("make", [Noting, LeaseNoting])
 async def test_more_than_the_slots_hold_comes_in_one_turn(make):
-    """128 slots of 16 KiB (32 of leases) are out before a third of it is in: the others do not wait for them, for
-    the window of a peer that waits is closed, which TCP finds out by timers."""
+    """128 slots of 16 KiB (32 of leases) are out before a third of it is in: the others do not wait
+    for them, for the window of a peer that waits is closed, which TCP finds out by timers."""
     data = payload(60_000)
     async with contextlib.AsyncExitStack() as stack:
         made = [await stack.enter_async_context(connection(make, unix_pair)) for _ in range(100)]
