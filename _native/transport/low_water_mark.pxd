@@ -15,8 +15,8 @@ cdef class LowWaterMark:
 
     cdef void note(self, size_t size) noexcept
     cdef void note_one_way(self, size_t size) noexcept
-    cdef int follow(self) noexcept
-    cdef int halted(self) noexcept
+    cdef void follow(self) noexcept
+    cdef void halted(self) noexcept
     cdef int lift(self, double now) except -1
     cdef int watch(self) except -1
     cpdef int lower(self) except -1

@@ -55,7 +55,7 @@ cdef class LowWaterMark:
         if reading.is_patient != (self.high != 0):
             self.follow()
 
-    cdef int follow(self) noexcept:
+    cdef void follow(self) noexcept:
         """Raised or not, as what pours in is to be read now."""
         try:
             if not self.loop.bulk_reading.is_patient:
@@ -66,7 +66,6 @@ cdef class LowWaterMark:
                 self.is_one_way = self.high != 0
         except MemoryError:
             self.is_one_way = False     # it stays as it is
-        return 0
 
     cdef int lift(self, double now) except -1:
         """Last in the kernel: whatever fails before leaves nothing that waits."""
@@ -120,13 +119,12 @@ cdef class LowWaterMark:
             return
         self.halted()
 
-    cdef int halted(self) noexcept:
+    cdef void halted(self) noexcept:
         if self.received >= FRUITFUL:
             self.enough = HIGH
         else:
             self.enough = min(2 * max(self.enough, ENOUGH_MIN), ENOUGH_MAX)
         self.lower()
-        return 0
 
 
 cdef LowWaterMark make_low_water_mark(Core loop, int fd):
