@@ -172,8 +172,12 @@ def read(path: str) -> Report:
     return Report(document["machine"], document["settings"], contestants, results)
 
 
-# Of TCP, unless a socket says otherwise: BBR paces a sender on the loopback device too.
-CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+def _congestion_control() -> str:
+    """TCP's, unless a socket says otherwise; "" where /proc does not show it."""
+    try:
+        return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _commit() -> str:
@@ -199,7 +203,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "kernel": platform.release(),
-        "congestion control": CONGESTION_CONTROL.read_text().strip(),
+        "congestion control": _congestion_control(),
         "processor": processor,
         "cpus": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),

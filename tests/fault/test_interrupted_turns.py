@@ -32,6 +32,23 @@ def endpoint(loop, factory, **options):
     loop.run_until_complete(protocol.lost())
 
 
+@contextlib.contextmanager
+def exhausting(loop, factory, count):
+    """The protocol of a datagram endpoint, a socket that sends to it, and `count` sockets that are
+    watched: to remove one submits, and so brings completions with their slots."""
+    with contextlib.ExitStack() as stack:
+        watched = [stack.enter_context(unix_pair())[0] for _ in range(count)]
+        transport, protocol = stack.enter_context(
+            endpoint(loop, factory, local_addr=("127.0.0.1", 0))
+        )
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sender.connect(transport.get_extra_info("sockname"))
+        for sock in watched:
+            loop.add_reader(sock, print)
+        loop.run_until_complete(asyncio.sleep(0.01))
+        yield protocol, sender, watched
+
+
 def raises_once(*errors):
     """A function that raises each of these, then nothing more."""
     left = list(errors)
@@ -56,19 +73,14 @@ def test_streams_that_find_no_slot_are_read_before_an_interrupt_that_comes_later
         for start, sock in zip(range(0, 2000, 100), watched, strict=True):
             for number, (_, _, peer) in enumerate(made):
                 peer.send(payload(2000, number)[start : start + 100])
-            loop.remove_reader(sock)  # submits, and so brings completions with their slots
+            loop.remove_reader(sock)
         sender.send(b"last")
         loop.remove_reader(one_more)
 
-    with contextlib.ExitStack() as stack:
-        made = stack.enter_context(connected(loop, Recorder, 10))
-        *watched, one_more = [stack.enter_context(unix_pair())[0] for _ in range(21)]
-        transport, _ = stack.enter_context(endpoint(loop, Last, local_addr=("127.0.0.1", 0)))
-        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        sender.connect(transport.get_extra_info("sockname"))
-        for sock in (*watched, one_more):
-            loop.add_reader(sock, print)
-        loop.run_until_complete(asyncio.sleep(0.01))
+    with (
+        connected(loop, Recorder, 10) as made,
+        exhausting(loop, Last, 21) as (_, sender, (*watched, one_more)),
+    ):
         loop.call_soon(exhaust)
         with pytest.raises(KeyboardInterrupt):
             loop.run_forever()
@@ -105,17 +117,10 @@ def test_datagrams_that_find_no_slot_come_in_the_turn_after_an_interrupt(loop):
         loop.remove_reader(one_more)
 
     turns = []
-    with contextlib.ExitStack() as stack:
-        made = stack.enter_context(connected(loop, Last, 1))
-        *watched, one_more = [stack.enter_context(unix_pair())[0] for _ in range(11)]
-        transport, protocol = stack.enter_context(
-            endpoint(loop, Counting, local_addr=("127.0.0.1", 0))
-        )
-        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        sender.connect(transport.get_extra_info("sockname"))
-        for sock in (*watched, one_more):
-            loop.add_reader(sock, print)
-        loop.run_until_complete(asyncio.sleep(0.01))
+    with (
+        connected(loop, Last, 1) as made,
+        exhausting(loop, Counting, 11) as (protocol, sender, (*watched, one_more)),
+    ):
         loop.call_soon(exhaust)
         with pytest.raises(KeyboardInterrupt):
             loop.run_forever()
