@@ -83,6 +83,7 @@ cdef class Channel:
     cdef void release(self, uint32_t slot) noexcept
     cdef int record(self, uint64_t token, int result, uint32_t flags) except -1
     cdef int grow(self) except -1
+    cdef bint is_held(self, uint32_t slot, uint64_t token) noexcept
     cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1
     cdef int post_cancelled(self, Operation operation) except -1
     cdef int park_slot(self, uint32_t slot) except -1

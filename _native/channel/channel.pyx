@@ -243,7 +243,7 @@ cdef class Channel:
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
         cdef Operation operation
         cdef Owner owner
-        if slot >= self.capacity or self.generations[slot] != <uint32_t> (token >> 32):
+        if slot >= self.capacity or not self.is_held(slot, token):
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
         operation = <Operation> self.operations[slot]
         if not flags & CQE_F_MORE:
@@ -264,6 +264,11 @@ cdef class Channel:
                 owner.completed(operation, result, flags)
             return 0
         return self.queue(token, result, flags)
+
+    cdef bint is_held(self, uint32_t slot, uint64_t token) noexcept:
+        """Whether the slot still belongs to the operation that the token was made for. A completion
+        that was queued before its owner took the operation back (`unpark`) belongs to nobody."""
+        return self.generations[slot] == <uint32_t> (token >> 32)
 
     cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1:
         cdef Completion *completion
@@ -303,8 +308,10 @@ cdef class Channel:
             self.completion_head += 1
             if self.completion_head == self.completion_tail:
                 self.completion_head = self.completion_tail = 0
-            count += 1
             slot = <uint32_t> (completion.token & SLOT_MASK)
+            if not self.is_held(slot, completion.token):
+                continue
+            count += 1
             operation = <Operation> self.operations[slot]
             if not completion.flags & CQE_F_MORE:
                 operation.state = IDLE
@@ -383,6 +390,8 @@ cdef class Channel:
             completion = self.completions[self.completion_head]
             self.completion_head += 1
             slot = <uint32_t> (completion.token & SLOT_MASK)
+            if not self.is_held(slot, completion.token):
+                continue
             operation = <Operation> self.operations[slot]
             operation.discard(completion.result, completion.flags)
             if completion.flags & CQE_F_BUFFER:

@@ -228,7 +228,7 @@ cdef class UringChannel(Channel):
         """During a pause: keep the slot of a request that nobody but us has cancelled."""
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
         cdef Operation operation
-        if self.generations[slot] != <uint32_t> (token >> 32):
+        if not self.is_held(slot, token):
             return False
         operation = <Operation> self.operations[slot]
         if operation.state != INFLIGHT or operation.is_notified:
