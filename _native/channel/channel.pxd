@@ -61,8 +61,6 @@ cdef class Channel:
     cdef int start(self) except -1
     cdef int pause(self) except -1
     cdef int wait(self, int64_t timeout_ns) except -1
-    cdef int prove(self) except -1
-    cdef int withdraw(self) except -1
     cdef int unpark(self, Operation operation) except -1
     cdef bint is_pending(self) noexcept
     cdef bint has_undispatched(self) noexcept

@@ -36,9 +36,7 @@ from zcloop._native.operation.operation cimport (
 # 2^24 requests in flight, 16 bytes each: far above any fd limit.
 cdef uint32_t CAPACITY_MAX = 1 << 24
 cdef uint32_t NONE = <uint32_t> -1
-# Set in the token of an operation that is completed inside the reap.
-cdef uint64_t EAGER = 1 << 31
-cdef uint64_t SLOT_MASK = EAGER - 1
+cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
 # For finding out whether a kernel's multishot forms are to blame, and for tests: a comma-separated
 # list of what to do without.
@@ -98,16 +96,6 @@ cdef class Channel:
 
     cdef int wait(self, int64_t timeout_ns) except -1:
         """Submit, and bring in what completed; sleep for at most `timeout_ns` (-1: no limit)."""
-        raise TypeError("Channel is an interface: use UringChannel")
-
-    cdef int prove(self) except -1:
-        """After `wait`: make sure that everything was submitted and every eager completion is
-        in, so that silence means success."""
-        raise TypeError("Channel is an interface: use UringChannel")
-
-    cdef int withdraw(self) except -1:
-        """After a `wait` that failed: take back the eager operations that were not submitted,
-        and complete them with -EAGAIN."""
         raise TypeError("Channel is an interface: use UringChannel")
 
     cdef int start(self) except -1:
@@ -209,8 +197,7 @@ cdef class Channel:
         operation.slot = slot
         operation.state = INFLIGHT
         self.inflight += 1
-        return (<uint64_t> self.generations[slot] << 32) | slot | (EAGER if operation.is_eager
-                                                                   else 0)
+        return (<uint64_t> self.generations[slot] << 32) | slot
 
     cdef void release(self, uint32_t slot) noexcept:
         _held = self.operations[slot]       # let go of last: its end may run code
@@ -239,10 +226,9 @@ cdef class Channel:
         return 0
 
     cdef int record(self, uint64_t token, int result, uint32_t flags) except -1:
-        """One completion out of the kernel: queue it for `dispatch`; if eager complete it now."""
+        """One completion out of the kernel: queue it for `dispatch`."""
         cdef uint32_t slot = <uint32_t> (token & SLOT_MASK)
         cdef Operation operation
-        cdef Owner owner
         if slot >= self.capacity or not self.is_held(slot, token):
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
         operation = <Operation> self.operations[slot]
@@ -256,13 +242,6 @@ cdef class Channel:
             self.notifying += 1
         if flags & CQE_F_BUFFER:
             operation.pool.take(flags >> CQE_BUFFER_SHIFT)
-        if token & EAGER:
-            operation.state = IDLE
-            self.release(slot)
-            owner = operation.owner     # held: it may let go of the operation, and of itself
-            if owner is not None:
-                owner.completed(operation, result, flags)
-            return 0
         return self.queue(token, result, flags)
 
     cdef bint is_held(self, uint32_t slot, uint64_t token) noexcept:
@@ -316,7 +295,7 @@ cdef class Channel:
             if not completion.flags & CQE_F_MORE:
                 operation.state = IDLE
                 self.release(slot)
-            owner = operation.owner     # held, as above
+            owner = operation.owner     # held: it may let go of the operation, and of itself
             if owner is None:
                 operation.discard(completion.result, completion.flags)
                 if completion.flags & CQE_F_BUFFER:

@@ -10,7 +10,7 @@ from posix.unistd cimport close
 from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_NOP, SQE_CQE_SKIP_SUCCESS,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
     io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
@@ -62,11 +62,7 @@ cdef unsigned COALESCE_US = 50
 cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
 
 cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
-cdef uint64_t EAGER = 1 << 31
-cdef uint64_t SLOT_MASK = EAGER - 1
-# Each try is an enter; a kernel that is short of memory for so long is not coming back.
-cdef unsigned PROVE_TRIES_MAX = 10000
-
+cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
 # A closing loop waits for at most 50 ms until the kernel is done with what it sent in place.
 cdef long NOTIFICATION_WAIT_NS = 5000000
@@ -173,30 +169,6 @@ cdef class UringChannel(Channel):
                 if not self.ring.wants_enter():
                     break
                 idle = idle + 1 if self.completed == before else 0
-        return 0
-
-    cdef int prove(self) except -1:
-        cdef unsigned tries = 0
-        while self.ring.unsubmitted() or self.ring.has_overflow():
-            self.make_room()
-            self.reap()
-            tries += 1
-            if tries > PROVE_TRIES_MAX:
-                raise_os_error(EAGAIN, "io_uring takes no submissions: out of kernel memory?")
-        return 0
-
-    cdef int withdraw(self) except -1:
-        cdef io_uring_sqe *sqe
-        cdef uint64_t token
-        cdef unsigned index
-        for index in range(self.ring.unsubmitted()):
-            sqe = self.ring.unsubmitted_sqe(index)
-            token = sqe.user_data
-            if token & EAGER and token != IGNORED:
-                sqe.opcode = OP_NOP
-                sqe.flags = 0
-                sqe.user_data = IGNORED
-                self.record(token, -EAGAIN, 0)
         return 0
 
     # ---- out ---------------------------------------------------------------------------------

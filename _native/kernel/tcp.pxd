@@ -4,3 +4,5 @@ cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) n
 cdef int socket_error(int fd) noexcept nogil
 cdef int receive_low_water(int fd) noexcept nogil
 cdef int set_receive_low_water(int fd, int value) noexcept nogil
+cdef int corked(int fd) noexcept nogil
+cdef int push(int fd) noexcept nogil

@@ -17,6 +17,7 @@ cdef extern from * nogil:
         SOL_SOCKET
         SO_ERROR
         SO_RCVLOWAT
+        TCP_CORK
         TCP_NODELAY
     struct sockaddr:
         pass
@@ -64,3 +65,21 @@ cdef int receive_low_water(int fd) noexcept nogil:
 cdef int set_receive_low_water(int fd, int value) noexcept nogil:
     """The kernel takes at most half of the socket's buffer. -1 and errno."""
     return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value))
+
+
+cdef int corked(int fd) noexcept nogil:
+    """TCP_CORK: 1 where the program holds the socket's small segments back, else 0. -1 and errno:
+    the socket is not TCP."""
+    cdef int value = 0
+    cdef socklen_t size = sizeof(value)
+    return -1 if getsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, &size) < 0 else value
+
+
+cdef int push(int fd) noexcept nogil:
+    """Send what MSG_MORE has held back, as a send without it would have. -1 and errno.
+
+    Taking a cork out does that, and changes no option that the program has set (to set TCP_NODELAY
+    does it, too, but would turn off Nagle's algorithm for who wants it).
+    """
+    cdef int off = 0
+    return setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off))

@@ -11,7 +11,6 @@ from zcloop._native.loop.watch cimport Watch
 from zcloop._native.operation.operation cimport Owner
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.read cimport Read
-from zcloop._native.operation.send cimport TrySend
 
 
 cdef class Core(Scheduler):
@@ -27,18 +26,12 @@ cdef class Core(Scheduler):
     cdef int signal_fd              # read end of the pipe that signal.set_wakeup_fd writes to
     cdef char[256] signal_buffer
     cdef Read signal_read
-    cdef list flushing              # clients with output of this turn, in order of first write
-    cdef list batched               # of them, those with operations in the next submission
+    cdef list flushing              # clients with output that this turn's end pushes, oldest first
     cdef BulkReading bulk_reading
     cdef set raised                 # low-water marks of sockets; none is at the end of a run
     # fd -> the transport that has it (borrowed: it takes itself out at its end)
     cdef PyObject **transports
     cdef int transports_size
-    cdef list spare_sends           # TrySend operations that no stream has at the moment
-    # Memory that stays as it is until the next submission has returned.
-    cdef char *scratch
-    cdef size_t scratch_used
-    cdef list scratch_spilled       # bytearrays, when one turn needs more than SCRATCH_SIZE
     cdef uint64_t turns
     cdef uint64_t sleeps
     # Of all transports; copied in user space on their way, those of leases not counted.
@@ -49,21 +42,21 @@ cdef class Core(Scheduler):
     cdef int64_t ran_ns             # in runs that are over
     cdef int64_t run_start          # of the one that goes on; 0 between two
 
+    cdef inline bint is_busy(self) noexcept:
+        """Whether this turn has others to serve, or has served others that wait for its end."""
+        return (self.ready.count() != 0 or len(self.flushing) != 0
+                or self.channel.completion_head != self.channel.completion_tail)
+
     cdef bint is_idle_until(self, double when) noexcept
     cdef int want_flush(self, Client client) except -1
-    cdef int flush(self, bint is_last) except -1
-    cdef int flushed(self) except -1
+    cdef int flush(self) except -1
     cdef int add_transport(self, int fd, object transport) except -1
     cdef void remove_transport(self, int fd, object transport) noexcept
-    cdef TrySend take_send(self, Owner owner, int fd)
-    cdef int give_send(self, TrySend operation) except -1
-    cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
     cdef int listen_outside(self) except -1
     cdef int check_no_transport(self, object fd) except -1
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
     cdef int arm_watches(self) except -1
-    cdef int settle(self) except -1
     cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1
     cdef SocketWait wait_for_socket(self, object socket, bint to_write)
     cdef int check_sockets(self) except -1

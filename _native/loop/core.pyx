@@ -1,9 +1,8 @@
 """The native half of zcloop.Loop: the turn, output, watches, and operations that are awaited.
 
-One turn, as asyncio orders it (poll, timers, ready callbacks) and so that everything a turn
-produced leaves in one submission:
+One turn, as asyncio orders it (poll, timers, ready callbacks):
 
-    1. flush      every client with small output prepares one send; watches are armed
+    1. flush      what the turn's writes let the kernel hold back leaves; watches are armed
     2. wait       one io_uring_enter: submit all of it, and sleep if nothing is ready
     3. run        what was ready before, and the timers that are due, first in first out
     4. dispatch   completions to their owners: protocols are called from here
@@ -24,7 +23,6 @@ import _socket
 import os
 import weakref
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EBADF, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -37,7 +35,7 @@ from zcloop._native.kernel.clock cimport monotonic, monotonic_ns
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.bulk_reading cimport BulkReading
-from zcloop._native.loop.client cimport FLUSH_ALONE, FLUSH_BATCH, FLUSH_LAST, Flush
+from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
 from zcloop._native.loop.socket_holder cimport SocketHolder
@@ -45,7 +43,6 @@ from zcloop._native.loop.socket_wait cimport make_socket_wait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.read cimport make_read
-from zcloop._native.operation.send cimport make_try_send
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -80,19 +77,12 @@ cdef extern from * nogil:
     """
     void zc_touch(char *block)
 
-# Up to so many clients with output a turn, a send at once is cheaper than an SQE each: alone it
-# costs 0.9 of one; from two on SQEs cost 0.92 to 0.98 of sends (HTTP on 64 connections).
-cdef size_t DIRECT_FLUSH_MAX = 1
-
 # An asyncio timer is due up to one clock tick early; the kernel sleeps no shorter than this.
 cdef double TIMEOUT_MAX_S = 24 * 3600.0
 
 cdef enum:
     SPIN_MAX_US = 1000000
     COALESCE_MAX_US = 200
-
-# A batched send of several pieces takes about 1 KiB of it.
-cdef size_t SCRATCH_SIZE = 64 * 1024
 
 _cores = weakref.WeakSet()
 _Socket = _socket.socket
@@ -138,14 +128,8 @@ cdef class Core(Scheduler):
         self.flushing = []
         self.bulk_reading = BulkReading()
         self.raised = set()
-        self.batched = []
-        self.spare_sends = []
         self.unarmed = []
         self.waiting = set()
-        self.scratch_spilled = []
-        self.scratch = <char *> malloc(SCRATCH_SIZE)
-        if self.scratch == NULL:
-            raise MemoryError("loop")
         warm_heap()
         self.channel = UringChannel()
         self.event_fd = eventfd(0, EFD_CLOEXEC)
@@ -156,7 +140,6 @@ cdef class Core(Scheduler):
         _cores.add(self)
 
     def __dealloc__(self):
-        free(self.scratch)
         free(self.transports)
         if self.event_fd >= 0:
             close(self.event_fd)
@@ -185,7 +168,7 @@ cdef class Core(Scheduler):
                     # Who has the socket then, by a dup or a fork, expects it as sockets are.
                     while self.raised:
                         self.raised.pop().lower()
-                    self.flush(True)
+                    self.flush()
                 finally:
                     self.channel.pause()
                     # Back from the table, where they would keep a loop alive that nobody closes.
@@ -204,11 +187,7 @@ cdef class Core(Scheduler):
         if self.unarmed:
             self.arm_watches()
         if self.flushing:
-            try:
-                self.flush(False)
-            except BaseException:
-                self.settle()
-                raise
+            self.flush()
         if self.ready.count() == 0:
             self.contexts.forget()
         if self.ready.count() or self._stopping:
@@ -230,15 +209,8 @@ cdef class Core(Scheduler):
                 self.asleep_ns += monotonic_ns() - self.channel.spinning.looked_ns - sleep_start
             elif self.channel.is_pending():
                 self.channel.wait(0)
-            if self.batched:
-                self.channel.prove()
-        except BaseException:
-            self.settle()
-            raise
         finally:
             self.is_sleeping = False
-        if self.batched:
-            self.flushed()
         PyErr_CheckSignals()
         if self._stopping:
             # stop() came before this turn: poll once, run what came of it, and that is all.
@@ -266,7 +238,7 @@ cdef class Core(Scheduler):
 
     cdef bint is_idle_until(self, double when) noexcept:
         """Whether a callback that stays until then keeps nobody waiting, as far as is known now."""
-        if self.ready.count() or self.flushing or self.batched or self.unarmed or self._stopping:
+        if self.ready.count() or self.flushing or self.unarmed or self._stopping:
             return False
         if self.timers.count and self.timers.first() < when:
             return False
@@ -280,78 +252,25 @@ cdef class Core(Scheduler):
             self.flushing.append(client)
         return 0
 
-    cdef int flush(self, bint is_last) except -1:
-        """Let every client in the list out; `batched` then holds who prepared operations."""
+    cdef int flush(self) except -1:
+        """The turn is over: let every client in the list push what it has written."""
         cdef list clients = self.flushing
         cdef Py_ssize_t count = len(clients)
         cdef Py_ssize_t done = 0
         cdef Client client
-        cdef Flush how = FLUSH_BATCH if count > DIRECT_FLUSH_MAX else FLUSH_ALONE
-        if is_last:
-            how = FLUSH_LAST
         self.flushing = []
         try:
             while done < count:
                 client = <Client> clients[done]
                 done += 1
                 client.is_flush_wanted = False
-                if client.flush(how):
-                    self.batched.append(client)
+                client.flush()
         finally:
             while done < count:     # an exception came through: the others go next time
                 client = <Client> clients[done]
                 done += 1
                 client.is_flush_wanted = False
                 self.want_flush(client)
-        return 0
-
-    cdef int flushed(self) except -1:
-        """The submission has been made: what did not come back has been sent."""
-        cdef list clients = self.batched
-        cdef Client client
-        self.batched = []
-        failure = None
-        for item in clients:
-            client = <Client> item
-            try:
-                client.flushed()
-            except BaseException as error:
-                failure = error     # once all of them know how they stand
-        self.scratch_used = 0
-        if self.scratch_spilled:
-            self.scratch_spilled = []
-        if failure is not None:
-            raise failure
-        return 0
-
-    cdef int settle(self) except -1:
-        """Flush or wait failed: what the kernel has not got is not sent, and stays queued."""
-        self.channel.withdraw()
-        return self.flushed()
-
-    cdef void *scratch_take(self, size_t size) except NULL:
-        """`size` bytes, 16-aligned, that nobody else gets before the submission has returned."""
-        cdef size_t start = self.scratch_used
-        if start + size <= SCRATCH_SIZE:
-            self.scratch_used = start + (size + 15) // 16 * 16
-            return self.scratch + start
-        block = bytearray(size)
-        self.scratch_spilled.append(block)
-        return PyByteArray_AS_STRING(block)
-
-    cdef TrySend take_send(self, Owner owner, int fd):
-        """An operation for one batched send; streams are many, batches are short."""
-        cdef TrySend operation
-        if not self.spare_sends:
-            return make_try_send(owner, fd)
-        operation = <TrySend> self.spare_sends.pop()
-        operation.owner = owner
-        operation.fd = fd
-        return operation
-
-    cdef int give_send(self, TrySend operation) except -1:
-        operation.owner = None
-        self.spare_sends.append(operation)
         return 0
 
     # ---- which fd is whose -------------------------------------------------------------------
@@ -616,12 +535,11 @@ cdef class Core(Scheduler):
         self._listen_signals(-1)
         while self.flushing and not self.channel.is_forked and not self.channel.is_closed:
             try:
-                self.flush(True)    # what was written goes out, as if it had been sent at once
+                self.flush()        # what was written goes out, as if it had been sent at once
             except RuntimeError:
                 pass        # a connection that failed wants to tell its protocol: nobody runs it
         self.channel.close()
         self.flushing = []
-        self.batched = []
         self.timers.clear()
         self.ready.clear()
         self.contexts.forget()

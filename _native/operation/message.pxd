@@ -1,5 +1,5 @@
 from zcloop._native.operation.request cimport Request
-from zcloop._native.operation.send cimport msghdr
+from zcloop._native.kernel.uio cimport msghdr
 
 
 cdef class Message(Request):

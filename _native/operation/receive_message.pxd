@@ -1,6 +1,6 @@
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.operation cimport Operation, Owner
-from zcloop._native.operation.send cimport msghdr
+from zcloop._native.kernel.uio cimport msghdr
 
 cdef enum:
     # Room for the sender's address in front of each payload: sizeof(struct sockaddr_storage).

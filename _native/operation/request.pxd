@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport Operation, Owner
-from zcloop._native.operation.send cimport iovec
+from zcloop._native.kernel.uio cimport iovec
 
 
 cdef class Request(Operation):

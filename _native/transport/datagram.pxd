@@ -26,12 +26,10 @@ cdef class Datagram(Endpoint):
     cdef Poll newest_poll           # its eventfd
     cdef AddressCache addresses
     cdef DatagramFlow flow
-    cdef list operations            # TrySendTo, reused from batch to batch
     cdef Outgoing *queue            # datagrams not yet sent, oldest first
     cdef unsigned queue_capacity
     cdef unsigned queue_count
     cdef unsigned object_count      # of them, with an `address`
-    cdef unsigned batch_count       # of them, prepared and not yet flushed
     cdef size_t queue_size          # payload bytes, and a header's worth each
     cdef size_t segment_max         # the largest that was not yet refused as a segment
     cdef object remote              # the address given to create_datagram_endpoint, or None
@@ -67,9 +65,10 @@ cdef class Datagram(Endpoint):
     cdef bint is_zero_copy_next(self, Outgoing *item) noexcept
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
-    cdef int count_sent(self, Outgoing *item) except -1
+    cdef int count_sent(self, object owner, size_t size) except -1
+    cdef bint send_at_once(self, object owner, const char *start, size_t size, const char *name,
+                           unsigned name_size) except -1
     cdef unsigned run_at(self, unsigned first) noexcept
-    cdef bint has_runs(self) noexcept
     cdef ssize_t send_run(self, unsigned first, unsigned count) except? -1
     cdef ssize_t send_some(self, unsigned first, unsigned *count) except? -1
     cdef ssize_t send_one(self, unsigned index) except? -1
@@ -77,6 +76,4 @@ cdef class Datagram(Endpoint):
     cdef int drop_first(self, unsigned count) except -1
     cdef int drop_sent(self) except -1
     cdef int rest(self) except -1
-    cdef unsigned take_results(self, unsigned count) except? 0
-    cdef int prepare_batch(self, unsigned count) except -1
     cdef int send_queue(self) except -1

@@ -2,10 +2,9 @@
 
 Datagrams arrive by one multishot receive into slots of 64 KiB and more (the pages of a slot that
 small datagrams do not reach are never touched). Unix datagrams may be larger than any slot: they
-are received one by one when the socket is readable. What is sent in a turn is kept and leaves as
-one batch of SQEs, or by a system call each when there are few, or when order matters (Unix), or
-when many are of one size and to one address: such a run is one call (UDP_SEGMENT), unless the
-kernel, the socket or the path cannot, and nobody can tell.
+are received one by one when the socket is readable. `sendto` is one system call, and the datagram
+is the kernel's when it returns. What `sendto_many` is given leaves in runs of one size to one
+address, a call each (UDP_SEGMENT), unless the kernel, the socket or the path cannot.
 
 A datagram that the socket's buffer has no room for stays in the queue, in order, until a poll says
 that there is room; other errors of a send or a receive are the protocol's: error_received(exc).
@@ -27,14 +26,12 @@ from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
     io_uring_recvmsg_out,
 )
-from zcloop._native.loop.client cimport FLUSH_LAST, Flush
 from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.region cimport USED_BY_LEASE, Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
-from zcloop._native.operation.send cimport iovec
-from zcloop._native.operation.send_to cimport TrySendTo, make_try_send_to
+from zcloop._native.kernel.uio cimport iovec
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
 from zcloop._native.transport.datagram_flow cimport make_datagram_flow
@@ -79,13 +76,11 @@ cdef object _ZeroCopyDatagramProtocol = ZeroCopyDatagramProtocol
 cdef Py_ssize_t DATAGRAM_MAX = 65536
 # As asyncio receives; a Unix datagram is as large as its sender's buffer allows.
 cdef Py_ssize_t UNIX_DATAGRAM_MAX = 256 * 1024
-# From so many datagrams on, SQEs cost less than a sendto() each.
-cdef unsigned BATCH_MIN = 3
 # From so many bytes on a datagram of a lease is worth a second completion, if it is not cut into
 # fragments: these are always copied. Below the least nobody asks, whatever the mode is.
 cdef size_t ZERO_COPY_MIN = 32 * 1024
 cdef size_t ZERO_COPY_LEAST = 1024
-# So many operations are kept for batches; the rest of a larger turn goes with the next one.
+# So many are received in a row without a multishot receive, then the loop looks at the others.
 cdef unsigned BATCH_MAX = 64
 # A run of segments is one datagram to the kernel until it leaves.
 cdef size_t RUN_SIZE_MAX = 65000
@@ -109,7 +104,6 @@ cdef class Datagram(Endpoint):
         self.is_connected = self.peer_head != 0
         self.addresses = AddressCache.__new__(AddressCache)
         self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
-        self.operations = []
 
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -349,9 +343,6 @@ cdef class Datagram(Endpoint):
                 return self.notified(<SendZeroCopy> operation,
                                      <unsigned> result & NOTIF_COPIED != 0)
             return self.sent_zero_copy(result)
-        # A batched send: its result is read in `flushed`.
-        elif isinstance(operation, TrySendTo):
-            (<TrySendTo> operation).size = <size_t> <ssize_t> result
         return 0
 
     cdef int rested(self) except -1:
@@ -577,15 +568,30 @@ cdef class Datagram(Endpoint):
             is_zero_copy = self.is_worth_zero_copy(size, name, name_size)
         if self.lost_count:
             return      # aborted by the code of `addr`, or by a signal handler
+        if self.queue_count == 0 and address is None and not (is_zero_copy or self.is_busy):
+            if self.send_at_once(owner, start, size, name, name_size):
+                return
         self.append(owner, start, size, name, name_size, address, is_zero_copy)
-        if self.is_blocked:
-            self.pause_if_high()
-        elif (self.object_count or self.family == AF_UNIX or self.queue_size > self.high_water
-                or not self.channel.is_started):
+        if not self.is_blocked:
             self.send_now()
-            self.pause_if_high()
+        self.pause_if_high()
+
+    cdef bint send_at_once(self, object owner, const char *start, size_t size, const char *name,
+                           unsigned name_size) except -1:
+        """False when the socket's buffer has no room for it. An error is the protocol's."""
+        cdef ssize_t sent
+        if not self.is_fd_ours():
+            self.fail(EBADF, "Fatal write error on datagram transport")
+            return True
+        sent = zc_send_to(self.fd, start, size, name, name_size)
+        if sent >= 0:
+            self.flow.sent += 1
+            self.count_sent(owner, size)
+        elif errno == EAGAIN or errno == EINTR:
+            return False
         else:
-            self.core.want_flush(self)
+            self.core.call(self._error_received, (os_error(errno, None),), None)
+        return True
 
     # ---- many in one system call -------------------------------------------------------------
 
@@ -685,101 +691,14 @@ cdef class Datagram(Endpoint):
             self.core.want_flush(self)
         return 0
 
-    cdef bint flush(self, Flush how) except -1:
-        cdef unsigned count
+    cdef int flush(self) except -1:
+        """What was added while the queue was being sent."""
         if self.is_blocked or self.is_busy or self.lost_count or self.queue_count == 0:
-            return False
-        if not self.is_fd_ours():
-            self.fail(EBADF, "Fatal write error on datagram transport")
-            return False
-        count = 0
-        while (count < min(self.queue_count, BATCH_MAX)
-               and not self.is_zero_copy_next(&self.queue[count])):
-            count += 1
-        if (how == FLUSH_LAST or count < BATCH_MIN or self.object_count
-                or self.family == AF_UNIX or self.has_runs()):
-            self.send_now()
-            if self.lost_count == 0 and not self.is_blocked:
-                self.drained(False)
-            return False
-        self.is_busy = True     # until `flushed`: user code may run, as finalizers and in threads
-        try:
-            self.prepare_batch(count)
-        except BaseException:
-            if self.batch_count:
-                self.core.batched.append(self)
-            else:
-                self.rest()
-            raise
-        return True
-
-    cdef int prepare_batch(self, unsigned count) except -1:
-        cdef unsigned index
-        cdef TrySendTo operation
-        cdef Outgoing *item
-        cdef char *name
-        while <unsigned> len(self.operations) < count:
-            self.operations.append(make_try_send_to(self, self.fd))
-        for index in range(count):
-            operation = <TrySendTo> self.operations[index]
-            item = &self.queue[index]
-            operation.data = item.start
-            operation.size = item.size
-            operation.name_size = item.name_size
-            operation.name = NULL
-            if item.name_size:
-                name = <char *> self.core.scratch_take(item.name_size)
-                memcpy(name, item.name, item.name_size)
-                operation.name = name       # a copy, for the queue may grow and move
-            self.channel.submit(operation)
-            self.batch_count = index + 1
-        return 0
-
-    cdef int flushed(self) except -1:
-        cdef unsigned kept
-        cdef unsigned count
-        count, self.batch_count = self.batch_count, 0
-        try:
-            kept = self.take_results(count)
-        finally:
-            self.rest()
-        if self.lost_count:
             return 0
-        if kept:
-            self.wait_writable()
-        elif self.queue_count:
-            self.send_now()
+        self.send_now()
         if self.lost_count == 0 and not self.is_blocked:
             self.drained(False)
         return 0
-
-    cdef unsigned take_results(self, unsigned count) except? 0:
-        """Of a batch; how many are to be sent again, which are then the first of the queue."""
-        cdef unsigned index
-        cdef unsigned kept = 0
-        cdef TrySendTo operation
-        cdef ssize_t result
-        cdef Outgoing item
-        for index in range(count):
-            operation = <TrySendTo> self.operations[index]
-            item = self.queue[index]
-            if operation.state != IDLE:
-                self.channel.retire(operation)
-                self.count_sent(&item)
-            else:
-                result = <ssize_t> operation.size
-                if result == -EAGAIN or result == -EINTR:
-                    self.queue[kept] = item
-                    kept += 1
-                    continue
-                if result < 0 and not self.lost_count:
-                    self.core.call(self._error_received, (os_error(-result, None),), None)
-            self.release(&item)
-        if kept != count:
-            memmove(self.queue + kept, self.queue + count,
-                    (self.queue_count - count) * sizeof(Outgoing))
-            self.queue_count -= count - kept
-        return kept
 
     cdef int send_now(self) except -1:
         if self.is_busy:
@@ -858,20 +777,6 @@ cdef class Datagram(Endpoint):
             count += 1
         return count
 
-    cdef bint has_runs(self) noexcept:
-        """Whether so many datagrams can leave in runs that a call for each run costs less than an
-        SQE for each datagram."""
-        cdef unsigned first = 0
-        cdef unsigned sends = 0
-        cdef unsigned count
-        if self.segment_max == 0:
-            return False
-        while first < self.queue_count:
-            count = self.run_at(first)
-            sends += 1 if count >= RUN_MIN else count
-            first += count
-        return sends * 2 <= self.queue_count
-
     cdef ssize_t send_run(self, unsigned first, unsigned count) except? -1:
         """Bytes sent, or -errno, which is that of the first datagram unless `is_refused_whole`."""
         cdef iovec[SEGMENTS_MAX] vector
@@ -889,7 +794,8 @@ cdef class Datagram(Endpoint):
             self.segment_max = item.size - 1
         if sent >= 0:
             for index in range(count):
-                self.count_sent(&self.queue[first + index])
+                item = &self.queue[first + index]
+                self.count_sent(<object> item.owner, item.size)
         return sent
 
     cdef ssize_t send_one(self, unsigned index) except? -1:
@@ -900,11 +806,12 @@ cdef class Datagram(Endpoint):
             sent = zc_send_to(self.fd, item.start, item.size, item.name, item.name_size)
             if sent < 0:
                 return -errno
-            self.count_sent(item)
+            self.count_sent(<object> item.owner, item.size)
             return sent
         try:
             sent = self.face._sock.sendto(item.start[:item.size], (<tuple> item.address)[0])
-            self.count_sent(&self.queue[index])     # which may have moved: it was Python's
+            item = &self.queue[index]       # which may have moved: it was Python's turn
+            self.count_sent(<object> item.owner, item.size)
             return sent
         except (BlockingIOError, InterruptedError):
             return -EAGAIN
@@ -913,13 +820,13 @@ cdef class Datagram(Endpoint):
             self.core.call(self._error_received, (error,), None)
             return 0
 
-    cdef int count_sent(self, Outgoing *item) except -1:
+    cdef int count_sent(self, object owner, size_t size) except -1:
         """It was sent by a copy into the kernel."""
         cdef Account account
-        self.core.sent_bytes += item.size
-        if type(<object> item.owner) is Lease:
+        self.core.sent_bytes += size
+        if type(owner) is Lease:
             account = self.lend().account
-            account.sent_bytes += item.size
+            account.sent_bytes += size
         return 0
 
     cdef size_t queued(self) noexcept:
@@ -993,9 +900,6 @@ cdef class Datagram(Endpoint):
                 and is_resting(self.newest_poll) and self.zero_copy_send is None)
 
     cdef int forget_operations(self) except -1:
-        for operation in self.operations:
-            self.forget(operation)
-        self.operations = []
         self.forget(self.read_poll)
         self.forget(self.newest_poll)
         self.newest = None

@@ -12,11 +12,9 @@ from libc.errno cimport EAGAIN, EINTR
 from posix.unistd cimport read, write
 
 from zcloop._native.kernel.errors cimport ECANCELED
-from zcloop._native.operation.send cimport iovec
+from zcloop._native.kernel.uio cimport iovec, writev
 from zcloop._native.transport.endpoint cimport ZERO_COPY_NEVER
-
-cdef extern from "<sys/uio.h>" nogil:
-    ssize_t writev(int fd, const iovec *vector, int count)
+from zcloop._native.transport.stream cimport MAY_JOIN_NEVER
 
 
 @cython.no_gc_clear     # as of a Stream
@@ -25,6 +23,7 @@ cdef class Pipe(Stream):
         self.owns_fd = False
         self.zero_copy_mode = ZERO_COPY_NEVER
         self.zero_copy_min = <size_t> -1
+        self.may_join = MAY_JOIN_NEVER
 
     def open(self, face, protocol, pipe):
         """Who is above: the transport object and its protocol; and whose the fd is."""
@@ -38,7 +37,7 @@ cdef class Pipe(Stream):
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept:
         return read(self.fd, memory, size)
 
-    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept:
+    cdef ssize_t send_some(self, iovec *vector, unsigned count, bint is_joined) noexcept:
         if count == 1:
             return write(self.fd, vector.iov_base, vector.iov_len)
         return writev(self.fd, vector, count)

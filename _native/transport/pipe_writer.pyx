@@ -66,11 +66,6 @@ cdef class PipeWriter(Pipe):
         self.ignored += 1
         return 0
 
-    cdef int sent_or_kept(self) except -1:
-        if not self.is_blocked:
-            self.send_now()
-        return self.pause_if_high()
-
     def writelines(self, pieces):
         if self.is_closing_:
             self.accept(b"".join(pieces))

@@ -1,4 +1,4 @@
-from zcloop._native.operation.send cimport iovec
+from zcloop._native.kernel.uio cimport iovec
 
 cdef enum:
     SEGMENTS_MAX = 64       # UDP_MAX_SEGMENTS of kernels before 6.9

@@ -5,7 +5,7 @@ buffer with their size (UDP_GRO, since 5.0)."""
 from libc.errno cimport EINVAL, EIO, EMSGSIZE, ENOMEM, errno
 
 from zcloop._native.kernel.errors cimport ENOBUFS
-from zcloop._native.operation.send cimport iovec
+from zcloop._native.kernel.uio cimport iovec
 
 cdef extern from * nogil:
     """

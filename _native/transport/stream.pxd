@@ -1,14 +1,20 @@
 from libc.stdint cimport uint32_t, uint8_t
 
 from zcloop._native.kernel.flag cimport flag
+from zcloop._native.kernel.uio cimport iovec
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
-from zcloop._native.operation.send cimport TrySend, iovec
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.low_water_mark cimport LowWaterMark
 from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.write_queue cimport WriteQueue
+
+
+cdef enum:
+    MAY_JOIN_UNKNOWN        # nobody has asked the socket yet
+    MAY_JOIN                # TCP, and the program has not corked it
+    MAY_JOIN_NEVER
 
 
 cdef class Stream(Endpoint):
@@ -18,12 +24,16 @@ cdef class Stream(Endpoint):
     cdef LowWaterMark mark              # of a TCP socket that was read in bulk; None else
     cdef Receiver receiver              # of a native protocol; None: data_received is called
     cdef WriteQueue queue               # None until the first write
-    cdef TrySend try_send               # lent by the core between flush and flushed
+    cdef uint32_t write_turn            # the turn of the latest write
     cdef uint32_t read_size             # of the last direct receive, up to READ_AGAIN_MIN
     cdef uint8_t full_slots             # slots in a row that came filled
     cdef uint8_t small_reads            # receives in a row that a small slot would have held
     cdef uint8_t polls_to_skip          # before it is read again at once
     cdef uint8_t full_reads             # direct receives that filled their block, since a write
+    cdef uint8_t writes                 # in that turn, up to 255
+    cdef uint8_t may_join               # whether the socket knows MSG_MORE: MAY_JOIN_*
+    cdef flag is_repeating              # it wrote several times in the last turn it wrote in
+    cdef flag is_joined                 # the kernel holds its latest bytes back until `flush`
     cdef flag is_bulk
     cdef readonly flag is_flood         # lending, from the ring of large slots
     cdef flag is_buffered               # protocol is a BufferedProtocol
@@ -34,6 +44,11 @@ cdef class Stream(Endpoint):
     cdef readonly flag is_eof_written
 
     cdef int accept(self, object data) except -1
+    cdef bint is_zero_copy_wanted(self, size_t size) except -1
+    cdef ssize_t send_at_once(self, const char *start, size_t size) except -2
+    cdef bint joins(self, size_t size) noexcept
+    cdef int send_queue(self, bint is_joined) except -1
+    cdef int join(self) except -1
     cdef bint is_reading_wanted(self) noexcept
 
     cdef inline bint may_write(self) noexcept:
@@ -81,7 +96,7 @@ cdef class Stream(Endpoint):
     cdef int send_zero_copy(self) except -1
     cdef int sent_zero_copy(self, int result) except -1
     cdef void consume(self, size_t size) noexcept
-    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept
+    cdef ssize_t send_some(self, iovec *vector, unsigned count, bint is_joined) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_piece(self, object piece) except -1
-    cdef int sent_or_kept(self) except -1
+

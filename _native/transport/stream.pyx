@@ -12,14 +12,17 @@ Receiving has two ways, and a stream changes between them by what it sees:
 A ZeroCopyProtocol gets views: of the block behind the slot in the ring, of a block that the recv
 went to in bulk. What it holds over its quota pauses this stream alone, until half is back.
 
-Sending keeps what was written in a turn until its end, and sends it at once from 32 KiB on, while
-it is hot. `queue` holds what was accepted and not sent; while the socket's buffer is full
-(`is_blocked`) a one-shot poll waits for room.
+What is written is the kernel's when `write` returns, as far as its buffer takes it. A small write
+to a TCP socket is held back by the kernel (MSG_MORE) where more is to come: the transport writes
+several times in a row, or the turn has others to serve; `flush` pushes it at the end of the turn.
+Answers of one turn so leave together and in few segments, and are there all the same if the
+program blocks, exits, execs or shuts the socket down. `queue` holds what found no room; while
+the socket's buffer is full (`is_blocked`) a one-shot poll waits for it.
 
     data is delivered only if started, not paused, not closing, and nothing older is held
 
-Rejected: a send SQE for large writes (the data is cold when the kernel gets to it, 1.2 to 2 times
-the CPU); an ordinary send SQE for small ones (its completion wakes the loop for nothing).
+Rejected: keeping small writes in user space until the end of the turn, and a send SQE for each
+(bytes that were written and are lost by `os._exit`, overtaken by a child's, cut off by a shutdown).
 """
 
 cimport cython
@@ -36,24 +39,24 @@ from asyncio import constants, protocols
 from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
+from zcloop._native.kernel.tcp cimport corked, push
+from zcloop._native.kernel.uio cimport iovec, msghdr
 from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
 )
-from zcloop._native.loop.client cimport FLUSH_BATCH, Flush
 from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
-from zcloop._native.operation.send cimport iovec, msghdr
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
-from zcloop._native.transport.write_queue cimport Piece, as_piece, owner_of
+from zcloop._native.transport.write_queue cimport PIECES_MAX, Piece, WriteQueue, as_piece, owner_of
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 
@@ -74,6 +77,7 @@ cdef extern from "<poll.h>" nogil:
 cdef extern from "<sys/socket.h>" nogil:
     enum:
         MSG_DONTWAIT
+        MSG_MORE
         MSG_NOSIGNAL
         SHUT_WR
     ssize_t recv(int fd, void *data, size_t size, int flags)
@@ -81,12 +85,10 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
 
-# From here on a write is sent at once: of 64 KiB, what a turn collects is cold when the kernel gets
-# to it, and costs 1.06 to 1.1 times the CPU. Of 10 KiB, one submission costs 0.89 to 0.94 of sends.
-cdef size_t DIRECT_SEND_MIN = 32 * 1024
-# The same of others than bytes: they would have to be copied to be kept, or are leases, which a
-# batch would send with the kernel's copy.
-cdef size_t DIRECT_VIEW_MIN = 4096
+# From here on a write fills segments of its own: to hold back its last one gains nothing.
+cdef size_t JOINED_MAX = 32 * 1024
+# A lease of so many bytes may be sent without a copy into the kernel.
+cdef size_t LEASE_SEND_MIN = 4096
 cdef size_t BULK_SIZE = 256 * 1024
 # A block to receive into when a protocol takes leases; what stays empty of it is free at once.
 cdef size_t LEASE_SIZE = 256 * 1024
@@ -105,10 +107,6 @@ cdef uint8_t SMALL_READS_TO_RING = 16
 # 2 MiB, and nothing was written meanwhile: nobody waits for an answer. Receives of the turn's pace
 # then leave the socket's buffer full and its data cold; a multishot one empties it at each enter.
 cdef uint8_t FULL_READS_TO_FLOOD = 8
-# One system call takes so many pieces; what is left goes with the next.
-cdef enum:
-    PIECES_MAX = 64
-
 cdef object DATA_RECEIVED = "data_received"
 cdef object GET_BUFFER = "get_buffer"
 cdef object BUFFER_UPDATED = "buffer_updated"
@@ -241,9 +239,6 @@ cdef class Stream(Endpoint):
             return self.received(result, flags)
         if operation is self.read_poll:
             return self.read_bulk_and_rest() if result >= 0 else self.rested()
-        if operation is self.try_send:
-            self.try_send.result = result       # told in `flushed`
-            return 0
         if type(operation) is SendZeroCopy:
             if flags & CQE_F_NOTIF:
                 return self.notified(<SendZeroCopy> operation,
@@ -681,11 +676,12 @@ cdef class Stream(Endpoint):
     # ---- sending -----------------------------------------------------------------------------
 
     def write(self, data):
-        """Accept `data` (bytes, bytearray or memoryview) for sending; never blocks.
+        """Send `data` (bytes, bytearray or memoryview); never blocks.
 
-        bytes and views of leases are held, not copied, until the kernel has them; others are
-        copied unless sent at once. What a view shows must not change until then; the view itself
-        may be released. Raises TypeError, and RuntimeError after write_eof() or during a sendfile.
+        What the socket's buffer has room for is the kernel's when this returns. Of the rest, bytes
+        and views of leases are held, not copied; others are copied. What a view of a lease shows
+        must not change until it is sent; the view itself may be released. Raises TypeError, and
+        RuntimeError after write_eof() or during a sendfile.
         """
         self.accept(data)
 
@@ -693,9 +689,7 @@ cdef class Stream(Endpoint):
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0
-        cdef iovec vector
-        cdef object owner
-        cdef Account account
+        cdef object owner = None
         if type(data) is bytes:
             owner = data
             start = PyBytes_AS_STRING(data)
@@ -703,7 +697,9 @@ cdef class Stream(Endpoint):
         elif isinstance(data, (bytes, bytearray, memoryview)):
             owner = lease_of(data, &start, &size)
             if owner is None:
-                size = memoryview(data).nbytes
+                view = PyMemoryView_GetContiguous(data, PyBUF_READ, b"C")
+                start = <const char *> PyMemoryView_GET_BUFFER(view).buf
+                size = PyMemoryView_GET_BUFFER(view).len
         else:
             raise TypeError("data argument must be a bytes-like object, "
                             f"not {type(data).__name__!r}")
@@ -720,62 +716,93 @@ cdef class Stream(Endpoint):
             self.lost_count += 1
             return 0
         if not self.is_fd_ours():
-            self.fail(EBADF, "Fatal write error on socket transport")
-            return 0
-        if (size >= (DIRECT_SEND_MIN if type(data) is bytes else DIRECT_VIEW_MIN)
-                and (self.queue is None or self.queue.size == 0)):
-            if owner is None:
-                view = PyMemoryView_GetContiguous(data, PyBUF_READ, b"C")
-                start = <const char *> PyMemoryView_GET_BUFFER(view).buf
-            elif type(owner) is Lease:
-                if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
-                    self.choose_zero_copy(
-                        ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.raw_peer()))
-                if size >= self.zero_copy_min:
-                    self.append(owner, start, size)
-                    self.send_now()
-                    self.pause_if_high()
-                    return 0
-                account = self.lend().account
-                account.sent_bytes += size
-            vector.iov_base = <void *> start
-            vector.iov_len = size
-            sent = self.send_some(&vector, 1)
-            if sent > 0:
-                self.core.sent_bytes += sent
-            if sent == <ssize_t> size:
+            return self.fail(EBADF, "Fatal write error on socket transport")
+        if self.queued() == 0 and not (type(owner) is Lease and self.is_zero_copy_wanted(size)):
+            sent = self.send_at_once(start, size)
+            if sent == <ssize_t> size or self.lost_count:
                 return 0
-            if sent < 0:
-                if errno != EAGAIN and errno != EINTR:
-                    self.fail(errno, "Fatal write error on socket transport")
-                    return 0
-                sent = 0
-            if owner is None:
-                owner = PyBytes_FromStringAndSize(start + sent, size - sent)
-                self.core.copied_bytes += size - sent
-                start = PyBytes_AS_STRING(owner)
-            else:
-                start += sent
-            self.append(owner, start, size - sent)
             self.wait_writable()
-            self.pause_if_high()
-            return 0
         if owner is None:
-            owner = bytes(data)
-            self.core.copied_bytes += size
+            owner = PyBytes_FromStringAndSize(start + sent, size - sent)
+            self.core.copied_bytes += size - sent
             start = PyBytes_AS_STRING(owner)
-        self.append(owner, start, size)
-        return self.sent_or_kept()
-
-    cdef int sent_or_kept(self) except -1:
-        """Something was appended: keep it for the end of the turn, or send if it is large now."""
-        if self.is_blocked:
-            return self.pause_if_high()
-        if (self.queue.size >= DIRECT_SEND_MIN or self.queue.size > self.high_water
-                or not self.channel.is_started):
+        else:
+            start += sent
+        self.append(owner, start, size - sent)
+        if not self.is_blocked:
             self.send_now()
-            return self.pause_if_high()
+        return self.pause_if_high()
+
+    cdef bint is_zero_copy_wanted(self, size_t size) except -1:
+        """Of a lease: whether it goes from where it is; else it is counted as sent by a copy."""
+        cdef Account account
+        if size < LEASE_SEND_MIN:
+            return False
+        if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
+            self.choose_zero_copy(
+                ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.raw_peer()))
+        if size >= self.zero_copy_min:
+            return True
+        account = self.lend().account
+        account.sent_bytes += size
+        return False
+
+    cdef ssize_t send_at_once(self, const char *start, size_t size) except -2:
+        """Bytes that the kernel took, 0 if it has no room. An error of the socket is reported."""
+        cdef iovec vector
+        cdef ssize_t sent
+        cdef bint is_joined = self.joins(size)
+        vector.iov_base = <void *> start
+        vector.iov_len = size
+        sent = self.send_some(&vector, 1, is_joined)
+        if sent < 0:
+            if errno != EAGAIN and errno != EINTR:
+                self.fail(errno, "Fatal write error on socket transport")
+            return 0
+        self.core.sent_bytes += sent
+        if is_joined:
+            self.join()
+        else:
+            self.is_joined = False
+        return sent
+
+    cdef bint joins(self, size_t size) noexcept:
+        """Whether the kernel is to hold the end of this write back for what comes after it."""
+        cdef uint32_t turn = <uint32_t> self.core.turns
+        if self.write_turn != turn:
+            self.is_repeating = self.writes > 1
+            self.writes = 0
+            self.write_turn = turn
+        if self.writes < 255:
+            self.writes += 1
+        if size >= JOINED_MAX or self.may_join == MAY_JOIN_NEVER:
+            return False
+        if not (self.is_repeating or self.writes > 1 or self.core.is_busy()):
+            return False
+        if not self.channel.is_started:
+            return False
+        if self.may_join == MAY_JOIN_UNKNOWN:
+            self.may_join = MAY_JOIN_NEVER
+            if family_in(&self.peer_head) in (AF_INET, AF_INET6) and corked(self.fd) == 0:
+                self.may_join = MAY_JOIN
+        return self.may_join == MAY_JOIN
+
+    cdef int join(self) except -1:
+        self.is_joined = True
         return self.core.want_flush(self)
+
+    cdef int flush(self) except -1:
+        """The turn is over: what the kernel has held back leaves."""
+        if not self.is_joined:
+            return 0
+        self.is_joined = False
+        if self.fd < 0 or not self.is_fd_ours():
+            return 0
+        if self.socket is not None and corked(self.fd) != 0:
+            self.may_join = MAY_JOIN_NEVER      # the program has put a cork in: it takes it out
+            return 0
+        push(self.fd)
+        return 0
 
     def writelines(self, pieces):
         """write() of each, in one system call or few."""
@@ -790,8 +817,9 @@ cdef class Stream(Endpoint):
             return
         for piece in pieces:
             self.append_piece(piece)
-        if self.queue is not None and self.queue.size:
-            self.sent_or_kept()
+        if self.queued() and not self.is_blocked:
+            self.send_queue(self.joins(self.queue.size))
+        self.pause_if_high()
 
     cdef int append_piece(self, object piece) except -1:
         """If there is anything in it."""
@@ -805,87 +833,26 @@ cdef class Stream(Endpoint):
             self.queue = WriteQueue.__new__(WriteQueue)
         return self.queue.push(owner, data, size)
 
-    cdef bint flush(self, Flush how) except -1:
-        cdef msghdr *message
-        cdef iovec *vector
-        cdef unsigned count
-        if self.is_blocked or self.lost_count or self.queued() == 0:
-            return False
-        if not self.is_fd_ours():
-            self.fail(EBADF, "Fatal write error on socket transport")
-            return False
-        if how != FLUSH_BATCH:
-            self.send_now()
-            if self.lost_count == 0 and not self.is_blocked:
-                self.drained(False)
-            return False
-        self.try_send = self.core.take_send(self, self.fd)
-        count = self.queue.tail - self.queue.head
-        if count == 1:
-            self.try_send.message = NULL
-            self.try_send.data = self.queue.first().data
-            self.try_send.size = self.queue.size
-        else:
-            message = <msghdr *> self.core.scratch_take(
-                sizeof(msghdr) + PIECES_MAX * sizeof(iovec))
-            vector = <iovec *> (message + 1)
-            count = self.queue.describe(vector, PIECES_MAX)
-            self.try_send.size = size_of(vector, count)
-            fill_message(message, vector, count)
-            self.try_send.message = message
-        self.try_send.result = -EAGAIN
-        self.channel.submit(self.try_send)
-        return True
-
-    cdef int flushed(self) except -1:
-        """The batch was submitted: no completion means that all of it went."""
-        cdef TrySend operation
-        cdef bint is_sent
-        cdef size_t size
-        cdef int result
-        operation, self.try_send = self.try_send, None
-        if operation is None:
-            return 0
-        size = operation.size
-        result = operation.result
-        is_sent = operation.state != IDLE
-        if is_sent:
-            self.channel.retire(operation)
-        self.core.give_send(operation)
-        if self.lost_count:
-            self.queue = None       # aborted meanwhile, by a finalizer or another thread
-            return 0
-        if is_sent:
-            self.consume(size)
-            if self.queue.size:
-                self.send_now()     # more pieces than one call takes
-        elif result >= 0:
-            self.consume(result)
-            self.wait_writable()
-        elif result in (-EAGAIN, -EINTR):
-            self.wait_writable()
-        else:
-            self.fail(-result, "Fatal write error on socket transport")
-        if self.lost_count == 0 and not self.is_blocked:
-            self.drained(False)
-        return 0
-
-    cdef ssize_t send_some(self, iovec *vector, unsigned count) noexcept:
+    cdef ssize_t send_some(self, iovec *vector, unsigned count, bint is_joined) noexcept:
         """What the kernel takes of it by a system call; -1 and errno."""
         cdef msghdr message
+        cdef int flags = MSG_DONTWAIT | MSG_NOSIGNAL
+        if is_joined:
+            flags |= MSG_MORE
         if count == 1:
-            return send(self.fd, vector.iov_base, vector.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+            return send(self.fd, vector.iov_base, vector.iov_len, flags)
         fill_message(&message, vector, count)
-        return sendmsg(self.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+        return sendmsg(self.fd, &message, flags)
 
     cdef int send_now(self) except -1:
+        return self.send_queue(False)
+
+    cdef int send_queue(self, bint is_joined) except -1:
         """Send what is queued by system calls until it is gone or the socket's buffer is full."""
         cdef iovec[PIECES_MAX] vector
         cdef ssize_t sent
         cdef size_t offered
         cdef unsigned count
-        if self.try_send is not None:
-            return 0        # what is queued is being sent already
         if not self.is_fd_ours():
             return self.fail(EBADF, "Fatal write error on socket transport")
         while self.queue is not None and self.queue.size:
@@ -893,13 +860,15 @@ cdef class Stream(Endpoint):
                 return self.send_zero_copy()
             count = self.queue.describe(vector, PIECES_MAX)
             offered = size_of(vector, count)
-            sent = self.send_some(vector, count)
+            sent = self.send_some(vector, count, is_joined)
             if sent < 0:
                 if errno == EINTR:
                     continue
                 if errno == EAGAIN:
                     return self.wait_writable()
                 return self.fail(errno, "Fatal write error on socket transport")
+            if is_joined:
+                self.join()
             self.consume(sent)
             if <size_t> sent < offered:
                 return self.wait_writable()
@@ -936,8 +905,9 @@ cdef class Stream(Endpoint):
 
     cdef void consume(self, size_t size) noexcept:
         """So much of the queue has been sent."""
+        cdef WriteQueue queue = self.queue      # held: the end of a lease may run an abort()
         self.core.sent_bytes += size
-        self.queue.consume(size)
+        queue.consume(size)
 
     cdef size_t queued(self) noexcept:
         return self.queue.size if self.queue is not None else 0
@@ -954,8 +924,7 @@ cdef class Stream(Endpoint):
                 and family_in(&self.peer_head) in (AF_INET, AF_INET6))
 
     cdef int clear_queue(self) except -1:
-        if self.try_send is None:       # else the kernel is about to read it: `flushed` drops it
-            self.queue = None
+        self.queue = None
         if not is_resting(self.zero_copy_send):
             self.channel.cancel(self.zero_copy_send)
         return 0

@@ -1,11 +1,12 @@
 cimport cython
 from cpython.object cimport PyObject
 
-from zcloop._native.operation.send cimport iovec
+from zcloop._native.kernel.uio cimport iovec
 
 
 cdef enum:
     FEW = 4
+    PIECES_MAX = 64         # so many are sent by one system call
 
 cdef struct Piece:
     PyObject *owner         # keeps the bytes where they are: a bytes object, or a Lease; owned

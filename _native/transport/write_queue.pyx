@@ -47,8 +47,6 @@ cdef class WriteQueue:
 
     def __dealloc__(self):
         self.clear()
-        if self.pieces != self.few:
-            free(self.pieces)
 
     cdef int push(self, object owner, const char *data, size_t size) except -1:
         """Append `size` bytes at `data`, which stay there as long as `owner` lives."""
@@ -83,21 +81,48 @@ cdef class WriteQueue:
         return &self.pieces[self.head & (self.capacity - 1)]
 
     cdef void consume(self, size_t count) noexcept:
-        """The kernel took the first `count` bytes."""
+        """The kernel took the first `count` bytes: no more than `describe` has named.
+
+        The books are right before any piece is let go of, for the end of a lease may run code that
+        writes to the same transport.
+        """
+        cdef PyObject *owners[PIECES_MAX]
+        cdef unsigned done = 0
+        cdef unsigned index
         cdef Piece *piece
         self.size -= count
-        while self.head != self.tail:
+        while self.head != self.tail and done < PIECES_MAX:
             piece = self.first()
             if count < piece.size:
                 piece.data += count
                 piece.size -= count
-                return
+                break
             count -= piece.size
             self.head += 1
-            Py_DECREF(<object> piece.owner)
+            owners[done] = piece.owner
+            done += 1
+        for index in range(done):
+            Py_DECREF(<object> owners[index])
 
     cdef void clear(self) noexcept:
-        self.consume(self.size)
+        """Let go of everything; what runs meanwhile finds the queue empty."""
+        cdef Piece[FEW] few
+        cdef Piece *pieces = self.pieces
+        cdef unsigned index
+        cdef unsigned head = self.head
+        cdef unsigned tail = self.tail
+        cdef unsigned mask = self.capacity - 1
+        if pieces == self.few:
+            few = self.few
+            pieces = few
+        self.pieces = self.few
+        self.capacity = FEW
+        self.head = self.tail = 0
+        self.size = 0
+        for index in range(head, tail):
+            Py_DECREF(<object> pieces[index & mask].owner)
+        if pieces != few:
+            free(pieces)
 
     cdef unsigned describe(self, iovec *vector, unsigned limit) noexcept:
         """Fill in the first pieces, at most `limit`; returns how many."""
