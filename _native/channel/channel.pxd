@@ -48,6 +48,7 @@ cdef class Channel:
     cdef public bint has_send_zero_copy         # since 6.2, with usage reports
     cdef public bint has_futex_wait             # since 6.7
     cdef public bint has_segmented_send         # UDP_SEGMENT, since 4.18
+    cdef public bint has_push                   # setsockopt() as a request, since 6.7
     cdef readonly bint has_minimal_wait         # of an enter, since 6.12
     cdef readonly bint is_closed
     cdef readonly bint is_forked

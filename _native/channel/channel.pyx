@@ -69,6 +69,7 @@ cdef class Channel:
         self.has_send_zero_copy = "send_zero_copy" not in _WITHOUT
         self.has_futex_wait = "futex_wait" not in _WITHOUT
         self.has_segmented_send = "segmented_send" not in _WITHOUT
+        self.has_push = "push" not in _WITHOUT
         self.has_minimal_wait = "minimal_wait" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256

@@ -20,6 +20,8 @@ cdef class UringChannel(Channel):
     cdef Spinning spinning
     cdef Coalescing coalescing
 
+    cdef int push(self, int fd) except -1
+    cdef void push_refused(self, int fd, int result) noexcept
     cdef int take_ring(self) except -1
     cdef int register_pools(self) except -1
     cdef int submit_parked(self) except -1

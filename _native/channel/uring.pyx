@@ -3,15 +3,16 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBUSY, EEXIST, EINTR, EINVAL
+from libc.errno cimport EACCES, EBUSY, EAGAIN, EEXIST, EINTR, EINVAL, EPERM
 from libc.string cimport memmove
 from posix.unistd cimport close
 
 from zcloop._native.kernel.clock cimport monotonic_ns
-from zcloop._native.kernel.errors cimport ECANCELED, ETIME, raise_os_error
+from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
+from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
-    io_uring_cqe, io_uring_sqe, kernel_timespec,
+    io_uring_cqe, io_uring_sqe, kernel_timespec, prepare_setsockopt,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
@@ -61,7 +62,10 @@ cdef unsigned IDLE_ENTERS_MAX = 4
 cdef unsigned COALESCE_US = 50
 cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
 
-cdef uint64_t IGNORED = 0       # generations start at 1, so no operation has this token
+# Generations start at 1. A token of generation 0 is of no operation: 0 is of what nobody hears of,
+# others are of pushes, 1 + the fd.
+cdef uint64_t IGNORED = 0
+cdef int NO_CORK = 0
 cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
 # A closing loop waits for at most 50 ms until the kernel is done with what it sent in place.
@@ -171,6 +175,27 @@ cdef class UringChannel(Channel):
                 idle = idle + 1 if self.completed == before else 0
         return 0
 
+    cdef int push(self, int fd) except -1:
+        """Let the bytes that MSG_MORE has held back on a TCP socket leave, with the next `wait`."""
+        cdef io_uring_sqe *sqe
+        if not self.has_push:
+            push(fd)
+            return 0
+        sqe = self.ring.take_sqe()
+        while sqe == NULL:
+            self.make_room()
+            sqe = self.ring.take_sqe()
+        prepare_setsockopt(sqe, fd, IPPROTO_TCP, TCP_CORK, &NO_CORK)
+        sqe.flags = SQE_CQE_SKIP_SUCCESS
+        sqe.user_data = <uint64_t> fd + 1
+        return 0
+
+    cdef void push_refused(self, int fd, int result) noexcept:
+        """A kernel before 6.7, or a policy, knows no such request. No other code has run since."""
+        if result in (-EOPNOTSUPP, -EINVAL, -EACCES, -EPERM):
+            self.has_push = False
+        push(fd)
+
     # ---- out ---------------------------------------------------------------------------------
 
     cdef bint is_pending(self) noexcept:
@@ -189,7 +214,9 @@ cdef class UringChannel(Channel):
             cqe = self.ring.uring.cq.cqes[(head + index) & mask]
             # Given back before it is recorded: an error below must not bring it up again.
             store_release(self.ring.uring.cq.khead, head + index + 1)
-            if cqe.user_data == IGNORED:
+            if cqe.user_data >> 32 == 0:
+                if cqe.user_data != IGNORED:
+                    self.push_refused(<int> (cqe.user_data - 1), cqe.res)
                 continue
             if self.is_pausing and cqe.res == -ECANCELED and self.park(cqe.user_data):
                 continue

@@ -6,3 +6,12 @@ cdef int receive_low_water(int fd) noexcept nogil
 cdef int set_receive_low_water(int fd, int value) noexcept nogil
 cdef int corked(int fd) noexcept nogil
 cdef int push(int fd) noexcept nogil
+
+cdef extern from * nogil:
+    """
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    """
+    enum:
+        IPPROTO_TCP
+        TCP_CORK

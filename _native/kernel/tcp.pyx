@@ -10,14 +10,12 @@ cdef extern from * nogil:
     #include <sys/socket.h>
     """
     enum:
-        IPPROTO_TCP
         SOCK_CLOEXEC
         SOCK_NONBLOCK
         SOCK_STREAM
         SOL_SOCKET
         SO_ERROR
         SO_RCVLOWAT
-        TCP_CORK
         TCP_NODELAY
     struct sockaddr:
         pass

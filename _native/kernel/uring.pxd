@@ -7,6 +7,7 @@ cdef extern from * nogil:
     """
     #include <linux/io_uring.h>
     #include <linux/time_types.h>
+    #include <string.h>
     enum {
         ZC_SETUP_NO_SQARRAY = 1u << 16,     /* since 6.6 */
         ZC_OP_READ_MULTISHOT = 49,          /* since 6.7 */
@@ -25,6 +26,22 @@ cdef extern from * nogil:
         __u64 ts;
     };
     #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
+    /* setsockopt() of an int as a request, since 6.7. The header that this is compiled with may not
+       name the fields: they are written by their places in the structure. */
+    static void zc_prepare_setsockopt(struct io_uring_sqe *sqe, int fd, int level, int name,
+                                      const int *value)
+    {
+        const __u32 operation = 3, size = sizeof(*value);   /* SOCKET_URING_OP_SETSOCKOPT */
+        const __u64 address = (unsigned long) value;
+        char *start = (char *) sqe;
+        sqe->opcode = IORING_OP_URING_CMD;
+        sqe->fd = fd;
+        memcpy(start + 8, &operation, 4);
+        memcpy(start + 16, &level, 4);
+        memcpy(start + 20, &name, 4);
+        memcpy(start + 44, &size, 4);
+        memcpy(start + 48, &address, 8);
+    }
     """
     enum:
         SEND_ZC_REPORT_USAGE "ZC_SEND_ZC_REPORT_USAGE"
@@ -204,3 +221,7 @@ cdef extern from * nogil:
         uint8_t last_op
         uint8_t ops_len
         io_uring_probe_op *ops
+
+cdef extern from * nogil:
+    void prepare_setsockopt "zc_prepare_setsockopt"(io_uring_sqe *sqe, int fd, int level, int name,
+                                                    const int *value)

@@ -39,7 +39,7 @@ from asyncio import constants, protocols
 from asyncio.log import logger
 
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
-from zcloop._native.kernel.tcp cimport corked, push
+from zcloop._native.kernel.tcp cimport corked
 from zcloop._native.kernel.uio cimport iovec, msghdr
 from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
@@ -801,8 +801,7 @@ cdef class Stream(Endpoint):
         if self.socket is not None and corked(self.fd) != 0:
             self.may_join = MAY_JOIN_NEVER      # the program has put a cork in: it takes it out
             return 0
-        push(self.fd)
-        return 0
+        return self.core.channel.push(self.fd)
 
     def writelines(self, pieces):
         """write() of each, in one system call or few."""
