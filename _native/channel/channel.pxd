@@ -81,6 +81,7 @@ cdef class Channel:
     cdef uint64_t acquire(self, Operation operation) except 0
     cdef void release(self, uint32_t slot) noexcept
     cdef int record(self, uint64_t token, int result, uint32_t flags) except -1
+    cdef int ensure_slot(self) except -1
     cdef int grow(self) except -1
     cdef bint is_held(self, uint32_t slot, uint64_t token) noexcept
     cdef int queue(self, uint64_t token, int result, uint32_t flags) except -1

@@ -190,8 +190,7 @@ cdef class Channel:
         """A slot for an IDLE operation; returns its token."""
         if operation.state != IDLE:
             raise InvariantError("operation submitted twice")
-        if self.free_head == NONE:
-            self.grow()
+        self.ensure_slot()
         cdef uint32_t slot = self.free_head
         self.free_head = self.next_free[slot]
         self.operations[slot] = operation
@@ -208,6 +207,12 @@ cdef class Channel:
             self.generations[slot] = 1
         self.next_free[slot] = self.free_head
         self.free_head = slot
+
+    cdef int ensure_slot(self) except -1:
+        """Then `acquire` cannot fail, nor allocate. To grow may run code that takes slots."""
+        while self.free_head == NONE:
+            self.grow()
+        return 0
 
     cdef int grow(self) except -1:
         cdef uint32_t capacity = self.capacity * 2 if self.capacity else 64

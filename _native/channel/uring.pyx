@@ -8,6 +8,7 @@ from libc.string cimport memmove
 from posix.unistd cimport close
 
 from zcloop._native.kernel.clock cimport monotonic_ns
+from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
 from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push
 from zcloop._native.kernel.uring cimport (
@@ -116,19 +117,18 @@ cdef class UringChannel(Channel):
         cdef io_uring_sqe *sqe
         cdef uint64_t token
         self.check_usable()
+        if operation.state != IDLE:
+            raise InvariantError("operation submitted twice")
         if not self.is_started:
             # Between two runs the ring may be another thread's: it goes in at the next start.
             self.acquire(operation)
             return self.park_slot(operation.slot)
+        self.ensure_slot()      # before an SQE is taken, since it allocates
         sqe = self.ring.take_sqe()
         while sqe == NULL:
             self.make_room()
             sqe = self.ring.take_sqe()
-        try:
-            token = self.acquire(operation)
-        except BaseException:
-            sqe.user_data = IGNORED     # a NOP, already taken
-            raise
+        token = self.acquire(operation)
         operation.prepare(sqe)
         sqe.user_data = token
         return 0
@@ -262,10 +262,12 @@ cdef class UringChannel(Channel):
         cdef unsigned min_wait_us = 0
         cdef bint is_sleep = not ring.wants_enter()
         cdef int64_t start = monotonic_ns()
+        cdef int before
         cdef int got
         if is_sleep and self.coalescing.flows and self.wants_coalescing(timeout_ns):
             wait_count = self.coalescing.flows + 1
             min_wait_us = self.coalescing.limit_us
+        before = let_program_in()       # other threads'
         if timeout_ns < 0 and min_wait_us == 0:
             with nogil:
                 got = ring.enter(1, NULL)
@@ -276,6 +278,7 @@ cdef class UringChannel(Channel):
             timeout.tv_nsec = timeout_ns % 1000000000
             with nogil:
                 got = ring.wait(wait_count, min_wait_us, &timeout)
+        program_left(before)
         if is_sleep:
             self.spinning.slept(monotonic_ns() - start, self.completed)
         return got
@@ -286,6 +289,7 @@ cdef class UringChannel(Channel):
         cdef int64_t limit_ns = self.spinning.next_ns()
         cdef bint is_timed = 0 <= timeout_ns[0] <= limit_ns
         cdef int64_t start, found_ns
+        cdef int before
         if limit_ns == 0 or (self.spinning.is_adaptive and self.coalescing.flows):
             return False
         if self.ring.unsubmitted():
@@ -295,14 +299,20 @@ cdef class UringChannel(Channel):
         if is_timed:
             limit_ns = timeout_ns[0]
         start = monotonic_ns()
+        before = let_program_in()       # other threads'
         with nogil:
             found_ns = self.ring.spin(limit_ns)
+        program_left(before)
         self.spinning.looked_ns += monotonic_ns() - start
         if found_ns >= 0 or not is_timed:       # a timer that came due says nothing
             self.spinning.looked(found_ns, self.completed)
         if found_ns < 0:
             # A signal does not interrupt a look, and from here on none would end the sleep.
-            PyErr_CheckSignals()
+            before = let_program_in()
+            try:
+                PyErr_CheckSignals()
+            finally:
+                program_left(before)
             if timeout_ns[0] >= 0:
                 timeout_ns[0] -= limit_ns
             return is_timed

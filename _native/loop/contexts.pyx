@@ -104,11 +104,16 @@ cdef class Contexts:
 
 
 cdef PyObject *private_copy(PyObject *snapshot) except NULL:
-    """In exchange for a reference to a snapshot, one to a context that nobody else has."""
-    cdef PyObject *copy = snapshot
-    if references_to(snapshot) != 1:
-        copy = PyContext_Copy(snapshot)
-        if copy == NULL:
-            raise MemoryError("context")
-        give(snapshot)
+    """A new reference to a context that nobody has but who has this reference to the snapshot.
+
+    To copy is to allocate, and may run code that gives the caller's own reference back.
+    """
+    cdef PyObject *copy
+    take(snapshot)
+    if references_to(snapshot) == 2:
+        return snapshot
+    copy = PyContext_Copy(snapshot)
+    give(snapshot)
+    if copy == NULL:
+        raise MemoryError("context")
     return copy

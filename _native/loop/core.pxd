@@ -53,11 +53,15 @@ cdef class Core(Scheduler):
     cdef int add_transport(self, int fd, object transport) except -1
     cdef void remove_transport(self, int fd, object transport) noexcept
     cdef int turn(self) except -1
+    cdef int turn_undisturbed(self) except -1
+    cdef int check_signals(self) except -1
+    cdef int run_program(self) except -1
     cdef int listen_outside(self) except -1
     cdef int check_no_transport(self, object fd) except -1
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
     cdef int arm_watches(self) except -1
     cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1
+    cdef int add_watch_of(self, int fd, object fileobj, bint is_reader, Handle handle) except -1
     cdef SocketWait wait_for_socket(self, object socket, bint to_write)
     cdef int check_sockets(self) except -1
     cdef object watch_of(self, object fileobj)

@@ -32,6 +32,9 @@ from posix.unistd cimport close, write
 
 from zcloop._native.channel.spinning cimport Spinning
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns
+from zcloop._native.kernel.collector cimport (
+    hold_collector, let_collector_go, let_program_in, program_left,
+)
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.bulk_reading cimport BulkReading
@@ -177,6 +180,30 @@ cdef class Core(Scheduler):
                         self.channel.unpark(self.signal_read)
 
     cdef int turn(self) except -1:
+        cdef bint is_held = hold_collector()
+        try:
+            return self.turn_undisturbed()
+        finally:
+            let_collector_go(is_held)
+
+    cdef int check_signals(self) except -1:
+        cdef int before = let_program_in()
+        try:
+            PyErr_CheckSignals()
+        finally:
+            program_left(before)
+        return 0
+
+    cdef int run_program(self) except -1:
+        """run_ready(), with the collector as the program has set it."""
+        cdef int before = let_program_in()
+        try:
+            self.run_ready()
+        finally:
+            program_left(before)
+        return 0
+
+    cdef int turn_undisturbed(self) except -1:
         cdef double delay
         cdef int64_t sleep_start
         cdef int64_t timeout_ns = -1
@@ -211,18 +238,18 @@ cdef class Core(Scheduler):
                 self.channel.wait(0)
         finally:
             self.is_sleeping = False
-        PyErr_CheckSignals()
+        self.check_signals()
         if self._stopping:
             # stop() came before this turn: poll once, run what came of it, and that is all.
             self.channel.dispatch()
             self.expire_timers()
-            return self.run_ready()
+            return self.run_program()
         self.expire_timers()
         if self.ready.count():
-            self.run_ready()
+            self.run_program()
         self.channel.dispatch()
         if self.ready.count() and not self._stopping:
-            self.run_ready()
+            self.run_program()
         return 0
 
     cdef int arm_watches(self) except -1:
@@ -325,11 +352,16 @@ cdef class Core(Scheduler):
         self.wake()
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
+        cdef int before
         if operation is self.signal_read:
             numbers = self.signal_buffer[:result] if result > 0 else b""
             # Always in flight, so that a loop that never sleeps hears of signals, too.
             self.channel.submit(self.signal_read)
-            self._process_self_data(numbers)
+            before = let_program_in()
+            try:
+                self._process_self_data(numbers)
+            finally:
+                program_left(before)
         return 0
 
     def _listen_signals(self, int fd):
@@ -351,8 +383,15 @@ cdef class Core(Scheduler):
     # ---- readers and writers -----------------------------------------------------------------
 
     cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1:
-        cdef Watch watch
         cdef int fd = to_fd(fileobj)
+        cdef bint is_held = hold_collector()
+        try:
+            return self.add_watch_of(fd, fileobj, is_reader, handle)
+        finally:
+            let_collector_go(is_held)
+
+    cdef int add_watch_of(self, int fd, object fileobj, bint is_reader, Handle handle) except -1:
+        cdef Watch watch
         cdef int refused
         found = self.watches.get(fd)
         if found is not None and (<Watch> found).socket is not None:
@@ -484,11 +523,16 @@ cdef class Core(Scheduler):
     cdef SocketWait wait_for_socket(self, object socket, bint to_write):
         """Its `future` gets None when the socket is ready, has failed, or was closed."""
         cdef int fd = to_fd(socket)
+        cdef bint is_held
         self.check_open()
         if fd < self.transports_size and self.transports[fd] != NULL:
             self._ensure_fd_no_transport(fd)
-        return make_socket_wait(
-            self.channel, self.socket_holders, socket, fd, to_write, self.new_future())
+        is_held = hold_collector()
+        try:
+            return make_socket_wait(
+                self.channel, self.socket_holders, socket, fd, to_write, self.new_future())
+        finally:
+            let_collector_go(is_held)
 
     def _wait_for_socket(self, socket, to_write):
         return self.wait_for_socket(socket, to_write)

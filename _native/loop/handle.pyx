@@ -74,9 +74,16 @@ cdef class Handle:
 
     cdef PyObject *own_context(self) except? NULL:
         """The context, to be shown or entered."""
-        if self.is_snapshot and self.context != NULL:
-            self.context = private_copy(self.context)
-            self.is_snapshot = False
+        cdef PyObject *snapshot = self.context
+        cdef PyObject *copy
+        if self.is_snapshot and snapshot != NULL:
+            copy = private_copy(snapshot)
+            if self.context == snapshot:
+                self.context = copy
+                self.is_snapshot = False
+                zc_decref(snapshot)
+            else:
+                zc_decref(copy)         # cancelled meanwhile
         return self.context
 
     cdef int run(self) except -1:
@@ -85,11 +92,12 @@ cdef class Handle:
         cdef object callback, args, context
         cdef PyObject *loop = self.loop
         cdef PyObject *result = NULL
+        self.own_context()
         if self.callback == NULL:
             return 0
         callback = <object> self.callback       # it may cancel its own handle
         args = <object> self.args
-        context = <object> self.own_context()
+        context = <object> self.context
         if PyContext_Enter(<PyObject *> context) == 0:
             result = zc_call(<PyObject *> callback, <PyObject *> args)
             PyContext_Exit(<PyObject *> context)

@@ -77,3 +77,4 @@ cdef class Datagram(Endpoint):
     cdef int drop_sent(self) except -1
     cdef int rest(self) except -1
     cdef int send_queue(self) except -1
+    cdef int send_now_undisturbed(self) except -1

@@ -21,6 +21,7 @@ from libc.string cimport memcmp, memcpy, memmove
 from asyncio import constants
 from asyncio.log import logger
 
+from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF, NOTIF_COPIED,
@@ -124,7 +125,7 @@ cdef class Datagram(Endpoint):
 
     # ---- receiving ---------------------------------------------------------------------------
 
-    cdef int update_reading(self) except -1:
+    cdef int arrange_reading(self) except -1:
         if (not self.is_started or self.is_paused or self.is_closing_ or self.held is not None
                 or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
@@ -343,6 +344,8 @@ cdef class Datagram(Endpoint):
                 return self.notified(<SendZeroCopy> operation,
                                      <unsigned> result & NOTIF_COPIED != 0)
             return self.sent_zero_copy(result)
+        elif flags & CQE_F_BUFFER:
+            operation.pool.give(slot)       # of a receive that was exchanged
         return 0
 
     cdef int rested(self) except -1:
@@ -701,6 +704,13 @@ cdef class Datagram(Endpoint):
         return 0
 
     cdef int send_now(self) except -1:
+        cdef bint is_held = hold_collector()
+        try:
+            return self.send_now_undisturbed()
+        finally:
+            let_collector_go(is_held)
+
+    cdef int send_now_undisturbed(self) except -1:
         if self.is_busy:
             return 0        # what was added goes with what is being sent, or after it
         if not self.is_fd_ours():
@@ -861,12 +871,20 @@ cdef class Datagram(Endpoint):
                 and self.channel.is_started)
 
     cdef int send_zero_copy(self) except -1:
-        """Submit the first datagram; it stays the first until its result is known."""
-        cdef Outgoing *item = self.queue
-        operation = self.make_zero_copy(<object> item.owner, item.start, item.size)
+        """Submit the first datagram; it stays the first until its result is known. The socket counts
+        as blocked from here on: to pin the region may log, and a log handler may send."""
+        cdef Outgoing item = self.queue[0]
+        cdef SendZeroCopy operation
+        owner = <object> item.owner
+        self.is_blocked = True
+        try:
+            operation = self.make_zero_copy(owner, item.start, item.size)
+        except BaseException:
+            self.is_blocked = False
+            raise
         memcpy(operation.name, item.name, item.name_size)
         operation.name_size = item.name_size
-        return self.submit_zero_copy(operation)
+        return 0 if self.lost_count else self.submit_zero_copy(operation)
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None

@@ -56,6 +56,10 @@ cdef class Endpoint(Client):
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
     cdef object report(self, str message, object error)
+    cdef int log(self, str message) except -1
+    cdef int log_expected(self, str message, object error) except -1
+    cdef int call_pause_writing(self) except -1
+    cdef int update_reading(self) except -1
     cdef int wait_writable(self) except -1
     cdef int pause_if_high(self) except -1
     cdef int resume_if_low(self) except -1
@@ -71,7 +75,7 @@ cdef class Endpoint(Client):
     # What a kind of transport says of itself.
     cdef size_t queued(self) noexcept           # bytes accepted and not taken by the kernel
     cdef int clear_queue(self) except -1
-    cdef int update_reading(self) except -1     # operations in line with what is wanted
+    cdef int arrange_reading(self) except -1    # update_reading, with no other code in the middle
     cdef int stop_reading(self) except -1
     cdef int send_now(self) except -1           # by system calls, until empty or blocked
     cdef int emptied(self) except -1            # nothing is queued any more

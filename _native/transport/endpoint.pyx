@@ -17,6 +17,9 @@ from posix.unistd cimport close
 import socket as socket_module
 from asyncio.log import logger
 
+from zcloop._native.kernel.collector cimport (
+    hold_collector, let_collector_go, let_program_in, program_left,
+)
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.memory.account cimport Account
@@ -44,6 +47,15 @@ cdef size_t NEVER = <size_t> -1
 cdef dict _ZERO_COPY_MODES = {
     "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
 }
+
+
+cdef object owned(PyObject *result):
+    """What a call has returned; NULL is the exception that it has set."""
+    if result == NULL:
+        _reraise()
+    answer = <object> result
+    Py_DECREF(result)
+    return answer
 
 
 cdef int _reraise() except -1:
@@ -143,21 +155,18 @@ cdef class Endpoint(Client):
         cdef object context = self.context
         cdef object protocol = self.protocol
         cdef double start = self.core.time_of_debug()
+        cdef int before = let_program_in()
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> argument
         PyContext_Enter(context)
         result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
         PyContext_Exit(context)
-        if result == NULL:
-            try:
-                _reraise()
-            finally:
-                if start:
-                    self.core.log_if_slow(start, protocol, name)
-        answer = <object> result
-        Py_DECREF(result)
-        if start:
-            self.core.log_if_slow(start, protocol, name)
+        try:
+            answer = owned(result)
+        finally:
+            if start:
+                self.core.log_if_slow(start, protocol, name)
+            program_left(before)
         return answer
 
     cdef object protocol_call_two(self, object name, object one, object two):
@@ -165,25 +174,38 @@ cdef class Endpoint(Client):
         cdef PyObject *arguments[3]
         cdef object context = self.context
         cdef object protocol = self.protocol
+        cdef int before = let_program_in()
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> one
         arguments[2] = <PyObject *> two
         PyContext_Enter(context)
         result = PyObject_VectorcallMethod(name, arguments, 3, NULL)
         PyContext_Exit(context)
-        if result == NULL:
-            _reraise()
-        answer = <object> result
-        Py_DECREF(result)
-        return answer
+        program_left(before)
+        return owned(result)
 
     cdef object report(self, str message, object error):
-        self.core.call_exception_handler({
-            "message": message,
-            "exception": error,
-            "transport": self.face,
-            "protocol": self.protocol,
-        })
+        cdef int before = let_program_in()
+        try:
+            self.core.call_exception_handler({
+                "message": message,
+                "exception": error,
+                "transport": self.face,
+                "protocol": self.protocol,
+            })
+        finally:
+            program_left(before)
+
+    cdef int log(self, str message) except -1:
+        """In debug mode: of this transport, by a format that has its one %r."""
+        cdef int before
+        if self.core._debug:
+            before = let_program_in()
+            try:
+                logger.debug(message, self.face)
+            finally:
+                program_left(before)
+        return 0
 
     # ---- flow control ------------------------------------------------------------------------
 
@@ -205,11 +227,15 @@ cdef class Endpoint(Client):
 
     cdef int wait_writable(self) except -1:
         """The socket's buffer is full; go on when it is not."""
+        cdef bint is_held = hold_collector()
         self.is_blocked = True
-        if self.write_poll is None:
-            self.write_poll = make_poll(self, self.fd, POLLOUT)
-        if self.write_poll.state == IDLE:
-            self.channel.submit(self.write_poll)
+        try:
+            if self.write_poll is None:
+                self.write_poll = make_poll(self, self.fd, POLLOUT)
+            if self.write_poll.state == IDLE:
+                self.channel.submit(self.write_poll)
+        finally:
+            let_collector_go(is_held)
         return 0
 
     cdef int drained(self, bint may_call) except -1:
@@ -250,11 +276,19 @@ cdef class Endpoint(Client):
             return 0
         self.is_writing_paused = True
         try:
-            self.protocol.pause_writing()
+            self.call_pause_writing()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             self.report("protocol.pause_writing() failed", error)
+        return 0
+
+    cdef int call_pause_writing(self) except -1:
+        cdef int before = let_program_in()
+        try:
+            self.protocol.pause_writing()
+        finally:
+            program_left(before)
         return 0
 
     cdef int resume_if_low(self) except -1:
@@ -291,10 +325,15 @@ cdef class Endpoint(Client):
 
     cpdef Lender lend(self):
         """What lends this transport its memory, made when first asked for."""
+        cdef bint is_held
         if self.lender is None:
-            self.lender = Lender(self.channel.lending_pool())
-            self.lender.account.holder = <void *> self
-            self.lender.account.relieved = leases_returned
+            is_held = hold_collector()      # or a finalizer might make another
+            try:
+                self.lender = Lender(self.channel.lending_pool())
+                self.lender.account.holder = <void *> self
+                self.lender.account.relieved = leases_returned
+            finally:
+                let_collector_go(is_held)
         return self.lender
 
     cdef int drop_held(self) except -1:
@@ -371,10 +410,16 @@ cdef class Endpoint(Client):
         return make_send_zero_copy(self, self.fd, lease, data, size, pin)
 
     cdef int submit_zero_copy(self, SendZeroCopy operation) except -1:
-        """Until its result is known the socket counts as blocked."""
-        self.channel.submit(operation)
-        self.zero_copy_send = operation
+        """Until its result is known the socket counts as blocked: before it is submitted, so that
+        nobody submits it twice."""
         self.is_blocked = True
+        self.zero_copy_send = operation
+        try:
+            self.channel.submit(operation)
+        except BaseException:
+            self.zero_copy_send = None
+            self.is_blocked = False
+            raise
         return 0
 
     cdef bint is_zero_copy_result_final(self, int result) except -1:
@@ -401,6 +446,14 @@ cdef class Endpoint(Client):
     # ---- reading -----------------------------------------------------------------------------
 
     cdef int update_reading(self) except -1:
+        """Bring the operations in line with what is wanted; called after every change of either."""
+        cdef bint is_held = hold_collector()
+        try:
+            return self.arrange_reading()
+        finally:
+            let_collector_go(is_held)
+
+    cdef int arrange_reading(self) except -1:
         return 0
 
     cdef int stop_reading(self) except -1:
@@ -440,11 +493,19 @@ cdef class Endpoint(Client):
             if not self.is_expected(error):
                 self.report(message, error)
             elif self.core._debug:
-                logger.debug("%r: %s", self.face, message, exc_info=error)
+                self.log_expected(message, error)
         finally:
             if self.empty_waiter is not None and not self.empty_waiter.done():
                 self.empty_waiter.set_exception(error)
             self.force_close(error)
+        return 0
+
+    cdef int log_expected(self, str message, object error) except -1:
+        cdef int before = let_program_in()
+        try:
+            logger.debug("%r: %s", self.face, message, exc_info=error)
+        finally:
+            program_left(before)
         return 0
 
     cdef bint is_expected(self, object error) except -1:

@@ -36,7 +36,7 @@ cdef unsigned MISSES_MAX = 6
 @cython.final
 @cython.no_gc_clear     # as of a Stream
 cdef class PipeReader(Pipe):
-    cdef int update_reading(self) except -1:
+    cdef int arrange_reading(self) except -1:
         if not self.is_reading_wanted():
             return self.stop_reading()
         if not self.is_fd_ours():

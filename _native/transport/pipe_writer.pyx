@@ -27,7 +27,7 @@ cdef extern from "<poll.h>" nogil:
 @cython.final
 @cython.no_gc_clear     # as of a Stream
 cdef class PipeWriter(Pipe):
-    cdef int update_reading(self) except -1:
+    cdef int arrange_reading(self) except -1:
         """Hear of the end of the reader, as long as that is news."""
         if not self.is_started or self.is_closing_:
             return self.stop_reading()
@@ -56,9 +56,9 @@ cdef class PipeWriter(Pipe):
             logger.info("%r was closed by peer", self.face)
         return self.force_close(BrokenPipeError() if self.queued() else None)
 
-    cdef int accept(self, object data) except -1:
+    cdef int accept_undisturbed(self, object data) except -1:
         if not self.is_closing_:
-            return Stream.accept(self, data)
+            return Stream.accept_undisturbed(self, data)
         if memoryview(data).nbytes == 0:
             return 0
         if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:

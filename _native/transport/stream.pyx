@@ -38,6 +38,7 @@ from libc.string cimport memcpy, memset
 from asyncio import constants, protocols
 from asyncio.log import logger
 
+from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.tcp cimport corked
 from zcloop._native.kernel.uio cimport iovec, msghdr
@@ -175,8 +176,7 @@ cdef class Stream(Endpoint):
                 and not self.is_ended and self.held is None
                 and (self.lender is None or not self.lender.account.is_waiting))
 
-    cdef int update_reading(self) except -1:
-        """Bring the operations in line with what is wanted; called after every change of either."""
+    cdef int arrange_reading(self) except -1:
         if not self.is_reading_wanted():
             return self.stop_reading()
         if not self.is_fd_ours():
@@ -252,6 +252,8 @@ cdef class Stream(Endpoint):
                 self.send_now()
                 if not self.is_blocked and self.lost_count == 0:
                     self.drained(True)
+        elif flags & CQE_F_BUFFER:
+            operation.pool.give(flags >> CQE_BUFFER_SHIFT)      # of a receive that was exchanged
         return 0
 
     cdef int read_bulk_and_rest(self) except -1:
@@ -368,10 +370,8 @@ cdef class Stream(Endpoint):
             self.held.append(data)
         elif self.is_paused:
             self.held = [data]
-        elif self.is_lending:
-            return self.deliver_view(data)
         else:
-            return self.deliver_bytes(<bytes> data)
+            return self.deliver(data)
         return 0
 
     cdef int received_last(self, int result) except -1:
@@ -507,12 +507,16 @@ cdef class Stream(Endpoint):
         cdef Py_buffer buffer
         cdef ssize_t got
         cdef int failed
+        protocol = self.protocol
         try:
             self.get_buffer(&buffer)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
             return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
+        if self.protocol is not protocol or not self.is_reading_wanted():
+            PyBuffer_Release(&buffer)       # get_buffer() has changed what is wanted
+            return 0
         got = self.receive_some(<char *> buffer.buf, buffer.len)
         failed = errno
         PyBuffer_Release(&buffer)       # the protocol may resize it now
@@ -539,14 +543,16 @@ cdef class Stream(Endpoint):
         return PyObject_GetBuffer(offered, buffer, PyBUF_WRITABLE)
 
     cdef int deliver(self, object data) except -1:
-        """What was held, to whatever protocol there is now."""
+        """To whatever protocol there is now: what was received may have been meant for another."""
+        cdef bytes received
         if self.is_lending:
             if type(data) is bytes:
                 data = self.lender.copy(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
             return self.deliver_view(data)
+        if type(data) is bytes:
+            return self.deliver_bytes(data)
         received = bytes(data)
-        if type(data) is memoryview:
-            data.release()
+        data.release()
         return self.deliver_bytes(received)
 
     cdef int deliver_bytes(self, bytes data) except -1:
@@ -576,6 +582,7 @@ cdef class Stream(Endpoint):
                 if self.is_paused:
                     return self.keep(data, size)
                 return self.deliver(PyBytes_FromStringAndSize(data, size))
+            protocol = self.protocol
             try:
                 self.get_buffer(&buffer)
             except (SystemExit, KeyboardInterrupt):
@@ -583,6 +590,9 @@ cdef class Stream(Endpoint):
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
+            if self.protocol is not protocol or self.is_paused or self.is_closing_:
+                PyBuffer_Release(&buffer)       # get_buffer() has changed what is wanted
+                continue
             count = min(<size_t> buffer.len, size)
             memcpy(buffer.buf, data, count)
             PyBuffer_Release(&buffer)
@@ -616,8 +626,7 @@ cdef class Stream(Endpoint):
 
     cdef int end_of_file(self) except -1:
         self.is_ended = True
-        if self.core._debug:
-            logger.debug("%r received EOF", self.face)
+        self.log("%r received EOF")
         try:
             keep_open = self.protocol_call(EOF_RECEIVED, None)
         except (SystemExit, KeyboardInterrupt):
@@ -634,15 +643,13 @@ cdef class Stream(Endpoint):
             return
         self.is_paused = True
         self.stop_reading()
-        if self.core._debug:
-            logger.debug("%r pauses reading", self.face)
+        self.log("%r pauses reading")
 
     def resume_reading(self):
         if self.is_closing_ or not self.is_paused:
             return
         self.is_paused = False
-        if self.core._debug:
-            logger.debug("%r resumes reading", self.face)
+        self.log("%r resumes reading")
         if self.held is not None:
             self.want_delivery()
         else:
@@ -686,6 +693,13 @@ cdef class Stream(Endpoint):
         self.accept(data)
 
     cdef int accept(self, object data) except -1:
+        cdef bint is_held = hold_collector()
+        try:
+            return self.accept_undisturbed(data)
+        finally:
+            let_collector_go(is_held)
+
+    cdef int accept_undisturbed(self, object data) except -1:
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0
@@ -805,6 +819,7 @@ cdef class Stream(Endpoint):
 
     def writelines(self, pieces):
         """write() of each, in one system call or few."""
+        cdef bint is_held
         if self.is_eof_written:
             raise RuntimeError("Cannot call writelines() after write_eof()")
         if self.empty_waiter is not None:
@@ -814,11 +829,15 @@ cdef class Stream(Endpoint):
         if self.lost_count:
             self.lost_count += 1
             return
-        for piece in pieces:
-            self.append_piece(piece)
-        if self.queued() and not self.is_blocked:
-            self.send_queue(self.joins(self.queue.size))
-        self.pause_if_high()
+        is_held = hold_collector()
+        try:
+            for piece in pieces:
+                self.append_piece(piece)
+            if self.queued() and not self.is_blocked:
+                self.send_queue(self.joins(self.queue.size))
+            self.pause_if_high()
+        finally:
+            let_collector_go(is_held)
 
     cdef int append_piece(self, object piece) except -1:
         """If there is anything in it."""
@@ -881,10 +900,18 @@ cdef class Stream(Endpoint):
                 and type(<object> self.queue.first().owner) is Lease and self.channel.is_started)
 
     cdef int send_zero_copy(self) except -1:
-        """Submit the first piece; until its result is known the socket counts as blocked."""
-        cdef Piece *piece = self.queue.first()
-        return self.submit_zero_copy(
-            self.make_zero_copy(<object> piece.owner, piece.data, piece.size))
+        """Submit the first piece; until its result is known the socket counts as blocked. It counts
+        so from here on: to pin the region may log, and a log handler may write."""
+        cdef Piece piece = self.queue.first()[0]
+        cdef SendZeroCopy operation
+        owner = <object> piece.owner
+        self.is_blocked = True
+        try:
+            operation = self.make_zero_copy(owner, piece.data, piece.size)
+        except BaseException:
+            self.is_blocked = False
+            raise
+        return 0 if self.lost_count else self.submit_zero_copy(operation)
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None
