@@ -122,15 +122,22 @@ async def test_another_protocol_of_datagrams_is_not_udp():
 
 @pytest.mark.zcloop_only
 @pytest.mark.parametrize("is_wanted", [True, False])
-async def test_they_do_leave_together_unless_that_is_switched_off(is_wanted):
+async def test_what_one_call_sends_leaves_together_unless_that_is_switched_off(is_wanted):
     asyncio.get_running_loop().channel.has_segmented_send = is_wanted
     with receiver() as peer:
         peer.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
         async with endpoint(remote_addr=peer.getsockname()) as (transport, _):
-            for number in range(8):
-                transport.sendto(b"%d" % number)
+            transport.sendto_many([b"%d" % number for number in range(8)])
             wanted = [b"01234567"] if is_wanted else [b"%d" % number for number in range(8)]
             assert await arrived(peer, len(wanted)) == wanted
+
+
+async def test_each_of_several_datagrams_is_the_kernels_when_sendto_returns():
+    with receiver() as peer:
+        async with endpoint(remote_addr=peer.getsockname()) as (transport, _):
+            for number in range(8):
+                transport.sendto(b"%d" % number)
+                assert peer.recv(100) == b"%d" % number  # it does not wait
 
 
 @pytest.mark.zcloop_only
