@@ -12,6 +12,7 @@ from libc.stdint cimport uint32_t
 from zcloop._native.kernel.uring cimport (
     OP_SEND, OP_SENDMSG, SQE_CQE_SKIP_SUCCESS, io_uring_sqe,
 )
+from zcloop._native.operation.operation cimport length_of
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -40,6 +41,7 @@ cdef class TrySend(Operation):
         sqe.fd = self.fd
         sqe.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_WAITALL
         if self.message == NULL:
+            self.size = length_of(self.size)    # what is sent when no completion comes
             sqe.opcode = OP_SEND
             sqe.addr = <size_t> self.data
             sqe.len = <unsigned> self.size

@@ -7,6 +7,7 @@ from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
 from zcloop._native.kernel.uring cimport OP_SEND, SQE_CQE_SKIP_SUCCESS, io_uring_sqe
+from zcloop._native.operation.operation cimport length_of
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -41,7 +42,7 @@ cdef class TrySendTo(Operation):
         sqe.fd = self.fd
         sqe.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL
         sqe.addr = <size_t> self.data
-        sqe.len = <unsigned> self.size
+        sqe.len = length_of(self.size)      # which is refused (EMSGSIZE), as all of it would be
         sqe.addr2 = <size_t> self.name
         sqe.addr_len = self.name_size
 

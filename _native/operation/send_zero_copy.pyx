@@ -14,6 +14,7 @@ from libc.stdint cimport uint32_t
 from zcloop._native.kernel.uring cimport (
     OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
 )
+from zcloop._native.operation.operation cimport length_of
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -37,7 +38,7 @@ cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const ch
     operation.fd = fd
     operation.lease = lease
     operation.data = data
-    operation.size = size
+    operation.size = length_of(size)
     operation.pin = pin
     operation.is_notified = True
     return operation
