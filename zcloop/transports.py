@@ -37,13 +37,14 @@ class Lending:
         lender: Lender = self._stream.lend()
         return lender
 
-    def reserve(self, size: int) -> memoryview:
-        """A writable view of `size` bytes of registered memory, not zeroed: fill it and write it.
+    def reserve(self, size: int, *, zeroed: bool = True) -> memoryview:
+        """A writable view of `size` bytes of registered memory, zeroed: fill it and write it.
 
         Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
-        change until it is sent, but may be released at once. Raises RegionExhaustedError.
+        change until it is sent, but may be released at once. `zeroed=False` is for what is filled
+        whole: until then it shows what others received there. Raises RegionExhaustedError.
         """
-        view: memoryview = self._stream.reserve(size)
+        view: memoryview = self._stream.reserve(size, zeroed)
         return view
 
     def associate(self, region: Region) -> None:

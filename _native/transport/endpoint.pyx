@@ -324,9 +324,9 @@ cdef class Endpoint(Client):
         if not self.is_lost:
             self.update_reading()
 
-    def reserve(self, size):
+    def reserve(self, size, bint zeroed=True):
         self.channel.check_usable()
-        return self.lend().reserve(size)
+        return self.lend().reserve(size, zeroed)
 
     def set_quota(self, quota):
         self.lend().set_quota(quota)
