@@ -14,7 +14,7 @@ import sys
 import warnings
 from asyncio import constants, transports, trsock
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from zcloop._native.kernel.address import decode_address
 from zcloop._native.memory.lender import Lender
@@ -32,6 +32,12 @@ class Lending:
     __slots__ = ()
 
     _stream: Any
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"cannot pickle {type(self).__name__!r} object: it is one connection, and "
+            "a copy would end it"
+        )
 
     def _lend(self) -> Lender:
         lender: Lender = self._stream.lend()

@@ -5,6 +5,8 @@ which comes after the submission and before any user code runs. With few clients
 is no batch to gain from, and a send at once gives the peer the bytes sooner.
 """
 
+from zcloop._native.kernel.sealed cimport seal
+
 
 cdef class Client(Owner):
     cdef bint flush(self, Flush how) except -1:
@@ -12,3 +14,6 @@ cdef class Client(Owner):
 
     cdef int flushed(self) except -1:
         return 0
+
+
+seal(Client)

@@ -156,10 +156,10 @@ cdef class Core(Scheduler):
         _cores.add(self)
 
     def __dealloc__(self):
+        if self.scratch != NULL and self.event_fd >= 0:     # not if it was never set
+            close(self.event_fd)
         free(self.scratch)
         free(self.transports)
-        if self.event_fd >= 0:
-            close(self.event_fd)
 
     # ---- the turn ----------------------------------------------------------------------------
 
@@ -359,6 +359,8 @@ cdef class Core(Scheduler):
     cdef int add_transport(self, int fd, object transport) except -1:
         cdef void *grown
         cdef int size
+        if fd < 0:
+            raise_os_error(EBADF, "a transport's descriptor")
         if fd >= self.transports_size:
             size = fd * 2 + 64
             grown = realloc(self.transports, size * sizeof(PyObject *))
@@ -602,7 +604,7 @@ cdef class Core(Scheduler):
             result = operation.settle(result)
         return result if result < 0 else operation.outcome(result)
 
-    def cancel_operation(self, Operation operation):
+    def cancel_operation(self, Operation operation not None):
         """End an operation that a coroutine performs: it gets -ECANCELED, unless it is over.
 
         For who closes what is waited for. Not thread-safe.

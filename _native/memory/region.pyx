@@ -26,6 +26,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.allocator cimport order_of
 
 cdef extern from "Python.h":
@@ -445,3 +446,6 @@ def _after_fork_in_child():
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+seal(Lease)

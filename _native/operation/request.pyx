@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_NOP, OP_OPENAT, OP_POLL_ADD, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
@@ -286,3 +287,6 @@ def wait_child(int pid):
     ProcessLookupError, or ChildProcessError for a process that is not this one's child.
     """
     return WaitChild(pid)
+
+
+seal(Request)

@@ -9,6 +9,7 @@ owner waits for room by a poll and sends the rest itself.
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_SEND, OP_SENDMSG, SQE_CQE_SKIP_SUCCESS, io_uring_sqe,
 )
@@ -60,3 +61,6 @@ cdef class TrySend(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLOUT
+
+
+seal(TrySend)

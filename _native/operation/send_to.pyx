@@ -6,6 +6,7 @@ As TrySend: no completion when it was sent, and -EAGAIN or an error before the s
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_SEND, SQE_CQE_SKIP_SUCCESS, io_uring_sqe
 from zcloop._native.operation.operation cimport length_of
 
@@ -52,3 +53,6 @@ cdef class TrySendTo(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLOUT
+
+
+seal(TrySendTo)

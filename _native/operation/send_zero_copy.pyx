@@ -11,6 +11,7 @@ the peer has acknowledged; its result says whether the kernel had to copy after 
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
 )
@@ -69,3 +70,6 @@ cdef class SendZeroCopy(Operation):
 
     cdef object memory(self):
         return self.lease
+
+
+seal(SendZeroCopy)

@@ -9,6 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.region cimport lease_of
 from zcloop._native.operation.operation cimport LENGTH_MAX
 
@@ -116,3 +117,6 @@ cdef class WriteQueue:
             if room == 0:
                 return index + 1
         return count
+
+
+seal(WriteQueue)

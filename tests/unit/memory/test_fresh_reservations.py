@@ -88,7 +88,7 @@ def test_a_region_that_took_the_place_of_a_closed_one_is_zeroed():
 
 
 async def pool_of_secrets(receive):
-    """A transport for whose loop `receive` has brought secrets into the pool, all of it released."""
+    """A transport of a loop into whose pool `receive` has brought secrets, all of it released."""
     asyncio.get_running_loop().set_lease_pool_limit(4 << 20)
     await receive()
     gc.collect()

@@ -32,20 +32,24 @@ async def sparse(size):
 @pytest.mark.parametrize("size", [4 * GIB, 4 * GIB + 3])
 @pytest.mark.parametrize("mode", ["always", "never"])
 async def test_a_lease_of_4_gib_is_written_in_pieces(size, mode):
-    async with sparse(size) as view:
-        async with connection(asyncio.Protocol, tcp_pair) as (transport, _, peer):
-            transport.set_zero_copy_send(mode)
-            transport.write(view)
-            assert await receive_exactly(peer, RECEIVED) == bytes(RECEIVED)
-            assert 0 < transport.get_write_buffer_size() <= size
+    async with (
+        sparse(size) as view,
+        connection(asyncio.Protocol, tcp_pair) as (transport, _, peer),
+    ):
+        transport.set_zero_copy_send(mode)
+        transport.write(view)
+        assert await receive_exactly(peer, RECEIVED) == bytes(RECEIVED)
+        assert 0 < transport.get_write_buffer_size() <= size
 
 
 async def test_pieces_of_more_than_4_gib_leave_in_order():
-    async with sparse(3 * GIB // 2) as view:
-        async with connection(asyncio.Protocol, tcp_pair) as (transport, _, peer):
-            transport.set_zero_copy_send("never")
-            transport.writelines([b"first", view, view, view, b"last"])
-            assert await receive_exactly(peer, RECEIVED) == b"first".ljust(RECEIVED, b"\0")
+    async with (
+        sparse(3 * GIB // 2) as view,
+        connection(asyncio.Protocol, tcp_pair) as (transport, _, peer),
+    ):
+        transport.set_zero_copy_send("never")
+        transport.writelines([b"first", view, view, view, b"last"])
+        assert await receive_exactly(peer, RECEIVED) == b"first".ljust(RECEIVED, b"\0")
 
 
 @pytest.mark.parametrize("mode", ["always", "never"])
