@@ -109,7 +109,7 @@ cdef class LockWords(MutexWords):
 
     cdef bint claim(self, uint64_t *place, bint from_the_dead) noexcept nogil:
         cdef uint64_t seen = load64(place)
-        if seen and not (from_the_dead and self.is_dead(seen & IDENTITY_MASK)):
+        if seen and not (from_the_dead and self.has_died(seen & IDENTITY_MASK)):
             return False
         return swap64(place, &seen, self.me() | READER)
 
@@ -126,7 +126,7 @@ cdef class LockWords(MutexWords):
         cdef int index
         for index in range(PROCESSES):
             seen = load64(&self.readers[index])
-            if seen & READERS_MASK and self.is_dead(seen & IDENTITY_MASK):
+            if seen & READERS_MASK and self.has_died(seen & IDENTITY_MASK):
                 was_there |= swap64(&self.readers[index], &seen, 0)
         if was_there:
             add32(self.departures, 1)

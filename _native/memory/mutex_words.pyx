@@ -97,7 +97,7 @@ cdef class MutexWords(Words):
         """The identity by which this process signs here."""
         return own_identity(self.parameter())
 
-    cdef bint is_dead(self, uint64_t identity) noexcept nogil:
+    cdef bint has_died(self, uint64_t identity) noexcept nogil:
         return is_dead(identity, self.parameter())
 
     cdef uint64_t who(self) noexcept nogil:
@@ -141,7 +141,7 @@ cdef class MutexWords(Words):
             # Whoever was woken may have been killed before it took it.
             self.wake()
             return False
-        if not self.is_dead(identity_in(seen)) or not swap64(self.holder, &seen, LEFT):
+        if not self.has_died(identity_in(seen)) or not swap64(self.holder, &seen, LEFT):
             return False
         self.wake()
         return True
