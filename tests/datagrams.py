@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,11 +29,11 @@ def receiver(
 
 @contextlib.asynccontextmanager
 async def endpoint(
-    **options: Any,
+    factory: Callable[[], DatagramRecorder] = DatagramRecorder, **options: Any
 ) -> AsyncIterator[tuple[asyncio.DatagramTransport, DatagramRecorder]]:
     """A datagram endpoint with its recorder, aborted in the end."""
     loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(DatagramRecorder, **options)
+    transport, protocol = await loop.create_datagram_endpoint(factory, **options)
     try:
         yield transport, protocol
     finally:

@@ -59,9 +59,11 @@ class Mutex(MutexWords, OwnedAcquirable):
 
     The holder is a process: any of its tasks and threads may release, RuntimeError in others. In
     a buffer, who waits looks at once and then each second whether the holder's process has died
-    (/proc/<pid>/stat, by pid and start time: all must see each other's pids); the next to acquire
-    it then gets OwnerDiedError, and has it. A task or thread that ends without a release is not
-    noticed. `async with` does not go on over a dead holder's data: it gives the mutex back as it
+    (/proc/<pid>/stat, by pid and start time); the next to acquire it then gets OwnerDiedError, and
+    has it. That can be told among processes that see their /proc, and whose pid and time
+    namespaces are those of the process that made the mutex: others may use it, and are taken for
+    living whatever becomes of them. A task or thread that ends without a release is not noticed.
+    `async with` does not go on over a dead holder's data: it gives the mutex back as it
     found it, and raises.
 
     Fairness: as Semaphore's. In the order of waiting, but for `try_acquire` and who comes in the

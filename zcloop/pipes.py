@@ -30,6 +30,8 @@ class _PipeTransport(asyncio.BaseTransport):
     _pipe: Any = None
     _stream: PipeReader | PipeWriter
 
+    __reduce__ = Lending.__reduce__
+
     def _open(self, loop: Any, pipe: Any, protocol: Any) -> None:
         self._extra["pipe"] = self._pipe = pipe  # type: ignore[attr-defined]
         self._loop = loop

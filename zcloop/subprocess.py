@@ -11,7 +11,7 @@ import subprocess
 import threading
 from asyncio import base_subprocess
 from asyncio.log import logger
-from typing import Any
+from typing import Any, NoReturn
 
 
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
@@ -20,6 +20,9 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     Its stdin is a pipe on every Python, so the child can open /dev/stdin (a socketpair, which
     Python 3.11 uses, cannot be opened).
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: a copy would end its child")
 
     def _start(
         self,

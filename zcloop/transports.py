@@ -14,7 +14,7 @@ import sys
 import warnings
 from asyncio import constants, transports, trsock
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from zcloop._native.kernel.address import decode_address
 from zcloop._native.memory.lender import Lender
@@ -33,17 +33,24 @@ class Lending:
 
     _stream: Any
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"cannot pickle {type(self).__name__!r} object: it is one connection, and "
+            "a copy would end it"
+        )
+
     def _lend(self) -> Lender:
         lender: Lender = self._stream.lend()
         return lender
 
-    def reserve(self, size: int) -> memoryview:
-        """A writable view of `size` bytes of registered memory, not zeroed: fill it and write it.
+    def reserve(self, size: int, *, zeroed: bool = True) -> memoryview:
+        """A writable view of `size` bytes of registered memory, zeroed: fill it and write it.
 
         Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
-        change until it is sent, but may be released at once. Raises RegionExhaustedError.
+        change until it is sent, but may be released at once. `zeroed=False` is for what is filled
+        whole: until then it shows what others received there. Raises RegionExhaustedError.
         """
-        view: memoryview = self._stream.reserve(size)
+        view: memoryview = self._stream.reserve(size, zeroed)
         return view
 
     def associate(self, region: Region) -> None:

@@ -62,18 +62,19 @@ class ZeroCopySocket:
         """
         if size < 1:
             raise ValueError("recv needs a size of at least one byte")
-        with self._region.reserve(size) as buffer:
+        with self._region.reserve(size, zeroed=False) as buffer:
             got = self._socket.recv_into(buffer)
             if got:
                 return self._lender.lent(buffer, got)
         return memoryview(bytearray())
 
-    def reserve(self, size: int) -> memoryview:
-        """A writable view of `size` bytes, not zeroed, to be filled and sent (sio_reserve).
+    def reserve(self, size: int, *, zeroed: bool = True) -> memoryview:
+        """A writable view of `size` bytes, zeroed, to be filled and sent (sio_reserve).
 
+        `zeroed=False` is for what is filled whole: until then it shows what was there before.
         Releasing it gives the memory back. Raises as Region.reserve. Thread-safe.
         """
-        return self._region.reserve(size)
+        return self._region.reserve(size, zeroed=zeroed)
 
     def send(self, view: memoryview) -> int:
         """Send from a view of any region's memory (sio_send); how many bytes the kernel took.

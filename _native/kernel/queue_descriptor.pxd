@@ -4,6 +4,7 @@ cdef class QueueDescriptor:
     cdef readonly int fd        # -1 once closed
     cdef readonly long maxmsg   # messages that the queue holds
     cdef readonly long msgsize  # bytes of the largest message
+    cdef bint is_open
     cdef char *received         # msgsize bytes, used with the GIL held
 
     # Without waiting: the size or 0, or -errno; -EAGAIN of an empty or full queue.

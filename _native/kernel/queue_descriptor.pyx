@@ -62,6 +62,7 @@ cdef class QueueDescriptor:
         self.fd = mq_open(<const char *> name, flags, mode, &wanted if maxmsg else NULL)
         if self.fd < 0:
             raise_os_error(errno, None)
+        self.is_open = True
         _, self.maxmsg, self.msgsize, _ = self.attributes()
         self.received = <char *> malloc(self.msgsize)
         if self.received == NULL:
@@ -75,7 +76,8 @@ cdef class QueueDescriptor:
         """Idempotent."""
         cdef int fd = self.fd
         self.fd = -1
-        if fd >= 0:
+        if self.is_open:        # not of wrong arguments, which leave 0 as the fd
+            self.is_open = False
             close(fd)
 
     def attributes(self):

@@ -12,6 +12,7 @@ from cpython.ref cimport Py_INCREF
 
 import warnings
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.coroutine cimport ZC_NEXT, ZC_RETURN, zc_set_slots, zc_stop_with
 
 
@@ -132,3 +133,6 @@ cdef int _send(PyObject *awaitable, PyObject *value, PyObject **result) except? 
 
 
 zc_set_slots(Awaitable, <void *> _next, <void *> _send)
+
+
+seal(Awaitable)

@@ -17,6 +17,7 @@ cdef class Core(Scheduler):
     cdef readonly UringChannel channel
     cdef bint is_sleeping           # a wake-up from outside needs the eventfd; under the GIL
     cdef int event_fd
+    cdef bint has_event_fd          # it was made
     cdef dict watches               # fd -> Watch
     cdef list socket_watches        # those of Python sockets, which may be closed underneath
     cdef list socket_holders        # waits of coroutines, and listeners

@@ -138,14 +138,15 @@ cdef class Core(Scheduler):
         self.event_fd = eventfd(0, EFD_CLOEXEC)
         if self.event_fd < 0:
             raise_os_error(errno, "eventfd")
+        self.has_event_fd = True
         self.event_poll = make_poll(self, self.event_fd, POLLIN)
         self.event_poll.is_multishot = True
         _cores.add(self)
 
     def __dealloc__(self):
-        free(self.transports)
-        if self.event_fd >= 0:
+        if self.has_event_fd and self.event_fd >= 0:    # 0 where it was never set
             close(self.event_fd)
+        free(self.transports)
 
     # ---- the turn ----------------------------------------------------------------------------
 
@@ -305,6 +306,8 @@ cdef class Core(Scheduler):
     cdef int add_transport(self, int fd, object transport) except -1:
         cdef void *grown
         cdef int size
+        if fd < 0:
+            raise_os_error(EBADF, "a transport's descriptor")
         if fd >= self.transports_size:
             size = fd * 2 + 64
             grown = realloc(self.transports, size * sizeof(PyObject *))
@@ -565,7 +568,7 @@ cdef class Core(Scheduler):
             result = operation.settle(result)
         return result if result < 0 else operation.outcome(result)
 
-    def cancel_operation(self, Operation operation):
+    def cancel_operation(self, Operation operation not None):
         """End an operation that a coroutine performs: it gets -ECANCELED, unless it is over.
 
         For who closes what is waited for. Not thread-safe.

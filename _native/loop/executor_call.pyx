@@ -7,6 +7,7 @@
 from asyncio import futures
 from concurrent.futures import CancelledError, Future
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.scheduler cimport Scheduler
 
 
@@ -53,3 +54,6 @@ def wrap_future(Scheduler loop not None, source):
     call.future.add_done_callback(call)
     source.add_done_callback(call)
     return call.future
+
+
+seal(ExecutorCall)

@@ -12,6 +12,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 from asyncio import format_helpers
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.contexts cimport private_copy
 
 cdef extern from "Python.h":
@@ -220,3 +221,6 @@ cdef class Handle:
 
     def __repr__(self):
         return "<{}>".format(" ".join(self._repr_info()))
+
+
+seal(Handle)

@@ -8,6 +8,8 @@ what it brings then is discarded.
 
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
+
 
 cdef Pending make_pending(Operation operation, object future):
     cdef Pending pending = Pending.__new__(Pending)
@@ -24,3 +26,6 @@ cdef class Pending(Owner):
         else:
             self.future.set_result(result)
         return 0
+
+
+seal(Pending)

@@ -35,6 +35,10 @@ cdef class Scheduler(Owner):
         self.contexts = Contexts()
         self.does_cancel_wait = _does_cancel_wait
 
+    def __reduce__(self):
+        # Else protocols 0 and 1 of pickle would make another loop first.
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
     def __dealloc__(self):
         while self.spare_count:
             self.spare_count -= 1

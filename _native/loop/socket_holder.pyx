@@ -4,6 +4,7 @@ A request in flight keeps the file open, and with it the connection or the port,
 once a turn whether the program has closed the socket, and says so.
 """
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.sockets cimport socket_fd
 
 
@@ -33,3 +34,6 @@ cdef class SocketHolder(Owner):
     cdef int closed_underneath(self) except -1:
         """The program has closed the socket: leave, and let go of its file."""
         return self.leave()
+
+
+seal(SocketHolder)

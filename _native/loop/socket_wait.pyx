@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t
 
 from asyncio import exceptions
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport make_poll
 
@@ -62,3 +63,6 @@ cdef class SocketWait(SocketHolder):
     def end(self):
         """Wait no more. Idempotent."""
         self.stop()
+
+
+seal(SocketWait)

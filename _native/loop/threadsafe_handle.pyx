@@ -11,6 +11,8 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 
+from zcloop._native.kernel.sealed cimport seal
+
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
 
@@ -79,3 +81,6 @@ cdef class ThreadSafeHandle(Handle):
         """Whether it will never run; of one that runs, when it has. Thread-safe."""
         self.await_end()
         return self.is_cancelled
+
+
+seal(ThreadSafeHandle)

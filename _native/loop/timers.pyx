@@ -11,6 +11,8 @@ cimport cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, realloc
 
+from zcloop._native.kernel.sealed cimport seal
+
 # So many places of cancelled timers are not worth a sweep.
 cdef Py_ssize_t DEAD_MIN = 64
 
@@ -190,3 +192,6 @@ cdef inline bint precedes(Entry *one, Entry *other) noexcept:
     if one.when != other.when:
         return one.when < other.when
     return one.sequence < other.sequence
+
+
+seal(TimerHandle)

@@ -12,6 +12,7 @@ a turn whether it was closed without that; a plain number must be removed before
 cimport cython
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll, make_poll
 
@@ -108,3 +109,6 @@ cdef class Watch(Owner):
             self.ready.push(handle)
             return self.want_arm()
         return 0
+
+
+seal(Watch)

@@ -177,7 +177,7 @@ cdef class Lender:
         buffer.release()
         return view
 
-    def reserve(self, size_t size):
+    def reserve(self, size_t size, bint zeroed=True):
         """A writable view of `size` bytes to be filled and written; see Region.reserve."""
         if size == 0:
             raise ValueError("a reservation needs a size of at least one byte")
@@ -189,6 +189,8 @@ cdef class Lender:
                 f"no free block of {size} bytes: release views, reserve less, or associate a "
                 "larger region")
         lease.put_to(USED_BY_RESERVE, self.account)
+        if zeroed:
+            lease.clear()
         return lease.view()
 
     def associate(self, Region region not None):

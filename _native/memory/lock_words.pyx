@@ -9,7 +9,8 @@
 A reader counts itself, and then looks whether the mutex is free; a writer takes the mutex, and
 then looks whether the counts are 0: of two that come at once at least one sees the other. So
 readers wait as soon as a writer has the mutex, and go in when none has. The counts know their
-processes, so that those of a dead one can be dropped; it only read, so nothing is amiss.
+processes, so that those of a dead one can be dropped; it only read, so nothing is amiss. Who is
+dead is told as of a mutex.
 """
 
 from libc.errno cimport EAGAIN, EMFILE
@@ -18,7 +19,6 @@ from zcloop._native.kernel.errors cimport EOWNERDEAD
 from zcloop._native.kernel.futex cimport (
     EVERYBODY, add32, futex_wake, load32, load64, swap64,
 )
-from zcloop._native.kernel.process cimport is_dead, own_identity
 from zcloop._native.memory.mutex_words cimport MutexWords
 from zcloop._native.memory.words cimport READ_WRITE_LOCK, Kind
 
@@ -82,7 +82,7 @@ cdef class LockWords(MutexWords):
         cdef int index
         for index in range(PROCESSES):
             seen = load64(&self.readers[index])
-            while seen & IDENTITY_MASK == own_identity() and seen & READERS_MASK:
+            while seen & IDENTITY_MASK == self.me() and seen & READERS_MASK:
                 if swap64(&self.readers[index], &seen, seen - READER):
                     if self.who():
                         add32(self.departures, 1)
@@ -96,7 +96,7 @@ cdef class LockWords(MutexWords):
         cdef int index
         for index in range(PROCESSES):
             seen = load64(&self.readers[index])
-            while seen & IDENTITY_MASK == own_identity() and seen & READERS_MASK != READERS_MASK:
+            while seen & IDENTITY_MASK == self.me() and seen & READERS_MASK != READERS_MASK:
                 if swap64(&self.readers[index], &seen, seen + READER):
                     return &self.readers[index]
         for index in range(PROCESSES):
@@ -109,9 +109,9 @@ cdef class LockWords(MutexWords):
 
     cdef bint claim(self, uint64_t *place, bint from_the_dead) noexcept nogil:
         cdef uint64_t seen = load64(place)
-        if seen and not (from_the_dead and is_dead(seen & IDENTITY_MASK)):
+        if seen and not (from_the_dead and self.has_died(seen & IDENTITY_MASK)):
             return False
-        return swap64(place, &seen, own_identity() | READER)
+        return swap64(place, &seen, self.me() | READER)
 
     cdef bint is_empty(self) noexcept nogil:
         cdef int index
@@ -126,7 +126,7 @@ cdef class LockWords(MutexWords):
         cdef int index
         for index in range(PROCESSES):
             seen = load64(&self.readers[index])
-            if seen & READERS_MASK and is_dead(seen & IDENTITY_MASK):
+            if seen & READERS_MASK and self.has_died(seen & IDENTITY_MASK):
                 was_there |= swap64(&self.readers[index], &seen, 0)
         if was_there:
             add32(self.departures, 1)

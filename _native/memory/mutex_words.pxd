@@ -18,6 +18,8 @@ cdef class MutexWords(Words):
     cdef int take(self) noexcept nogil
     cdef void give(self, bint is_left_by_the_dead) noexcept nogil
     cdef int check_mine(self) except -1
+    cdef uint64_t me(self) noexcept nogil
+    cdef bint has_died(self, uint64_t identity) noexcept nogil
     cdef uint64_t who(self) noexcept nogil
     cdef bint has_waiters(self) noexcept nogil
     cdef void enlist(self) noexcept nogil

@@ -1,14 +1,15 @@
 """A mutex that knows which process holds it, so that others can tell when that has died.
 
-    offset 0   kind, 0
+    offset 0   kind, and the home: whose namespaces the identities are told in (kernel/process)
            8   holder: 0, or LEFT (free, and its last holder died), or HELD | identity
           16   how many wait
           20   (unused)
 
 The holder is one 64-bit word, so that no moment exists in which it is held by nobody in
 particular. Who waits, and finds by `heal` that the holder is dead, makes it LEFT and wakes one;
-whoever takes it then is told. The kernel's robust list, which does this at once, is one per thread
-and glibc's own.
+whoever takes it then is told. A holder that is not of the home, or cannot tell (without /proc), is
+dead to nobody: others wait for it whatever becomes of it. The kernel's robust list, which does this
+at once, is one per thread and glibc's own.
 """
 
 from libc.errno cimport EAGAIN
@@ -16,13 +17,15 @@ from libc.errno cimport EAGAIN
 from zcloop._native.kernel.futex cimport (
     add32, futex_wake, load32, load64, low_half, store64, swap64,
 )
-from zcloop._native.kernel.process cimport PID_BITS, START_BITS, is_dead, own_identity
+from zcloop._native.kernel.process cimport (
+    IDENTITY_BITS, PID_BITS, is_dead, own_identity, own_namespaces,
+)
 from zcloop._native.memory.words cimport MUTEX
 
-# The identity's pid, then two flags, and from bit 32 on its start time: the low half, on which
+# The identity's pid, then two flags, and from bit 32 on the rest of it: the low half, on which
 # waiters sleep, differs between free and held.
 cdef uint64_t PID_MASK = (1 << PID_BITS) - 1
-cdef uint64_t START_MASK = (1 << START_BITS) - 1
+cdef uint64_t REST_MASK = (1 << (IDENTITY_BITS - PID_BITS)) - 1
 cdef uint64_t LEFT = <uint64_t> 1 << 31
 SIZE = 24
 cdef size_t SIZE_OF_MUTEX = SIZE
@@ -33,14 +36,14 @@ cdef uint64_t holder_word(uint64_t identity) noexcept nogil:
 
 
 cdef uint64_t identity_in(uint64_t holder) noexcept nogil:
-    return holder & PID_MASK | (holder >> 32 & START_MASK) << PID_BITS
+    return holder & PID_MASK | (holder >> 32 & REST_MASK) << PID_BITS
 
 
 cdef class MutexWords(Words):
     def _create(self, buffer, Py_ssize_t offset):
         self.create(buffer, offset, self.size(), self.kind())
         self.show()
-        self.finish(self.kind(), 0)
+        self.finish(self.kind(), own_namespaces())
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, self.size(), self.kind())
@@ -85,10 +88,17 @@ cdef class MutexWords(Words):
         cdef uint64_t seen = load64(self.holder)
         if not seen & HELD:
             raise RuntimeError(f"{self.name()} is not acquired")
-        if identity_in(seen) != own_identity():
+        if identity_in(seen) != self.me():
             raise RuntimeError(f"{self.name()} is held by process {seen & PID_MASK}: only that "
                                "one can release it")
         return 0
+
+    cdef uint64_t me(self) noexcept nogil:
+        """The identity by which this process signs here."""
+        return own_identity(self.parameter())
+
+    cdef bint has_died(self, uint64_t identity) noexcept nogil:
+        return is_dead(identity, self.parameter())
 
     cdef uint64_t who(self) noexcept nogil:
         """The holder's word: 0 when it is free."""
@@ -98,7 +108,7 @@ cdef class MutexWords(Words):
         """0, FROM_THE_DEAD, or -EAGAIN."""
         cdef uint64_t seen = load64(self.holder)
         while not seen & HELD:
-            if swap64(self.holder, &seen, holder_word(own_identity())):
+            if swap64(self.holder, &seen, holder_word(self.me())):
                 return FROM_THE_DEAD if seen & LEFT else 0
         return -EAGAIN
 
@@ -131,7 +141,7 @@ cdef class MutexWords(Words):
             # Whoever was woken may have been killed before it took it.
             self.wake()
             return False
-        if not is_dead(identity_in(seen)) or not swap64(self.holder, &seen, LEFT):
+        if not self.has_died(identity_in(seen)) or not swap64(self.holder, &seen, LEFT):
             return False
         self.wake()
         return True

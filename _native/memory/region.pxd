@@ -54,6 +54,7 @@ cdef class Lease:
     cdef uint32_t unit
     cdef int use
 
+    cdef void clear(self) noexcept
     cdef size_t block_size(self) noexcept
     cdef void shrink(self, size_t size) noexcept
     cdef void put_to(self, int use, Account account) noexcept

@@ -24,7 +24,9 @@ cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo, PyBuffer_IsContiguous
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.allocator cimport order_of
 
 cdef extern from "Python.h":
@@ -62,6 +64,9 @@ cdef extern from "<time.h>" nogil:
     int clock_gettime(int clock, timespec *now)
     enum:
         CLOCK_MONOTONIC_COARSE      # a few ms of resolution for a fifth of the cost
+
+# From so many bytes on, zeroing takes longer than to let other threads run meanwhile.
+cdef size_t CLEAR_WITHOUT_GIL_MIN = 1 << 20
 
 _USE_NAMES = ("kernel", "lease", "reserve")
 _regions = weakref.WeakSet()
@@ -172,11 +177,13 @@ cdef class Region:
             self.free_units_min = self.free_units()
         return lease
 
-    def reserve(self, size_t size):
-        """A writable view of `size` bytes, not zeroed, to be filled and written (sio_reserve).
+    def reserve(self, size_t size, *, bint zeroed=True):
+        """A writable view of `size` bytes, zeroed, to be filled and written (sio_reserve).
 
-        Releasing it gives the memory back. Raises RegionExhaustedError when no free block is large
-        enough, ValueError for a size of 0 or a closed region. Thread-safe.
+        `zeroed=False` saves the zeroing, for what is filled whole: until then it shows what was
+        received or written there before, of other connections, too. Releasing the view gives the
+        memory back. Raises RegionExhaustedError when no free block is large enough, ValueError
+        for a size of 0 or a closed region. Thread-safe.
         """
         self.check_usable()
         if size == 0:
@@ -187,6 +194,8 @@ cdef class Region:
                 f"no free block of {size} bytes in {self!r}: release views, reserve less, or make "
                 "a larger region")
         lease.born = coarse_now()
+        if zeroed:
+            lease.clear()
         return lease.view()
 
     @property
@@ -330,6 +339,14 @@ cdef class Lease:
             gate, region.returned = region.returned, None
             gate.release()
 
+    cdef void clear(self) noexcept:
+        """Zero what it will show; before there is a view, so that other threads may run."""
+        if self.size < CLEAR_WITHOUT_GIL_MIN:
+            memset(self.data, 0, self.size)
+            return
+        with nogil:
+            memset(self.data, 0, self.size)
+
     cdef size_t block_size(self) noexcept:
         return <size_t> UNIT << self.region.allocator.orders[self.unit]
 
@@ -429,3 +446,6 @@ def _after_fork_in_child():
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+seal(Lease)

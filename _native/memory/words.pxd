@@ -5,8 +5,8 @@ from libc.stdint cimport uint32_t
 cdef enum Kind:
     # The first word of an object: its kind, and the version of its layout.
     SEMAPHORE = 0x7A635301
-    MUTEX = 0x7A634D01
-    READ_WRITE_LOCK = 0x7A635201
+    MUTEX = 0x7A634D02
+    READ_WRITE_LOCK = 0x7A635202
     BARRIER = 0x7A634201
     MAKING = 0x7A630000     # its creator has not finished
 

@@ -9,6 +9,7 @@ from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport ACCEPT_MULTISHOT, OP_ACCEPT, io_uring_sqe
 
 cdef extern from "<poll.h>" nogil:
@@ -53,3 +54,6 @@ cdef class Accept(Operation):
     cdef void discard(self, int result, uint32_t flags) noexcept:
         if result >= 0:
             close(result)
+
+
+seal(Accept)

@@ -5,6 +5,7 @@ import struct
 
 from libc.stdint cimport uint64_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_STATX
 
 cdef extern from "<fcntl.h>" nogil:
@@ -50,3 +51,6 @@ def statx(path=b"", int dir_fd=AT_FDCWD, int flags=0):
     request.sqe.len = MASK
     request.sqe.statx_flags = flags | (0 if name else AT_EMPTY_PATH)
     return request
+
+
+seal(FileStatus)

@@ -27,6 +27,7 @@ from zcloop._native.kernel.futex cimport (
     EVERYBODY, FUTEX2_SIZE_U32, FUTEX_BITSET_MATCH_ANY, futex_wait, futex_wait_or_stop, futex_wake,
     store32,
 )
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, io_uring_sqe
 from zcloop._native.operation.operation cimport NOT_YET as _NOT_YET
 
@@ -204,3 +205,6 @@ cdef class FutexWait(Operation):
         with nogil:
             got = futex_wait(self.word, self.expected, until)
         return -EAGAIN if got == -ETIMEDOUT else got
+
+
+seal(FutexWait)

@@ -7,6 +7,7 @@ from libc.string cimport memset
 from posix.unistd cimport close as close_fd
 
 from zcloop._native.kernel.address cimport address_of, family_of, sockaddr_storage
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_RECVMSG, OP_SENDMSG
 
 from zcloop._native.kernel.address import encode_address
@@ -145,3 +146,6 @@ def sendmsg(int fd, buffers, ancillary=(), int flags=0, address=None):
     if address is not None:
         message.set_name(address)
     return message
+
+
+seal(Message)

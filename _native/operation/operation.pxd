@@ -15,6 +15,14 @@ cdef enum State:
 cdef enum:
     NOT_YET = -0x10000      # no errno: the operation is to be submitted again
 
+cdef enum:
+    LENGTH_MAX = 0x7FFFF000     # the most that one call moves (MAX_RW_COUNT): more comes short
+
+
+# An SQE has 32 bits for a size: 4 GiB would be 0, and 4 GiB and a byte a single one.
+cdef inline unsigned length_of(size_t size) noexcept nogil:
+    return <unsigned> (size if size < LENGTH_MAX else LENGTH_MAX)
+
 
 cdef class Owner:
     # Told once per completion, on the loop's thread. `flags & CQE_F_MORE` says that more follow;

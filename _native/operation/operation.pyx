@@ -8,6 +8,8 @@ The user_data of a request is its slot and the slot's generation, never a pointe
 that comes late fails a comparison instead of touching freed memory.
 """
 
+from zcloop._native.kernel.sealed cimport seal
+
 
 cdef class Owner:
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
@@ -46,3 +48,7 @@ cdef class Operation:
     cdef object memory(self):
         """Of one that `is_notified`: what the kernel may use until its notification."""
         return None
+
+
+seal(Owner)
+seal(Operation)

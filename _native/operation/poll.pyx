@@ -8,6 +8,7 @@ nobody reads: each write to it is one completion.
 
 from libc.errno cimport EAGAIN, errno
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_POLL_ADD, POLL_ADD_MULTI, io_uring_sqe
 
 cdef extern from "<poll.h>" nogil:
@@ -46,3 +47,6 @@ cdef class Poll(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return self.mask
+
+
+seal(Poll)

@@ -4,6 +4,7 @@ from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport read
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_READ, io_uring_sqe
 
 cdef extern from "<poll.h>" nogil:
@@ -34,3 +35,6 @@ cdef class Read(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLIN
+
+
+seal(Read)

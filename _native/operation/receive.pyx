@@ -8,6 +8,7 @@ its owner then submits it again if it still wants data.
 from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_RECV, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
 )
@@ -39,3 +40,6 @@ cdef class Receive(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLIN
+
+
+seal(Receive)

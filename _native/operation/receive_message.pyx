@@ -9,6 +9,7 @@ from libc.errno cimport EAGAIN
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_RECVMSG, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
 )
@@ -46,3 +47,6 @@ cdef class ReceiveMessage(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return POLLIN
+
+
+seal(ReceiveMessage)

@@ -16,12 +16,15 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_NOP, OP_OPENAT, OP_POLL_ADD, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
     OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED, TIMEOUT_ETIME_SUCCESS, kernel_timespec,
 )
 from zcloop._native.memory.region cimport Lease, lease_of
+from zcloop._native.operation.operation cimport length_of
+
 from zcloop._native.operation.wait_child import WaitChild
 
 cdef extern from "<sys/uio.h>" nogil:
@@ -35,8 +38,6 @@ cdef extern from "<fcntl.h>" nogil:
         AT_FDCWD
         AT_EMPTY_PATH
 
-# The most that one call moves, as the kernel has it (MAX_RW_COUNT); more is a short count.
-cdef size_t SIZE_MAX = 0x7FFFF000
 # UIO_MAXIOV: more pieces are refused with EINVAL.
 cdef int PIECES_MAX = 1024
 
@@ -112,7 +113,7 @@ cdef class Request(Operation):
             return -1
         self.has_view = True
         self.sqe.addr = <size_t> self.view.buf
-        self.sqe.len = <unsigned> min(<size_t> self.view.len, SIZE_MAX)
+        self.sqe.len = length_of(self.view.len)
         return 0
 
     cdef int set_pieces(self, object buffers, bint is_written) except -1:
@@ -286,3 +287,6 @@ def wait_child(int pid):
     ProcessLookupError, or ChildProcessError for a process that is not this one's child.
     """
     return WaitChild(pid)
+
+
+seal(Request)

@@ -5,7 +5,7 @@ from zcloop._native.operation.operation cimport Operation, Owner
 cdef class SendZeroCopy(Operation):
     cdef Lease lease            # the memory; held until the kernel's notification
     cdef const char *data
-    cdef size_t size
+    cdef size_t size            # of what one call takes; the rest is another's
     cdef int pin                # registered buffer that holds it, or -1
     cdef char[128] name         # where a datagram goes; unused when it is the connected peer
     cdef unsigned name_size

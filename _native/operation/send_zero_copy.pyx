@@ -11,9 +11,11 @@ the peer has acknowledged; its result says whether the kernel had to copy after 
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
 )
+from zcloop._native.operation.operation cimport length_of
 
 cdef extern from "<poll.h>" nogil:
     enum:
@@ -37,7 +39,7 @@ cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const ch
     operation.fd = fd
     operation.lease = lease
     operation.data = data
-    operation.size = size
+    operation.size = length_of(size)
     operation.pin = pin
     operation.is_notified = True
     return operation
@@ -68,3 +70,6 @@ cdef class SendZeroCopy(Operation):
 
     cdef object memory(self):
         return self.lease
+
+
+seal(SendZeroCopy)

@@ -31,7 +31,7 @@ cdef class WaitChild(Poll):
         os.waitid(os.P_PIDFD, self.fd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     def __dealloc__(self):
-        if self.fd >= 0:
+        if self.mask and self.fd >= 0:      # not of wrong arguments, which leave 0 in both
             close(self.fd)
 
     cdef int settle(self, int result) noexcept:

@@ -62,6 +62,9 @@ cdef class EventQueue:
         self.dropped_requests = []
         _queues.add(self)
 
+    def __reduce__(self):
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
     # ---- whose it is ---------------------------------------------------------------------------
 
     cdef int check_open(self) except -1:

@@ -27,7 +27,7 @@ cdef class Listener(SocketHolder):
     """`accepted(stream)` for each connection, in a copy of the context that this was made in;
     `failed(errno)` when accepting stopped on an error."""
 
-    def __cinit__(self, Core core, socket, accepted, failed):
+    def __cinit__(self, Core core not None, socket, accepted, failed):
         self.core = core
         self.channel = core.channel
         self.context = PyContext_CopyCurrent()

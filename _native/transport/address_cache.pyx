@@ -14,6 +14,7 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from zcloop._native.kernel.address cimport (
     AF_INET, AF_INET6, address_of, sockaddr_storage,
 )
+from zcloop._native.kernel.sealed cimport seal
 
 cdef extern from * nogil:
     """
@@ -141,3 +142,6 @@ cdef class AddressCache:
                 return 0
             return sizeof(sockaddr_in6)
         return 0
+
+
+seal(AddressCache)

@@ -93,9 +93,14 @@ cdef size_t HEADER_SIZE = 8
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Datagram(Endpoint):
+    def __cinit__(self, core, int fd):
+        self.addresses = AddressCache.__new__(AddressCache)
+        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
+
     def __dealloc__(self):
         self.is_busy = True     # what a finalizer does with it now is too late
-        self.drop_first(self.queue_count)
+        if self.queue_count:    # else it may be no whole Datagram: what derives calls what it has
+            self.drop_first(self.queue_count)
         free(self.queue)
 
     def open(self, int family, remote):
@@ -103,8 +108,6 @@ cdef class Datagram(Endpoint):
         self.family = family
         self.remote = remote
         self.is_connected = self.peer_head != 0
-        self.addresses = AddressCache.__new__(AddressCache)
-        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
 
     def set_protocol(self, protocol):
         self.protocol = protocol

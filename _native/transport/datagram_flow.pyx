@@ -12,6 +12,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from zcloop._native.kernel.clock cimport monotonic_ns
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.sockets cimport receive_buffer_size
 
 cdef unsigned RUN = 256
@@ -74,3 +75,6 @@ cdef DatagramFlow make_datagram_flow(Coalescing coalescing, int fd):
     flow.runs_wanted = RUNS_MIN
     flow.since_ns = monotonic_ns()
     return flow
+
+
+seal(DatagramFlow)

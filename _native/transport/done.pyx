@@ -4,6 +4,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.coroutine cimport ZC_RETURN, zc_set_slots
 
 
@@ -14,6 +15,9 @@ cdef class Done:
 
     def __iter__(self):
         return self
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle 'Done' object")
 
     def __next__(self):
         raise StopIteration
@@ -46,3 +50,4 @@ cdef int _send(PyObject *done, PyObject *value, PyObject **result) noexcept:
 
 zc_set_slots(Done, <void *> _next, <void *> _send)
 DONE = Done()
+seal(Done)

@@ -11,7 +11,7 @@ it until then and is detached at the end, so its fileno() is -1 as after a close
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOMEM
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM
 from posix.unistd cimport close
 
 import socket as socket_module
@@ -21,6 +21,7 @@ from zcloop._native.kernel.collector cimport (
     hold_collector, let_collector_go, let_program_in, program_left,
 )
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.region cimport Lease, Region
@@ -74,6 +75,9 @@ cdef void leases_returned(void *holder) noexcept:
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Endpoint(Client):
     def __cinit__(self, Core core not None, int fd):
+        self.fd = -1
+        if fd < 0:
+            raise os_error(EBADF, None)     # of a socket that was closed
         self.core = core
         self.channel = core.channel
         self.fd = fd
@@ -363,9 +367,9 @@ cdef class Endpoint(Client):
         if not self.is_lost:
             self.update_reading()
 
-    def reserve(self, size):
+    def reserve(self, size, bint zeroed=True):
         self.channel.check_usable()
-        return self.lend().reserve(size)
+        return self.lend().reserve(size, zeroed)
 
     def set_quota(self, quota):
         self.lend().set_quota(quota)
@@ -617,3 +621,6 @@ cdef class Endpoint(Client):
         reading = "polling" if self.is_reading() else "idle"
         writing = "polling" if self.is_blocked else "idle"
         return f"read={reading} write=<{writing}, bufsize={self.queued()}>"
+
+
+seal(Endpoint)

@@ -15,6 +15,7 @@ is lowered the kernel looks again: a poll that waited is done if anything is the
 """
 
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns, thread_cpu_ns
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.tcp cimport receive_low_water, set_receive_low_water
 from zcloop._native.loop.bulk_reading cimport BulkReading
 
@@ -134,3 +135,6 @@ cdef LowWaterMark make_low_water_mark(Core loop, int fd):
     mark.fd = fd
     mark.enough = ENOUGH_MIN
     return mark
+
+
+seal(LowWaterMark)

@@ -11,6 +11,7 @@ from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
 
 from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.awaitable cimport NEW
 
@@ -169,3 +170,6 @@ cdef class SocketCall(Awaitable):
         self.result = <object> data
         Py_DECREF(data)
         return got
+
+
+seal(SocketCall)

@@ -85,6 +85,7 @@ cdef class Stream(Endpoint):
     cdef int read_lease(self) except -1
     cdef int hold_or_deliver(self, object data) except -1
     cdef int deliver_view(self, object view) except -1
+    cdef void end_flood(self) noexcept
     cdef int protocol_failed(self, object error, str name) except -1
     cdef int deliver(self, object data) except -1
     cdef int deliver_bytes(self, bytes data) except -1

@@ -486,8 +486,17 @@ cdef class Stream(Endpoint):
             self.protocol_failed(error, "buffer_received")
         view = None
         if self.lender.account.is_over():
+            self.end_flood()
             self.pause_if_over_quota()
         return 0
+
+    cdef void end_flood(self) noexcept:
+        """Its holder does not keep up: blocks from before the pause and after it are not in a row,
+        and what large slots bring meanwhile would be beyond its quota."""
+        self.full_reads = 0
+        if self.is_flood:
+            self.is_flood = False
+            self.is_bulk = True
 
     cdef void note_read_size(self, size_t size) noexcept:
         self.core.received_bytes += size

@@ -9,7 +9,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdlib cimport free, malloc
 
+from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.region cimport lease_of
+from zcloop._native.operation.operation cimport LENGTH_MAX
 
 
 cdef object as_piece(object data):
@@ -125,14 +127,21 @@ cdef class WriteQueue:
             free(pieces)
 
     cdef unsigned describe(self, iovec *vector, unsigned limit) noexcept:
-        """Fill in the first pieces, at most `limit`; returns how many."""
+        """Fill in the first pieces, at most `limit` and what one call takes; returns how many."""
         cdef unsigned count = self.tail - self.head
         cdef unsigned index
+        cdef size_t room = LENGTH_MAX
         cdef Piece *piece
         if count > limit:
             count = limit
         for index in range(count):
             piece = &self.pieces[(self.head + index) & (self.capacity - 1)]
             vector[index].iov_base = <void *> piece.data
-            vector[index].iov_len = piece.size
+            vector[index].iov_len = min(piece.size, room)
+            room -= vector[index].iov_len
+            if room == 0:
+                return index + 1
         return count
+
+
+seal(WriteQueue)

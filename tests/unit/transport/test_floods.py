@@ -11,6 +11,7 @@ import threading
 import pytest
 from lending import LeaseRecorder, is_balanced
 from peers import connection, io_passed, payload, tcp_pair
+from waits import until
 
 pytestmark = [
     pytest.mark.zcloop_only,
@@ -132,3 +133,37 @@ async def test_without_memory_for_large_slots_it_goes_on_as_before():
         with transport.reserve(BLOCK):
             assert await flooded(transport, protocol, peer, data) == data
             assert not transport._stream.is_flood
+
+
+async def test_a_stream_that_its_quota_pauses_is_in_no_flood():
+    """Blocks from before a pause and after it are not in a row: its holder does not keep up."""
+    size = 16 * SIZE
+    quota = 4 * BLOCK
+    factory = lambda: Slow(keeps=True, quota=quota)  # noqa: E731
+    async with connection(factory, tcp_pair) as (transport, protocol, peer):
+        account = transport._lend().account
+        receiving = asyncio.ensure_future(flooded(transport, protocol, peer, bytes(size)))
+        while len(protocol.data) < size:
+            await until(lambda: account.is_waiting or len(protocol.data) == size)
+            assert not transport._stream.is_flood
+            assert account.held <= quota + BLOCK
+            protocol.release()
+        assert await receiving == bytes(size)
+        assert transport.lease_statistics()["starved_bytes"] == 0
+        assert transport.lease_statistics()["pauses"] >= 8
+        protocol.release()
+
+
+async def test_a_pause_by_its_quota_ends_the_flood():
+    data = payload(3 * SIZE)
+    async with connection(Slow, tcp_pair) as (transport, protocol, peer):
+        receiving = asyncio.ensure_future(flooded(transport, protocol, peer, data))
+        await protocol.received(SIZE)
+        assert transport._stream.is_flood
+        protocol.keeps = True
+        transport.set_lease_limits(quota=2 * BLOCK)
+        await until(lambda: transport.lease_statistics()["pauses"])
+        assert not transport._stream.is_flood
+        protocol.keeps = False
+        protocol.release()
+        assert await receiving == data

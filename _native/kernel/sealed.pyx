@@ -1,0 +1,52 @@
+"""Types that only native code makes: to Python each call of one is a TypeError, and it cannot be
+derived from. Without what its maker sets such an object is half one, and its methods would read
+what is not there.
+
+Nothing is checked where they are made: `X.__new__(X)` of native code takes the type's own function,
+which stays; what Python reaches is another way, by the type's call, `__new__`, or a subclass of its
+own. (object.__new__ refuses types that have such a function.)
+
+Rejected: a private token for `__cinit__` (each of these would need arguments, on the hottest
+paths), and no function at all (Cython makes objects of other modules by it).
+"""
+
+cdef extern from *:
+    """
+    static PyObject *zc_refuse(PyTypeObject *type)
+    {
+        PyErr_Format(PyExc_TypeError, "'%.200s' objects are made by zcloop alone", type->tp_name);
+        return NULL;
+    }
+
+    static PyObject *zc_refuse_call(PyObject *type, PyObject *const *arguments, size_t count,
+                                    PyObject *names)
+    {
+        return zc_refuse((PyTypeObject *) type);
+    }
+
+    /* By type.__call__. Native subclasses inherit it, and are made all the same. */
+    static int zc_refuse_init(PyObject *self, PyObject *arguments, PyObject *names)
+    {
+        if (Py_TYPE(self)->tp_vectorcall != zc_refuse_call)
+            return 0;
+        zc_refuse(Py_TYPE(self));
+        return -1;
+    }
+
+    static int zc_seal(PyObject *kind)
+    {
+        PyTypeObject *type = (PyTypeObject *) kind;
+        if (PyDict_DelItemString(type->tp_dict, "__new__") < 0)
+            return -1;
+        type->tp_vectorcall = zc_refuse_call;
+        type->tp_init = zc_refuse_init;
+        type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+        PyType_Modified(type);
+        return 0;
+    }
+    """
+    int zc_seal(object kind) except -1
+
+
+cdef int seal(type kind) except -1:
+    return zc_seal(kind)
