@@ -53,6 +53,7 @@ class TextFile:
         self._decoder = self._new_decoder()
         # Positions carry a state as what differs from this one, so that byte 0 is position 0.
         self._fresh_state: int = self._decoder.getstate()[1]
+        self._has_mark = "".encode(form.encoding) != b""
         encoder = codecs.getincrementalencoder(form.encoding)
         self._encoder = encoder(form.errors)
         if buffer.position:
@@ -155,13 +156,13 @@ class TextFile:
         return self._take(end if size < 0 else min(end, self._used + size))
 
     async def readlines(self, hint: int | None = -1, /) -> list[str]:
-        """The lines that are left; with a `hint` as many as make that many characters."""
+        """The lines that are left; with a `hint` until they are more characters than that."""
         self.fileno()
         lines, total = [], 0
         async for line in self:
             lines.append(line)
             total += len(line)
-            if hint is not None and 0 < hint <= total:
+            if hint is not None and 0 < hint < total:
                 break
         return lines
 
@@ -263,13 +264,16 @@ class TextFile:
             return await self.tell()
         if offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        await self.buffer.seek(offset & _MASK, whence)
+        start, skip = offset & _MASK, offset >> _SKIP_SHIFT & _MASK
+        state = offset >> _STATE_SHIFT ^ self._fresh_state
+        await self.buffer.seek(start, whence)
         position = await self.buffer.tell()
-        skip, state = offset >> _SKIP_SHIFT & _MASK, offset >> _STATE_SHIFT
         self._decoder.reset()
-        self._decoder.setstate((b"", state ^ self._fresh_state))
+        if start and state == self._fresh_state and self._has_mark:
+            state = 0  # nothing was decoded there, and a byte order mark is at the start alone
+        self._decoder.setstate((b"", state))
         self._encoder.reset()
-        if position:
+        if offset or position:
             self._encoder.setstate(0)
         self._forget()
         while skip > len(self._text) and await self._decode_more():

@@ -157,3 +157,39 @@ async def test_text_is_written_whole_or_not_opened(tmp_path):
     with pytest.raises(TypeError, match="must be str"):
         await files.write_text(path, b"bytes")
     assert path.read_bytes() == b"\xe4\r\n"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("there", ["", "there\n"])
+async def test_what_was_appended_is_read_back_from_where_it_begins_as_open_reads_it(
+    tmp_path, encoding, there
+):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for path in (ours, theirs):
+        path.write_bytes(there.encode(encoding))
+    with open(theirs, "a+", encoding=encoding) as file:
+        place = file.tell()
+        file.write("one\ntwo\n")
+        file.seek(place)
+        wanted = [file.readline(), file.read()]
+        file.seek(place)
+        file.write("three\n")
+    async with files.open(ours, "a+", encoding=encoding) as file:
+        place = await file.tell()
+        await file.write("one\ntwo\n")
+        await file.seek(place)
+        assert [await file.readline(), await file.read()] == wanted == ["one\n", "two\n"]
+        await file.seek(place)
+        await file.write("three\n")
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+async def test_readlines_stops_where_opens_does(tmp_path, mode):
+    path = tmp_path / "lines"
+    path.write_text("abc\nde\nfgh\nij\n")
+    for hint in (None, -1, 0, *range(1, 16)):
+        with open(path, mode) as theirs:
+            wanted = theirs.readlines(hint)
+        async with files.open(path, mode) as ours:
+            assert await ours.readlines(hint) == wanted
