@@ -59,6 +59,7 @@ cdef class Core(Scheduler):
     cdef int give_send(self, TrySend operation) except -1
     cdef void *scratch_take(self, size_t size) except NULL
     cdef int turn(self) except -1
+    cdef int make_event(self) except -1
     cdef int listen_outside(self) except -1
     cdef int check_no_transport(self, object fd) except -1
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1
