@@ -127,6 +127,17 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
             return wrap_future(self, self._default_executor.submit(func, *args))
         return wrap_future(self, executor.submit(func, *args))
 
+    @property
+    def _nest_patched(self) -> bool:
+        """What nest_asyncio asks a loop for, when it has patched asyncio, before it replaces methods
+        of the loop's class. Ours would stop to work in the whole process."""
+        if not hasattr(asyncio, "_nest_patched"):
+            raise AttributeError("_nest_patched")
+        raise ValueError(
+            "nest_asyncio cannot nest the runs of a zcloop loop, whose turn is native: await "
+            "instead, or run the program on asyncio's own loop"
+        )
+
     def abandon(self) -> None:
         """In a forked child: its signals are none of the parent's."""
         self._release_wakeup_fd()
