@@ -157,11 +157,9 @@ def _child_ended(loop: Any, transport: Any, process: Any, pidfd: int) -> None:
 
 
 def _wait_in_thread(loop: Any, transport: Any, process: Any) -> None:
-    try:
+    with contextlib.suppress(ChildProcessError):  # its Popen was first, or somebody else
         # Without reaping it: the lock is not held while we wait, so that the loop may send signals.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        pass  # its Popen was first, or somebody else
     returncode = _reap(process)
     try:
         loop.call_soon_threadsafe(transport._process_exited, returncode)

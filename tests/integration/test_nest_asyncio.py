@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import asyncio
 import inspect
@@ -55,6 +57,8 @@ theirs.close()
 
 
 def test_it_is_refused_with_a_reason_and_every_loop_works_on(loop_name):
+    if not loop_name.startswith("zcloop"):
+        pytest.skip(f"{loop_name} is patched, or refused by nest_asyncio itself")
     done = subprocess.run(
         (sys.executable, "-P", "-c", PROGRAM % loop_name),
         capture_output=True, text=True, timeout=25,

@@ -1,4 +1,4 @@
-"""The status of a child is its own, whoever looks first; and it is told when the child has ended."""
+"""The status of a child is its own, whoever looks first, and is told when the child has ended."""
 
 import asyncio
 import contextlib

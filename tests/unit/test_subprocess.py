@@ -176,7 +176,11 @@ def test_closing_the_loop_with_a_living_child_leaks_no_descriptor():
 UNHEARD = {
     "a child that runs": ("cat", "PIPE", "asyncio.sleep(0)"),
     "a child without pipes": ("sleep 1000", "None", "asyncio.sleep(0)"),
-    "a child that has ended": ("cat", "PIPE", "asyncio.sleep(0, (process.kill(), os.waitid(*ENDED)))"),
+    "a child that has ended": (
+        "cat",
+        "PIPE",
+        "asyncio.sleep(0, (process.kill(), os.waitid(*ENDED)))",
+    ),
     "a pipe full of input": ("sleep 1000", "PIPE", "written(bytes(1_000_000))"),
     "output that nobody reads": ("yes", "PIPE", "process.stdout.readline()"),
 }
