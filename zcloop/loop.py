@@ -129,8 +129,8 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
 
     @property
     def _nest_patched(self) -> bool:
-        """What nest_asyncio asks a loop for, once it has patched asyncio, before it replaces methods
-        of the loop's class: ours would work no more, in the whole process."""
+        """What nest_asyncio asks a loop for, once it has patched asyncio, before it replaces
+        methods of the loop's class: ours would work no more, in the whole process."""
         if not hasattr(asyncio, "_nest_patched"):
             raise AttributeError("_nest_patched")
         raise ValueError(

@@ -61,7 +61,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         return await waiter
 
     def _process_exited(self, returncode: int) -> None:
-        super()._process_exited(returncode)  # type: ignore[misc]
+        super()._process_exited(returncode)
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(returncode)
@@ -85,7 +85,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
         ProcessLookupError when its pipes have ended, too.
         """
-        self._check_proc()  # type: ignore[attr-defined]
+        self._check_proc()
         if _poll(self._proc) is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._proc.pid, signal)
