@@ -22,6 +22,7 @@ from bench.loops import Contestant
 from bench.processes import (
     Cores,
     MeasurementError,
+    NothingCompletedError,
     Server,
     cpu_seconds,
     module_command,
@@ -35,6 +36,7 @@ from bench.servers import FACTORIES
 WARM_UP_SECONDS = 0.2  # of each window
 CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
 GRACE_SECONDS = 30.0
+STRETCHES = (1, 4, 16)  # of a window without an answer: a busy machine may bring none in 125 ms
 # What the servers in C do: what these kinds of servers.py do, with or without streams.
 FLOOR_KINDS = ("echo", "sink", "source", "udp")
 ECHO_KINDS = ("buffered-echo", "streams", "own-streams", "sock")
@@ -70,7 +72,7 @@ def _parse_sample(output: subprocess.CompletedProcess[str], **more: Any) -> Samp
     if report.pop("errors", 0):
         raise MeasurementError(str(report.get("error", "wrong answers")))
     if not report["ops"]:
-        raise MeasurementError("not one operation was completed")
+        raise NothingCompletedError("not one operation was completed")
     return Sample(**report)
 
 
@@ -148,11 +150,24 @@ def drive_wrk(connections: int, server: Server, core: int, seconds: float) -> Sa
     return _parse_sample(output, cpu_seconds=cpu_seconds(server.pid) - before)
 
 
-def _measure_itself(scenario: Scenario, contestant: Contestant, settings: Settings) -> Sample:
+def answered(window: Callable[[float], Sample]) -> Sample:
+    """Measure a window, given how many times as long as usual it is, until something completes.
+
+    Raises NothingCompletedError if nothing does in the longest.
+    """
+    for stretch in STRETCHES[:-1]:
+        with contextlib.suppress(NothingCompletedError):
+            return window(stretch)
+    return window(STRETCHES[-1])
+
+
+def _measure_itself(
+    scenario: Scenario, contestant: Contestant, settings: Settings, stretch: float
+) -> Sample:
     """Of a program that needs no load, or makes it: a client, callbacks, children."""
     if contestant.is_floor:
         raise MeasurementError("no server in C does this")
-    cores, seconds = settings.cores, settings.window_seconds(scenario)
+    cores, seconds = settings.cores, settings.window_seconds(scenario) * stretch
     arguments = [scenario.server, "--loop", contestant.factory, "--seconds", str(seconds)]
     if settings.fresh:
         arguments.append("--fresh")
@@ -180,23 +195,27 @@ def prepared(
     """
     seconds, core = settings.window_seconds(scenario), settings.cores.client
     if not scenario.is_served:
-        yield functools.partial(_measure_itself, scenario, contestant, settings)
+        itself = functools.partial(_measure_itself, scenario, contestant, settings)
+        yield functools.partial(answered, itself)
         return
     with _server(scenario, contestant, settings) as server:
         is_for_wrk = scenario.wrk and settings.use_wrk and shutil.which("wrk")
         body = protocols.HTTP_BODY
 
-        def window() -> Sample:
+        def window(stretch: float) -> Sample:
+            if is_for_wrk:
+                return drive_wrk(scenario.connections, server, core, seconds * stretch)
+            return drive_client(scenario, server, core, seconds * stretch, WARM_UP_SECONDS, body)
+
+        def measure() -> Sample:
             try:
-                if is_for_wrk:
-                    return drive_wrk(scenario.connections, server, core, seconds)
-                return drive_client(scenario, server, core, seconds, WARM_UP_SECONDS, body)
+                return answered(window)
             except MeasurementError as error:
                 raise server.explained(error) from error
 
         if is_for_wrk:
-            drive_client(scenario, server, core, CHECK_SECONDS, 0, body)
-        yield window
+            answered(lambda by: drive_client(scenario, server, core, CHECK_SECONDS * by, 0, body))
+        yield measure
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:

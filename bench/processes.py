@@ -38,6 +38,10 @@ class MeasurementError(Exception):
     """A server did not start, or an answer was wrong: there is no figure."""
 
 
+class NothingCompletedError(MeasurementError):
+    """No answer was wrong, and none came in time."""
+
+
 @dataclass(frozen=True)
 class Cores:
     """Which CPU serves and which one makes the load."""

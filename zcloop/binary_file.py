@@ -164,13 +164,13 @@ class BinaryFile(RawFile):
             return self._take(end if most < 0 else min(end, most))
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """The lines that are left; with a `hint` as many as make that many bytes."""
+        """The lines that are left; with a `hint` until they are more bytes than that."""
         self.fileno()
         lines, total = [], 0
         async for line in self:
             lines.append(line)
             total += len(line)
-            if hint is not None and 0 < hint <= total:
+            if hint is not None and 0 < hint < total:
                 break
         return lines
 

@@ -109,10 +109,7 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
         self._release_wakeup_fd()
-        if self._signal_pipe is not None:
-            for fd in self._signal_pipe:
-                os.close(fd)
-            self._signal_pipe = None
+        self._close_signal_pipe()
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., _Result], *args: Any
@@ -130,10 +127,36 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
             return wrap_future(self, self._default_executor.submit(func, *args))
         return wrap_future(self, executor.submit(func, *args))
 
+    @property
+    def _nest_patched(self) -> bool:
+        """What nest_asyncio asks a loop for, once it has patched asyncio, before it replaces
+        methods of the loop's class: ours would work no more, in the whole process."""
+        if not hasattr(asyncio, "_nest_patched"):
+            raise AttributeError("_nest_patched")
+        raise ValueError(
+            "nest_asyncio cannot nest the runs of a zcloop loop, whose turn is native: await "
+            "instead, or run the program on asyncio's own loop"
+        )
+
     def abandon(self) -> None:
         """In a forked child: its signals are none of the parent's."""
         self._release_wakeup_fd()
         Core.abandon(self)
+        if self._signal_pipe is None or self.channel.is_forked:
+            return
+        self._close_signal_pipe()
+        if self._signal_handlers:
+            # From here on, as in the parent, a signal waits for the run. Without a descriptor the
+            # run makes the pipe.
+            with contextlib.suppress(OSError):
+                signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+
+    def _close_signal_pipe(self) -> None:
+        if self._signal_pipe is not None:
+            self._listen_signals(-1)
+            for fd in self._signal_pipe:
+                os.close(fd)
+            self._signal_pipe = None
 
     # ---- memory ------------------------------------------------------------------------------
 

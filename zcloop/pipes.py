@@ -52,7 +52,12 @@ class _PipeTransport(asyncio.BaseTransport):
     def __del__(self, _warn: Any = warnings.warn) -> None:
         if self._pipe is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            self._stream.drop()
+            self._drop()
+
+    def _drop(self) -> None:
+        """Close the file, and tell nobody."""
+        self._stream.drop()
+        self._pipe = None
 
     def _lost(self) -> None:
         """connection_lost was called."""
@@ -99,7 +104,7 @@ class ReadPipeTransport(Lending, _PipeTransport, asyncio.ReadTransport):
         self._stream.resume_reading()
 
 
-class WritePipeTransport(_PipeTransport, asyncio.WriteTransport):
+class WritePipeTransport(_PipeTransport, asyncio.Transport):
     """A pipe, FIFO, socket or terminal that is written to. Not thread-safe, as asyncio's."""
 
     _stream: PipeWriter

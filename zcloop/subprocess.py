@@ -2,11 +2,17 @@
 
 No thread and no SIGCHLD handler: the pidfd becomes readable when the child ends, and only that
 child is reaped. A kernel or sandbox without pidfd_open gets one waiting thread a child instead.
+
+A child is reaped by us, by the program through its Popen, or before a signal is sent to it: whoever
+comes first leaves the status in the Popen, under the Popen's own lock.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import threading
 from asyncio import base_subprocess
@@ -18,8 +24,18 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     """asyncio.SubprocessTransport of a child started by subprocess.Popen.
 
     Its stdin is a pipe on every Python, so the child can open /dev/stdin (a socketpair, which
-    Python 3.11 uses, cannot be opened).
+    Python 3.11 uses, cannot be opened). Who waits for the child waits for its end alone, as of
+    Python 3.10: a process that the child has left behind may keep its pipes open.
     """
+
+    _loop: Any
+    _proc: Any
+    _pipes: dict[int, Any]
+    _returncode: int | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._waiting: list[asyncio.Future[int]] = []
+        super().__init__(*args, **kwargs)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: a copy would end its child")
@@ -39,39 +55,117 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             universal_newlines=False, bufsize=bufsize, **kwargs,
         )  # fmt: skip
 
+    async def _wait(self) -> int:
+        """The status of the child, once it has ended."""
+        if self._returncode is not None:
+            return self._returncode
+        waiter: asyncio.Future[int] = self._loop.create_future()
+        self._waiting.append(waiter)
+        return await waiter
+
+    def _process_exited(self, returncode: int) -> None:
+        super()._process_exited(returncode)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(returncode)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Close its pipes, and kill the child if it runs. Idempotent."""
+        if self._proc is not None:
+            _poll(self._proc)
+        if self._loop is not None and self._loop.is_closed():
+            self._drop_pipes()  # nobody would run what they call at their end
+        super().close()
+
+    def _drop_pipes(self) -> None:
+        for protocol in self._pipes.values():
+            if protocol is not None and protocol.pipe is not None:
+                protocol.pipe._drop()
+
+    def send_signal(self, signal: int) -> None:
+        """Nothing happens when the child has ended: its pid may be another's by now.
+
+        ProcessLookupError when its pipes have ended, too.
+        """
+        self._check_proc()
+        if _poll(self._proc) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._proc.pid, signal)
+
+    def terminate(self) -> None:
+        """As send_signal, SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As send_signal, SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
 
 def watch_child(loop: Any, transport: Any) -> None:
     """Call transport._process_exited(returncode) on the loop when the child has ended."""
-    pid = transport.get_pid()
+    process = transport._proc
     try:
-        pidfd = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(process.pid)
     except OSError:
         threading.Thread(
-            target=_wait_in_thread, args=(loop, transport, pid), name=f"wait-{pid}", daemon=True
+            target=_wait_in_thread,
+            args=(loop, transport, process),
+            name=f"wait-{process.pid}",
+            daemon=True,
         ).start()
         return
     loop._pidfds.add(pidfd)  # closed with the loop if the child outlives it
-    loop._add_reader(pidfd, _child_ended, loop, transport, pid, pidfd)
+    loop._add_reader(pidfd, _child_ended, loop, transport, process, pidfd)
 
 
-def _reap(pid: int) -> int:
+def _poll(process: Any) -> int | None:
+    """The status of a child if it has ended, and None while it runs. Thread-safe."""
+    if process._waitpid_lock.acquire(blocking=False):
+        try:
+            _reap_locked(process, os.WNOHANG)
+        finally:
+            process._waitpid_lock.release()
+    returncode: int | None = process.returncode
+    return returncode
+
+
+def _reap(process: Any) -> int:
+    """The status of a child that has ended. Thread-safe."""
+    with process._waitpid_lock:
+        _reap_locked(process, 0)
+        returncode: int = process.returncode
+    return returncode
+
+
+def _reap_locked(process: Any, flags: int) -> None:
+    if process.returncode is not None:
+        return
     try:
-        _, status = os.waitpid(pid, 0)
+        pid, status = os.waitpid(process.pid, flags)
     except ChildProcessError:
-        # Reaped by somebody else: the status is gone, and asyncio says 255 then.
-        logger.warning("Unknown child process pid %d, will report returncode 255", pid)
-        return 255
-    return os.waitstatus_to_exitcode(status)
+        # Reaped by somebody else: the status is gone, and asyncio says 255 then (Popen 0).
+        logger.warning("Unknown child process pid %d, will report returncode 255", process.pid)
+        process.returncode = 255
+    else:
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
 
 
-def _child_ended(loop: Any, transport: Any, pid: int, pidfd: int) -> None:
+def _child_ended(loop: Any, transport: Any, process: Any, pidfd: int) -> None:
     loop._remove_reader(pidfd)
     loop._pidfds.discard(pidfd)
     os.close(pidfd)
-    transport._process_exited(_reap(pid))
+    transport._process_exited(_reap(process))
 
 
-def _wait_in_thread(loop: Any, transport: Any, pid: int) -> None:
-    returncode = _reap(pid)
-    if not loop.is_closed():
+def _wait_in_thread(loop: Any, transport: Any, process: Any) -> None:
+    with contextlib.suppress(ChildProcessError):  # its Popen was first, or somebody else
+        # Without reaping it: the lock is not held while we wait, so that the loop may send signals.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    returncode = _reap(process)
+    try:
         loop.call_soon_threadsafe(transport._process_exited, returncode)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

@@ -50,9 +50,11 @@ class TextFile:
         self._text = ""
         self._used = 0  # characters of it that were taken
         self._chunks: collections.deque[_Chunk] = collections.deque()  # of which the text is
+        self._sought: _Chunk | None = None  # what seek() went over, until something is read
         self._decoder = self._new_decoder()
         # Positions carry a state as what differs from this one, so that byte 0 is position 0.
         self._fresh_state: int = self._decoder.getstate()[1]
+        self._has_mark = "".encode(form.encoding) != b""
         encoder = codecs.getincrementalencoder(form.encoding)
         self._encoder = encoder(form.errors)
         if buffer.position:
@@ -131,6 +133,7 @@ class TextFile:
     async def read(self, size: int | None = -1, /) -> str:
         """`size` characters, fewer only at the end of the file; without a size all up to it."""
         self._check_readable()
+        self._sought = None
         if size is None or size < 0:
             raw = await self.buffer.read()
             text: str = self._text[self._used :] + self._decoder.decode(raw, final=True)
@@ -144,6 +147,7 @@ class TextFile:
     async def readline(self, size: int = -1, /) -> str:
         """Up to and with the next line end, at most `size` characters; "" at the end."""
         self._check_readable()
+        self._sought = None
         seen = self._used
         while (end := self._line_end(seen)) < 0:
             before = len(self._text) - self._used
@@ -155,13 +159,13 @@ class TextFile:
         return self._take(end if size < 0 else min(end, self._used + size))
 
     async def readlines(self, hint: int | None = -1, /) -> list[str]:
-        """The lines that are left; with a `hint` as many as make that many characters."""
+        """The lines that are left; with a `hint` until they are more characters than that."""
         self.fileno()
         lines, total = [], 0
         async for line in self:
             lines.append(line)
             total += len(line)
-            if hint is not None and 0 < hint <= total:
+            if hint is not None and 0 < hint < total:
                 break
         return lines
 
@@ -210,6 +214,7 @@ class TextFile:
         written = text
         if self._form.newline in ("\r", "\r\n"):
             written = text.replace("\n", self._form.newline)
+        await self._go_to_byte()
         state = self._encoder.getstate()
         octets = self._encoder.encode(written)
         self._decoder.reset()
@@ -233,6 +238,7 @@ class TextFile:
     async def truncate(self, size: int | None = None, /) -> int:
         """Make the file so many bytes long, by default up to the position; the new size."""
         if size is None:
+            await self._go_to_byte()
             self._drop_used()
             if self._chunks:
                 raise io.UnsupportedOperation(
@@ -263,23 +269,56 @@ class TextFile:
             return await self.tell()
         if offset < 0:
             raise ValueError(f"negative seek position {offset}")
-        await self.buffer.seek(offset & _MASK, whence)
+        start, skip = offset & _MASK, offset >> _SKIP_SHIFT & _MASK
+        state = offset >> _STATE_SHIFT ^ self._fresh_state
+        await self.buffer.seek(start, whence)
         position = await self.buffer.tell()
-        skip, state = offset >> _SKIP_SHIFT & _MASK, offset >> _STATE_SHIFT
         self._decoder.reset()
-        self._decoder.setstate((b"", state ^ self._fresh_state))
+        if start and state == self._fresh_state and self._has_mark:
+            state = 0  # nothing was decoded there, and a byte order mark is at the start alone
+        self._decoder.setstate((b"", state))
         self._encoder.reset()
-        if position:
+        if offset or position:
             self._encoder.setstate(0)
         self._forget()
         while skip > len(self._text) and await self._decode_more():
             pass
         self._used = min(skip, len(self._text))
+        self._sought = _Chunk(start, state, self._used) if skip else None
         return offset if not whence else position
+
+    async def _go_to_byte(self) -> None:
+        """After seek(), without a read: the position of the bytes is the place, not what was read
+        ahead to find it."""
+        if self._sought is None:
+            return
+        start, state, left = self._sought
+        decoder = self._new_decoder()
+        decoder.setstate((b"", state))
+        place, turned = start, -1  # behind a "\r" that is given with what follows it, or -1
+        while left > 0 and (raw := await self.buffer.pread(CHUNK_SIZE, place)):
+            for octet in raw:
+                given = len(decoder.decode(bytes((octet,))))
+                place += 1
+                left -= given
+                is_turn = self._form.newline in (None, "") and decoder.getstate()[1] & 1 == 1
+                if left < 0 and turned < 0:
+                    raise io.UnsupportedOperation(
+                        f"{self.encoding} cannot be written in the middle of a shifted run"
+                    )
+                if left < 0 or (left == 0 and is_turn and turned >= 0):
+                    place = turned
+                if left <= 0:
+                    break
+                if given or is_turn != (turned >= 0):
+                    turned = place if is_turn else -1
+        await self.buffer.seek(place)
+        self._forget()
 
     def _forget(self) -> None:
         self._text = ""
         self._used = 0
+        self._sought = None
         self._chunks.clear()
 
     def _check_readable(self) -> None:

@@ -16,6 +16,7 @@ cdef class UringChannel(Channel):
     cdef unsigned completion_entries
     cdef Pins pins                  # regions registered with the ring
     cdef list pins_wanted           # regions to pin when the loop runs
+    cdef bint has_run               # was started, if not with success
     cdef bint is_pausing            # cancelled requests are parked, not completed
     cdef Spinning spinning
     cdef Coalescing coalescing

@@ -336,6 +336,7 @@ cdef class UringChannel(Channel):
         self.check_usable()
         try:
             self.take_ring()
+            self.has_run = True
             self.register_pools()
             self.submit_parked()
             self.spinning.restart()     # in this thread, perhaps another, with its own CPU time
@@ -353,6 +354,8 @@ cdef class UringChannel(Channel):
     cdef int take_ring(self) except -1:
         """The ring becomes the calling thread's, or one that is takes over: `pause` saw to it
         that nothing is in flight."""
+        if not self.ring.is_open:       # made before a fork, and first started in the child
+            self.ring = Ring(self.entries, self.completion_entries)
         if self.ring.attach() != -EEXIST:
             return 0
         if self.inflight:
@@ -549,7 +552,7 @@ cdef class UringChannel(Channel):
         """End every request, then the ring. Idempotent; in a forked child it only lets go."""
         if self.is_closed:
             return
-        if not self.is_forked:
+        if self.ring.is_open:
             attached = self.ring.attach()
             if attached != -EEXIST:
                 self.take_back()
@@ -565,11 +568,17 @@ cdef class UringChannel(Channel):
         self.datagrams = self.segmented = self.lending_datagrams = None
 
     def abandon(self):
-        """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
-        if not self.is_closed and not self.is_forked:
-            self.is_forked = True
-            close(self.ring.uring.ring_fd)
-            self.ring.abandon()
-            self.pins.abandon()
-            for pool in self.pools():
-                pool.abandon()
+        """In a forked child: the ring is the parent's. Closes our copy of its fd, no more.
+
+        A channel that has never run has nothing else in the kernel, nor memory that the child did
+        not inherit: its first start in the child makes a ring.
+        """
+        if self.is_closed or not self.ring.is_open:
+            return
+        pools = self.pools()
+        self.is_forked = self.has_run or self.ring.is_shared or len(pools) > 0
+        close(self.ring.uring.ring_fd)
+        self.ring.abandon()
+        self.pins.abandon()
+        for pool in pools:
+            pool.abandon()

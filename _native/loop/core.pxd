@@ -57,6 +57,7 @@ cdef class Core(Scheduler):
     cdef int turn_undisturbed(self) except -1
     cdef int check_signals(self) except -1
     cdef int run_program(self) except -1
+    cdef int make_event(self) except -1
     cdef int listen_outside(self) except -1
     cdef int check_no_transport(self, object fd) except -1
     cdef bint remove_watch(self, object fileobj, bint is_reader) except -1

@@ -135,12 +135,7 @@ cdef class Core(Scheduler):
         self.waiting = set()
         warm_heap()
         self.channel = UringChannel()
-        self.event_fd = eventfd(0, EFD_CLOEXEC)
-        if self.event_fd < 0:
-            raise_os_error(errno, "eventfd")
-        self.has_event_fd = True
-        self.event_poll = make_poll(self, self.event_fd, POLLIN)
-        self.event_poll.is_multishot = True
+        self.make_event()
         _cores.add(self)
 
     def __dealloc__(self):
@@ -152,6 +147,8 @@ cdef class Core(Scheduler):
 
     def _run_once(self):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
+        if self.event_fd < 0 and not self.channel.is_forked:
+            self.make_event()
         self.channel.start()
         self.run_start = monotonic_ns()
         self.bulk_reading.restart()
@@ -331,6 +328,16 @@ cdef class Core(Scheduler):
         return None
 
     # ---- wake-ups from outside ---------------------------------------------------------------
+
+    cdef int make_event(self) except -1:
+        """What another thread wakes the loop by. A forked child must not share its parent's."""
+        self.event_fd = eventfd(0, EFD_CLOEXEC)
+        if self.event_fd < 0:
+            raise_os_error(errno, "eventfd")
+        self.has_event_fd = True
+        self.event_poll = make_poll(self, self.event_fd, POLLIN)
+        self.event_poll.is_multishot = True
+        return 0
 
     cdef int listen_outside(self) except -1:
         if self.event_poll.state == IDLE:
@@ -605,7 +612,8 @@ cdef class Core(Scheduler):
             self.event_fd = -1
 
     def abandon(self):
-        """In a forked child: everything in the kernel is the parent's."""
+        """In a forked child: everything in the kernel is the parent's. What has never run has only
+        a ring and an eventfd there, and its first run makes others."""
         self.channel.abandon()
         self.is_sleeping = False
         if self.event_fd >= 0:

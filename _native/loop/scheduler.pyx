@@ -27,6 +27,16 @@ cdef dict _tasks = tasks.__dict__
 cdef bint _does_cancel_wait = hasattr(events, "_ThreadSafeHandle")     # since Python 3.14
 
 
+cdef object stack_here():
+    """Where the program is, for who reads a handle in debug mode; None in a thread that another
+    language has started, which runs no Python code of its own."""
+    try:
+        frame = sys._getframe()
+    except ValueError:
+        return None
+    return format_helpers.extract_stack(frame)
+
+
 cdef class Scheduler(Owner):
     def __cinit__(self, *args, **kwargs):
         self._closed = True         # until BaseEventLoop's __init__ says otherwise
@@ -125,8 +135,9 @@ cdef class Scheduler(Owner):
         self.check_open()
         self._check_thread()
         self._check_callback(callback, "call_soon")
+        stack = stack_here()
         handle = self.call(callback, args, context)
-        handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        handle._source_traceback = stack
         return handle
 
     def call_soon_threadsafe(self, callback, *args, context=None):
@@ -136,13 +147,15 @@ cdef class Scheduler(Owner):
         over.
         """
         cdef Handle handle
+        stack = None
         self.check_usable()
         if self._debug:
             self.check_open()
             self._check_callback(callback, "call_soon_threadsafe")
+            stack = stack_here()
         handle = self.post(callback, args, context)
-        if self._debug:
-            handle._source_traceback = format_helpers.extract_stack(sys._getframe())
+        # Nothing that can fail from here on: it is queued, and the loop may be asleep.
+        handle._source_traceback = stack
         self.wake()
         return handle
 
@@ -162,15 +175,17 @@ cdef class Scheduler(Owner):
 
     cdef object schedule(self, double when, object callback, tuple args, object context, str name):
         cdef TimerHandle timer
-        if when != when:
-            raise ValueError("a deadline that is not a number never comes")
+        stack = None
         self.check_open()
         if self._debug:
             self._check_thread()
             self._check_callback(callback, name)
-        timer = self.timers.add(when, callback, args, self, context, self.contexts)
-        if self._debug:
-            timer._source_traceback = format_helpers.extract_stack(sys._getframe())
+            stack = stack_here()
+        # What is not a number has no place among the others: it is due now, as asyncio's is.
+        timer = self.timers.add(when if when == when else monotonic(), callback, args, self,
+                                context, self.contexts)
+        timer.deadline = when
+        timer._source_traceback = stack
         return timer
 
     def _add_callback(self, handle):

@@ -14,6 +14,7 @@ from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM
 from posix.unistd cimport close
 
+import math
 import socket as socket_module
 from asyncio.log import logger
 
@@ -61,6 +62,15 @@ cdef object owned(PyObject *result):
 
 cdef int _reraise() except -1:
     return -1       # the error indicator is set
+
+
+cdef size_t size_of(object limit) except? 0:
+    """Of a buffer, in bytes: a float, and what is more than memory can hold, count too."""
+    return NEVER if limit >= NEVER else <size_t> int(limit)
+
+
+cdef object limit_of(size_t size):
+    return math.inf if size == NEVER else size
 
 
 cdef void leases_returned(void *holder) noexcept:
@@ -259,7 +269,7 @@ cdef class Endpoint(Client):
         return self.queued()
 
     def get_write_buffer_limits(self):
-        return self.low_water, self.high_water
+        return limit_of(self.low_water), limit_of(self.high_water)
 
     def set_write_buffer_limits(self, high=None, low=None):
         if high is None:
@@ -268,8 +278,7 @@ cdef class Endpoint(Client):
             low = high // 4
         if not high >= low >= 0:
             raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self.high_water = high
-        self.low_water = low
+        self.high_water, self.low_water = size_of(high), size_of(low)
         if self.queued() > self.high_water:
             if not self.is_blocked:
                 self.send_now()

@@ -18,13 +18,52 @@ print(json.dumps({
 }))
 """
 
+# Two rounds of a row in which no loop can even be made.
+FAILING = """
+import json, sys
+from bench.__main__ import run_round
+from bench.loops import Contestant
+from bench.measure import Settings
+from bench.processes import pick_cores
+from bench.results import Result
+from bench.scenarios import SCENARIOS
+scenario = next(one for one in SCENARIOS if one.server == "echo" and one.is_served)
+result = Result(scenario)
+contestants = [Contestant(label, "nothing:here", sys.executable) for label in ("one", "other")]
+for _ in range(2):
+    run_round(result, contestants, Settings(pick_cores()), 0)
+print(json.dumps([result.failures, result.samples]))
+"""
+# A window in which something is answered only if it is long enough.
+SLOW = """
+import json, sys
+from bench.measure import answered
+from bench.processes import NothingCompletedError
+from bench.sample import Sample
+tried = []
+def window(stretch):
+    tried.append(stretch)
+    if stretch < int(sys.argv[1]):
+        raise NothingCompletedError("nothing")
+    return Sample(1, stretch, 0)
+try:
+    found = answered(window).seconds
+except NothingCompletedError as error:
+    found = str(error)
+print(json.dumps([found, len(tried), tried == sorted(set(tried))]))
+"""
+
+
+def said(root, program, *arguments):
+    # In a process of its own: with the source tree in sys.path it would find zcloop/ there.
+    command = [sys.executable, "-c", program, *arguments]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return json.loads(shown.stdout)
+
 
 @pytest.fixture(scope="module")
 def tables(root):
-    # In a process of its own: with the source tree in sys.path it would find zcloop/ there.
-    command = [sys.executable, "-c", TABLES]
-    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    return json.loads(shown.stdout)
+    return said(root, TABLES)
 
 
 def test_names_of_scenarios_are_unique(tables):
@@ -38,6 +77,19 @@ def test_every_aim_is_of_a_scenario(tables):
 def test_every_group_is_in_the_readme(root, tables):
     text = (root / "bench" / "README.md").read_text()
     assert [group for group in tables["groups"] if f"`{group}`" not in text] == []
+
+
+def test_a_row_in_which_every_loop_has_failed_goes_on_to_its_end(root):
+    failures, samples = said(root, FAILING)
+    assert sorted(failures) == ["one", "other"]
+    assert all("nothing" in reason for reason in failures.values())
+    assert samples == {}
+
+
+def test_a_window_without_an_answer_is_measured_again_and_longer(root):
+    assert said(root, SLOW, "1") == [1, 1, True]
+    assert said(root, SLOW, "2") == [4, 2, True]
+    assert said(root, SLOW, "1000") == ["nothing", 3, True]
 
 
 @pytest.mark.parametrize("name", ["accepted", "python3.14", "zero-copy"])

@@ -157,3 +157,90 @@ async def test_text_is_written_whole_or_not_opened(tmp_path):
     with pytest.raises(TypeError, match="must be str"):
         await files.write_text(path, b"bytes")
     assert path.read_bytes() == b"\xe4\r\n"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("there", ["", "there\n"])
+async def test_what_was_appended_is_read_back_from_where_it_begins_as_open_reads_it(
+    tmp_path, encoding, there
+):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for path in (ours, theirs):
+        path.write_bytes(there.encode(encoding))
+    with open(theirs, "a+", encoding=encoding) as file:
+        place = file.tell()
+        file.write("one\ntwo\n")
+        file.seek(place)
+        wanted = [file.readline(), file.read()]
+        file.seek(place)
+        file.write("three\n")
+    async with files.open(ours, "a+", encoding=encoding) as file:
+        place = await file.tell()
+        await file.write("one\ntwo\n")
+        await file.seek(place)
+        assert [await file.readline(), await file.read()] == wanted == ["one\n", "two\n"]
+        await file.seek(place)
+        await file.write("three\n")
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+MIDDLE = "one\nzwei äö\n\nthird 長い行\n" * 3
+
+
+@pytest.mark.parametrize("encoding", sorted({*ENCODINGS} - {"utf-7", "iso2022_jp_2"}))  # they shift
+@pytest.mark.parametrize("newline", NEWLINES)
+async def test_what_is_written_after_seek_goes_to_that_place_as_open_writes_it(
+    tmp_path, encoding, newline
+):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    form = {"encoding": encoding, "newline": newline}
+    for size in range(1, len(MIDDLE) - 6, 2):
+        for path in (ours, theirs):
+            path.write_bytes(MIDDLE.encode(encoding))
+        with open(theirs, "r+", **form) as file:
+            first = file.read(size)
+            file.seek(file.tell())
+            file.write("NEW\n")
+            file.flush()
+        async with files.open(ours, "r+", **form) as file:
+            assert await file.read(size) == first
+            await file.seek(await file.tell())
+            await file.write("NEW\n")
+        assert ours.read_bytes() == theirs.read_bytes(), size
+
+
+async def test_what_is_written_after_seek_goes_between_any_two_line_ends(tmp_path):
+    path = tmp_path / "text"
+    text = "one\rzwei äö\r\n\r\rthird 長い行\n\r" * 3 + "end"
+    for size in range(1, len(text)):
+        if text[size - 1 : size + 1] == "\r\n":
+            continue  # nobody knows of a place in the middle of a line end
+        path.write_bytes(text.encode())
+        async with files.open(path, "r+", newline="") as file:
+            assert await file.read(size) == text[:size]
+            await file.seek(await file.tell())
+            await file.write("NEW")
+        before = text[:size].encode()
+        after = text.encode()[len(before) + 3 :]
+        assert path.read_bytes() == before + b"NEW" + after, size
+
+
+async def test_a_file_is_cut_at_the_place_that_was_sought(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("one\ntwo\nthree\n")
+    async with files.open(path, "r+") as file:
+        assert [await file.readline(), await file.readline()] == ["one\n", "two\n"]
+        await file.seek(await file.tell())
+        assert await file.truncate() == 8
+    assert path.read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+async def test_readlines_stops_where_opens_does(tmp_path, mode):
+    path = tmp_path / "lines"
+    path.write_text("abc\nde\nfgh\nij\n")
+    for hint in (None, -1, 0, *range(1, 16)):
+        with open(path, mode) as theirs:
+            wanted = theirs.readlines(hint)
+        async with files.open(path, mode) as ours:
+            assert await ours.readlines(hint) == wanted

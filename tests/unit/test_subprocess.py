@@ -173,6 +173,54 @@ def test_closing_the_loop_with_a_living_child_leaks_no_descriptor():
     assert said.splitlines()[-1] == "True"
 
 
+UNHEARD = {
+    "a child that runs": ("cat", "PIPE", "asyncio.sleep(0)"),
+    "a child without pipes": ("sleep 1000", "None", "asyncio.sleep(0)"),
+    "a child that has ended": (
+        "cat",
+        "PIPE",
+        "asyncio.sleep(0, (process.kill(), os.waitid(*ENDED)))",
+    ),
+    "a pipe full of input": ("sleep 1000", "PIPE", "written(bytes(1_000_000))"),
+    "output that nobody reads": ("yes", "PIPE", "process.stdout.readline()"),
+}
+
+
+@pytest.mark.parametrize(("command", "pipe", "then"), UNHEARD.values(), ids=UNHEARD)
+@pytest.mark.parametrize("end", ["del process", "process._transport.close()", "pass"])
+def test_a_transport_dropped_after_its_loop_closed_says_nothing(command, pipe, then, end):
+    said = script(
+        f"""
+        import gc, warnings
+        from asyncio.subprocess import PIPE
+        warnings.simplefilter("ignore")
+
+        async def main():
+            async def written(data):
+                process.stdin.write(data)
+
+            process = await asyncio.create_subprocess_exec(
+                *{command.split()!r}, stdin={pipe}, stdout={pipe})
+            ENDED = os.P_PID, process.pid, os.WEXITED | os.WNOWAIT
+            await {then}
+            return process
+
+        loop = new_event_loop()
+        process = loop.run_until_complete(main())
+        pid = process.pid
+        loop.close()
+        {end}
+        gc.collect()
+        print("ended")
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        """
+    )
+    assert said == "ended\n"
+
+
 def test_children_of_loops_in_other_threads_are_reaped(loop_factory):
     results = []
 

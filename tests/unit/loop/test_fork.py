@@ -1,26 +1,12 @@
 """What a forked child may do with its parent's loop, and what the parent notices: nothing."""
 
 import pytest
+from forks import IN_CHILD
 from peers import script
 
-CHILD = """
-def in_child(function):
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            function()
-            status = 0
-        except BaseException:
-            import traceback; traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            os._exit(status)
-    return pid
-
-def ended(pid):
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
+CHILD = (
+    IN_CHILD
+    + """
 async def own():
     await asyncio.sleep(0.001)
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
@@ -35,6 +21,7 @@ def run_own():
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(own())
 """
+)
 
 
 def program(source):

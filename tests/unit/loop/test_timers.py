@@ -183,3 +183,27 @@ def test_timers_that_have_run_are_themselves_only(loop):
     assert one != other and one == loop.call_at(when, list)
     loop.run_until_complete(asyncio.sleep(0.001))
     assert one != other and one == one and other == other
+
+
+@pytest.mark.zcloop_only  # asyncio's heap loses its order by it
+def test_a_deadline_that_is_not_a_number_is_due_at_once_and_disturbs_no_other(loop):
+    seen = []
+    start = loop.time()
+    for number in range(200):
+        loop.call_at(start + (number * 37 % 200) / 10_000, seen.append, number * 37 % 200)
+        if number % 4 == 0:
+            made = loop.call_at(math.nan, seen.append, math.nan)
+    loop.call_later(math.nan, seen.append, math.nan).cancel()
+    assert math.isnan(made.when())
+    loop.call_later(0.1, loop.stop)
+    loop.run_forever()
+    assert [number for number in seen if number == number] == list(range(200))
+    assert len(seen) == 250
+
+
+@pytest.mark.zcloop_only  # asyncio's heap loses its order by it
+def test_a_call_after_a_delay_that_is_not_a_number_ends_the_sleep(loop):
+    loop.call_later(1000, print).cancel()
+    loop.call_later(1000, print)
+    loop.call_later(math.nan, loop.stop)
+    loop.run_forever()

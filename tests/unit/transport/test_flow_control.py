@@ -1,6 +1,7 @@
 """Water marks: pause_writing above the high one, resume_writing at the low one."""
 
 import asyncio
+import math
 
 import pytest
 from peers import PAIRS, connection, fill, io_passed, receive_exactly
@@ -68,6 +69,21 @@ async def test_the_limits_are_asyncios(pair):
         for wrong in ({"high": 1, "low": 2}, {"high": 10, "low": -1}, {"high": -1}):
             with pytest.raises(ValueError, match="must be >="):
                 transport.set_write_buffer_limits(**wrong)
+
+
+async def test_a_limit_may_be_infinite_or_a_fraction(pair):
+    async with connection(Recorder, pair) as (transport, protocol, _):
+        transport.set_write_buffer_limits(high=math.inf, low=0)
+        assert transport.get_write_buffer_limits() == (0, math.inf)
+        transport.write(bytes(20_000_000))
+        assert protocol.names == ["connection_made"]
+        transport.set_write_buffer_limits(high=1e6)
+        assert transport.get_write_buffer_limits() == (250_000, 1_000_000)
+        assert protocol.names == ["connection_made", "pause_writing"]
+        with pytest.raises(ValueError, match="must be >="):
+            transport.set_write_buffer_limits(high=math.inf)  # a quarter of it is no number
+        transport.set_write_buffer_limits(low=math.inf)
+        assert transport.get_write_buffer_limits() == (math.inf, math.inf)
 
 
 async def test_lowering_the_high_mark_below_what_is_queued_pauses(pair):

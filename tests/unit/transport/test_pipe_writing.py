@@ -27,6 +27,14 @@ async def read_exactly(reader, size):
     return bytes(found)
 
 
+async def test_it_is_a_transport_that_cannot_be_read_from():
+    async with writing_pipe(Recorder()) as (transport, _):
+        assert isinstance(transport, asyncio.Transport)
+        for method in (transport.pause_reading, transport.resume_reading, transport.is_reading):
+            with pytest.raises(NotImplementedError):
+                method()
+
+
 async def test_what_is_written_is_in_the_pipe_at_once():
     async with writing_pipe(Recorder()) as (transport, reader):
         assert isinstance(transport, asyncio.WriteTransport) and transport.can_write_eof()
