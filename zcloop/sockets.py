@@ -75,7 +75,7 @@ class SocketCalls:
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> tuple[int, Any]:
         """One datagram into `buf` (its first `nbytes` bytes, or all of it), and its sender."""
-        return await self._received(sock, sock.recvfrom_into, buf, nbytes or len(buf))
+        return await self._received(sock, sock.recvfrom_into, buf, nbytes or 0)
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """A non-blocking connection and its peer's address."""
