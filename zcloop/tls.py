@@ -8,12 +8,15 @@ ciphertext in memory of SSLProtocol; a transport over its quota stops reading th
 
 from __future__ import annotations
 
+import asyncio
 import types
 from asyncio import base_events, sslproto
 from typing import Any
 
+from zcloop._native.transport.stream_input import StreamInput
 from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
+from zcloop.streams import StreamReaderProtocol
 from zcloop.transports import Lending
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
@@ -104,10 +107,42 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
         stream.pause_if_over_quota()
 
 
+# ---- start_tls -----------------------------------------------------------------------------------
+
+
+def _take_unread(protocol: Any) -> bytes:
+    """What a stream's reader has and nobody has read: from here on it is another's."""
+    if not isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol)):
+        return b""
+    reader: Any = protocol._stream_reader
+    if isinstance(reader, StreamInput):
+        return reader._take_unread()
+    if not isinstance(reader, asyncio.StreamReader):
+        return b""
+    unread = bytes(reader._buffer)  # type: ignore[attr-defined]
+    reader._buffer.clear()  # type: ignore[attr-defined]
+    reader._paused = False  # type: ignore[attr-defined]
+    return unread
+
+
+def _upgrading(
+    loop: Any, protocol: Any, sslcontext: Any, waiter: Any, server_side: bool, *more: Any,
+    **options: Any,
+) -> TlsProtocol:  # fmt: skip
+    """The TlsProtocol of a start_tls. A client may speak before its server has asked for TLS, as
+    behind a PROXY header: its hello is in the stream's reader then, and begins the handshake. What
+    is no hello fails it, so that nobody's plaintext is taken for what was encrypted. A server
+    does not speak first: what a client has unread is plaintext, and stays to be read."""
+    tls = TlsProtocol(loop, protocol, sslcontext, waiter, server_side, *more, **options)
+    if server_side:
+        tls._incoming.write(_take_unread(protocol))
+    return tls
+
+
 def _start_tls() -> Any:
     """asyncio's own start_tls, of whichever version, with TlsProtocol for its SSLProtocol."""
     original: Any = base_events.BaseEventLoop.start_tls
-    names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=TlsProtocol)}
+    names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=_upgrading)}
     ours = types.FunctionType(original.__code__, names, "start_tls", original.__defaults__)
     ours.__kwdefaults__ = original.__kwdefaults__
     ours.__doc__ = original.__doc__
