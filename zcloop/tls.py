@@ -9,8 +9,10 @@ ciphertext in memory of SSLProtocol; a transport over its quota stops reading th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import types
 from asyncio import base_events, sslproto
+from collections.abc import Iterator
 from typing import Any
 
 from zcloop._native.transport.stream_input import StreamInput
@@ -61,6 +63,8 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
     _app_transport_created: bool
     _stream: Any = None
     _buffer: memoryview | None = None  # to be decrypted into
+    _room: asyncio.Future[None] | None = None  # who sends a file waits for it
+    _is_sending_file = False
 
     def _get_app_transport(self) -> Any:
         if not self._app_transport_created:
@@ -105,6 +109,45 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
         stream = self._stream
         self._app_protocol.buffer_received(stream.lend().lent(buffer, size))
         stream.pause_if_over_quota()
+
+    # ---- sending a file ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def sending_file(self) -> Iterator[None]:
+        """Nothing is read meanwhile. RuntimeError when another file is being sent."""
+        if self._is_sending_file:
+            raise RuntimeError("unable to send a file; sendfile is in progress")
+        is_reading = not self._app_reading_paused
+        self._is_sending_file = True
+        self._pause_reading()
+        try:
+            yield
+        finally:
+            self._is_sending_file = False
+            if is_reading and self._transport is not None:
+                self._resume_reading()
+
+    async def room(self) -> None:
+        """Wait until no more is queued than may be; ConnectionError when nothing can be sent."""
+        while self._app_writing_paused and self._transport is not None:
+            self._room = self._loop.create_future()
+            await self._room
+        if self._state is not sslproto.SSLProtocolState.WRAPPED:
+            # Closed, or the peer has ended it, which is told only once reading goes on.
+            raise ConnectionError("Connection is closed by peer")
+
+    def _tell_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _control_app_writing(self) -> None:
+        super()._control_app_writing()
+        if not self._app_writing_paused:
+            self._tell_room()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._tell_room()
 
 
 # ---- start_tls -----------------------------------------------------------------------------------
