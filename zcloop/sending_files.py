@@ -66,7 +66,6 @@ class SendingFiles:
     _lent_fds: set[int]
     _check_sendfile_params: Any
     _readiness: Any
-    run_in_executor: Any
     sock_sendfile: Any
 
     # ---- sockets -------------------------------------------------------------------------------
@@ -126,7 +125,8 @@ class SendingFiles:
         """What comes next, in memory of its own; nothing at the end."""
         size = size_max if count is None else min(count - sent, size_max)
         block = memoryview(bytearray(size))
-        got: int | None = await self.run_in_executor(None, file.readinto, block) if size else 0
+        loop: Any = self
+        got: int | None = await loop.run_in_executor(None, file.readinto, block) if size else 0
         return block[: got or 0]
 
     # ---- transports ----------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class SendingFiles:
         self, transp: SSLTransport, file: Any, offset: int, count: int | None
     ) -> int:
         self._check_sendfile_params(transp.get_extra_info("socket"), file, offset, count)
-        tls = transp._ssl_protocol
+        tls: Any = transp._ssl_protocol
         with tls.sending_file():
             start = _start_at(file, offset)
             sent = 0

@@ -155,9 +155,8 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
 def _take_unread(protocol: Any) -> bytes:
     """What a stream's reader has and nobody has read: from here on it is another's."""
-    if not isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol)):
-        return b""
-    reader: Any = protocol._stream_reader
+    is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
+    reader: Any = protocol._stream_reader if is_streams else None
     if isinstance(reader, StreamInput):
         return reader._take_unread()
     if not isinstance(reader, asyncio.StreamReader):
