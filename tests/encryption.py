@@ -1,14 +1,64 @@
-"""A TLS connection over loopback: a server's protocol, and its client."""
+"""TLS connections over loopback: a server's protocol and its client, or OpenSSL on a socket."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from integration.certificates import Certificates
 from recording import Recorder
+
+
+class Peer:
+    """The client: OpenSSL over a plain socket, so that a test decides what is sent together."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self.sock = sock
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    async def send(self, ciphertext: bytes | bytearray) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.sock, ciphertext)
+
+    async def fetch(self) -> None:
+        data = await asyncio.get_running_loop().sock_recv(self.sock, 1 << 16)
+        if data:
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+
+    async def do(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        while True:
+            try:
+                result = method(*arguments)
+            except ssl.SSLWantReadError:
+                await self.send(self.outgoing.read())
+                await self.fetch()
+            else:
+                await self.send(self.outgoing.read())
+                return result
+
+    def encrypted(self, *messages: bytes) -> bytes:
+        """The ciphertext of some records, not sent."""
+        for message in messages:
+            self.tls.write(message)
+        return self.outgoing.read()
+
+    def hello(self) -> bytes:
+        """The ClientHello, not sent."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        return self.outgoing.read()
+
+    async def received(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += await self.do(self.tls.read, size - len(data))
+        return data
 
 
 @contextlib.asynccontextmanager

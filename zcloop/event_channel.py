@@ -131,7 +131,11 @@ class EventChannel(EventQueue):
         return self.ask(requests.accept(sock, flags, data=data))
 
     def connect(self, sock: Descriptor, address: Any, *, data: Any = None) -> EventRequest:
-        """To an address, as of `sendto`; 0 when connected."""
+        """To an address, as of `sendto`; 0 when connected.
+
+        A full backlog of a Unix listener is EAGAIN to a socket that does not block; one that
+        blocks waits for room, in a thread of the kernel's.
+        """
         return self.ask(requests.connect(sock, address, data=data))
 
     # ---- files ---------------------------------------------------------------------------------

@@ -3,21 +3,20 @@
 `Core` (native) comes first in the method resolution order and overrides what runs per callback.
 BaseEventLoop brings the cold paths of whichever Python this is: create_connection, happy
 eyeballs, create_server, start_tls, executors, async generators, exception handling. What lives
-in asyncio's selector loop and needs no selector (signal handlers, Unix connections, sendfile) is
+in asyncio's selector loop and needs no selector (signal handlers, Unix connections) is
 taken from there by name: these functions only ask for `_add_reader` and the like.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import threading
 from asyncio import base_events, constants, unix_events
 from asyncio.log import logger
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
@@ -28,6 +27,7 @@ from zcloop._native.transport.socket_core import SocketCore
 from zcloop._native.transport.stream import Stream
 from zcloop.connecting import Connecting
 from zcloop.pipes import ReadPipeTransport, WritePipeTransport
+from zcloop.sending_files import SendingFiles
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
 from zcloop.subprocess import SubprocessTransport, watch_child
@@ -45,10 +45,6 @@ _FROM_UNIX_LOOP = (
     "_process_self_data",
     "create_unix_connection",
     "create_unix_server",
-    "_sock_sendfile_native",
-    "_sock_sendfile_native_impl",
-    "_sock_sendfile_update_filepos",
-    "_sock_add_cancellation_callback",
 )
 
 
@@ -65,7 +61,7 @@ class _WakeupFd:
         return self._fd
 
 
-class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
+class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEventLoop):
     """An asyncio event loop on one io_uring channel.
 
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
@@ -386,32 +382,6 @@ class Loop(SocketCore, Connecting, SocketCalls, base_events.BaseEventLoop):
                 pass
             except OSError as error:
                 logger.error("Unable to clean up listening UNIX socket %r: %r", path, error)
-
-    async def _sendfile_native(
-        self, transp: StreamTransport, file: Any, offset: int, count: int | None
-    ) -> int:
-        resume_reading = transp.is_reading()
-        transp.pause_reading()
-        await transp._make_empty_waiter()
-        sock = transp._sock
-        if sock is None or sock.fileno() < 0:
-            raise ConnectionError("Connection is closed by peer")  # just after the queue was empty
-        try:
-            with self._lend_fd(transp._sock_fd):
-                return await self.sock_sendfile(sock, file, offset, count, fallback=False)
-        finally:
-            transp._reset_empty_waiter()
-            if resume_reading:
-                transp.resume_reading()
-
-    @contextlib.contextmanager
-    def _lend_fd(self, fd: int) -> Iterator[None]:
-        """sock_* calls may use a transport's fd meanwhile."""
-        self._lent_fds.add(fd)
-        try:
-            yield
-        finally:
-            self._lent_fds.discard(fd)
 
     def _make_read_pipe_transport(
         self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None

@@ -8,12 +8,17 @@ ciphertext in memory of SSLProtocol; a transport over its quota stops reading th
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import types
 from asyncio import base_events, sslproto
+from collections.abc import Iterator
 from typing import Any
 
+from zcloop._native.transport.stream_input import StreamInput
 from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
+from zcloop.streams import StreamReaderProtocol
 from zcloop.transports import Lending
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
@@ -58,6 +63,8 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
     _app_transport_created: bool
     _stream: Any = None
     _buffer: memoryview | None = None  # to be decrypted into
+    _room: asyncio.Future[None] | None = None  # who sends a file waits for it
+    _is_sending_file = False
 
     def _get_app_transport(self) -> Any:
         if not self._app_transport_created:
@@ -103,11 +110,81 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
         self._app_protocol.buffer_received(stream.lend().lent(buffer, size))
         stream.pause_if_over_quota()
 
+    # ---- sending a file ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def sending_file(self) -> Iterator[None]:
+        """Nothing is read meanwhile. RuntimeError when another file is being sent."""
+        if self._is_sending_file:
+            raise RuntimeError("unable to send a file; sendfile is in progress")
+        is_reading = not self._app_reading_paused
+        self._is_sending_file = True
+        self._pause_reading()
+        try:
+            yield
+        finally:
+            self._is_sending_file = False
+            if is_reading and self._transport is not None:
+                self._resume_reading()
+
+    async def room(self) -> None:
+        """Wait until no more is queued than may be; ConnectionError when nothing can be sent."""
+        while self._app_writing_paused and self._transport is not None:
+            self._room = self._loop.create_future()
+            await self._room
+        if self._state is not sslproto.SSLProtocolState.WRAPPED:
+            # Closed, or the peer has ended it, which is told only once reading goes on.
+            raise ConnectionError("Connection is closed by peer")
+
+    def _tell_room(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _control_app_writing(self) -> None:
+        super()._control_app_writing()
+        if not self._app_writing_paused:
+            self._tell_room()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._tell_room()
+
+
+# ---- start_tls -----------------------------------------------------------------------------------
+
+
+def _take_unread(protocol: Any) -> bytes:
+    """What a stream's reader has and nobody has read: from here on it is another's."""
+    is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
+    reader: Any = protocol._stream_reader if is_streams else None
+    if isinstance(reader, StreamInput):
+        return reader._take_unread()
+    if not isinstance(reader, asyncio.StreamReader):
+        return b""
+    unread = bytes(reader._buffer)  # type: ignore[attr-defined]
+    reader._buffer.clear()  # type: ignore[attr-defined]
+    reader._paused = False  # type: ignore[attr-defined]
+    return unread
+
+
+def _upgrading(
+    loop: Any, protocol: Any, sslcontext: Any, waiter: Any, server_side: bool, *more: Any,
+    **options: Any,
+) -> TlsProtocol:  # fmt: skip
+    """The TlsProtocol of a start_tls. A client may speak before its server has asked for TLS, as
+    behind a PROXY header: its hello is in the stream's reader then, and begins the handshake. What
+    is no hello fails it, so that nobody's plaintext is taken for what was encrypted. A server
+    does not speak first: what a client has unread is plaintext, and stays to be read."""
+    tls = TlsProtocol(loop, protocol, sslcontext, waiter, server_side, *more, **options)
+    if server_side:
+        tls._incoming.write(_take_unread(protocol))
+    return tls
+
 
 def _start_tls() -> Any:
     """asyncio's own start_tls, of whichever version, with TlsProtocol for its SSLProtocol."""
     original: Any = base_events.BaseEventLoop.start_tls
-    names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=TlsProtocol)}
+    names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=_upgrading)}
     ours = types.FunctionType(original.__code__, names, "start_tls", original.__defaults__)
     ours.__kwdefaults__ = original.__kwdefaults__
     ours.__doc__ = original.__doc__

@@ -323,7 +323,7 @@ cdef class Endpoint(Client):
     def make_empty_waiter(self):
         """A future that is done when nothing is queued; writing is an error until the reset."""
         if self.empty_waiter is not None:
-            raise RuntimeError("Empty waiter is already set")
+            raise RuntimeError("unable to send a file; sendfile is in progress")
         if self.queued() and not self.is_blocked:
             self.send_now()
         self.empty_waiter = self.core.create_future()

@@ -547,9 +547,11 @@ cdef class Stream(Endpoint):
     cdef int get_buffer(self, Py_buffer *buffer) except -1:
         """What the protocol offers to receive into, as socket.recv_into takes it."""
         offered = self.protocol_call(GET_BUFFER, -1)
-        if not len(offered):
+        PyObject_GetBuffer(offered, buffer, PyBUF_WRITABLE)
+        if buffer.len == 0:     # of bytes: four rows of nothing have a length of 4
+            PyBuffer_Release(buffer)
             raise RuntimeError("get_buffer() returned an empty buffer")
-        return PyObject_GetBuffer(offered, buffer, PyBUF_WRITABLE)
+        return 0
 
     cdef int deliver(self, object data) except -1:
         """To whatever protocol there is now: what was received may have been meant for another."""

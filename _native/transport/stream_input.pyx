@@ -109,6 +109,11 @@ cdef class StreamInput(ReadBuffer):
         """The next bytes of the stream, bytes-like. AssertionError after feed_eof()."""
         self.feed(data if type(data) is bytes else bytes(memoryview(data)))
 
+    def _take_unread(self):
+        """All that is unread, for another layer to read, which begins with it and is not paused."""
+        self.is_paused = False
+        return self.cut(self.unread)
+
     def at_eof(self):
         """Whether all has been read, and no more will come."""
         return self.is_eof and self.unread == 0

@@ -22,5 +22,6 @@ cdef class TlsRecords:
     cdef int receive(self) except -1
     cdef tuple decrypt(self)
     cdef tuple decrypt_many(self, Py_ssize_t size)
+    cdef tuple decrypt_into(self, char *memory, Py_ssize_t size)
     cdef Py_ssize_t encrypt(self, object data) except -1
     cdef Py_ssize_t encrypt_many(self, object data) except -1

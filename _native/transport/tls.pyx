@@ -12,7 +12,8 @@ takes from it no more than the record that it decrypts.
 """
 
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
 )
 from cpython.memoryview cimport PyMemoryView_FromMemory, PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
@@ -141,6 +142,46 @@ cdef class TlsRecords:
         received = <object> data
         Py_DECREF(data)
         return received, is_last
+
+    def _do_read__buffered(self):
+        """As much as fits into one buffer of the application's, in its own memory: asyncio slices
+        the buffer for each record, which of most kinds is a copy, and counts items for bytes."""
+        cdef Py_buffer buffer
+        cdef Py_ssize_t size
+        cdef Py_ssize_t done = 0
+        cdef bint is_last = False
+        offered = self._app_protocol_get_buffer(self._incoming.pending)
+        PyObject_GetBuffer(offered, &buffer, PyBUF_WRITABLE)
+        try:
+            size = buffer.len
+            if size == 0:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            done, is_last = self.decrypt_into(<char *> buffer.buf, size)
+        finally:
+            PyBuffer_Release(&buffer)   # the protocol may resize it now
+        if done == size:
+            self._loop.call_soon(self._do_read)
+        if done:
+            self._app_protocol_buffer_updated(done)
+        if is_last:
+            self._call_eof_received()
+            self._start_shutdown()
+
+    cdef tuple decrypt_into(self, char *memory, Py_ssize_t size):
+        """How many bytes, and whether the peer said that these are the last."""
+        cdef Py_ssize_t done = 0
+        cdef Py_ssize_t count
+        read = self._sslobj.read
+        try:
+            while done < size:
+                count = read(size - done, PyMemoryView_FromMemory(
+                    memory + done, size - done, PyBUF_WRITE))
+                done += count
+                if count == 0:
+                    return done, True
+        except AGAIN:
+            pass
+        return done, False
 
     # ---- down --------------------------------------------------------------------------------
 

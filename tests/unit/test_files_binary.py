@@ -1,7 +1,10 @@
 """zcloop.files in binary modes: what open()'s files do, without a thread."""
 
+import array
 import asyncio
+import ctypes
 import io
+import mmap
 import os
 import threading
 
@@ -30,6 +33,13 @@ STEPS = [
     [("close",), ("close",), ("read",), ("write", b""), ("fileno",), ("tell",), ("seek", 0)],
     [("close",), ("readline",), ("flush",), ("truncate",), ("readlines",)],
 ]
+MEMORY = {
+    "array of words": lambda: array.array("I", bytes(4000)),
+    "mmap": lambda: mmap.mmap(-1, 4000),
+    "words of ctypes": lambda: (ctypes.c_uint16 * 2000)(),
+    "view of ctypes": lambda: memoryview((ctypes.c_char * 4000)()),
+    "view in rows": lambda: memoryview(bytearray(4000)).cast("B", [4, 1000]),
+}
 
 
 async def outcome(call, *arguments):
@@ -123,6 +133,22 @@ async def test_readinto_fills_all_but_at_the_end(tmp_path):
         assert await file.readinto(buffer) == 0
         with pytest.raises(TypeError, match="writable"):
             await file.readinto(b"constant")
+
+
+@pytest.mark.parametrize("kind", MEMORY)
+async def test_any_contiguous_memory_is_read_into_and_written_from(tmp_path, kind):
+    path = tmp_path / "file"
+    path.write_bytes(LINES)
+    buffer = MEMORY[kind]()
+    async with files.open(path, "r+b") as file:
+        assert await file.readinto(buffer) == 4000
+        assert memoryview(buffer).tobytes() == LINES[:4000]
+        assert await file.readv([buffer, bytearray(1)]) == 4001
+        assert memoryview(buffer).tobytes() == LINES[4000:8000]
+        await file.seek(0)
+        assert await file.write(buffer) == 4000
+        assert await file.writev([b"x", buffer]) == 4001
+    assert path.read_bytes()[:8001] == LINES[4000:8000] + b"x" + LINES[4000:8000]
 
 
 async def test_space_is_reserved_and_the_disk_waited_for(tmp_path):

@@ -1,7 +1,10 @@
 """sock_recv and its kin: what is cancelled loses no data."""
 
+import array
 import asyncio
 import contextlib
+import ctypes
+import mmap
 import socket
 
 import pytest
@@ -78,6 +81,33 @@ async def test_receive_into_fills_the_callers_buffer():
         assert bytes(buffer) == b"\0\0" + b"0123" + bytes(4)
         task = await started(loop.sock_recv_into(one, buffer))
         assert task.done() and task.result() == 6
+
+
+@pytest.mark.zcloop_only  # asyncio takes the number of items for that of bytes
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: array.array("I", bytes(40)),
+        lambda: mmap.mmap(-1, 40),
+        lambda: (ctypes.c_uint16 * 20)(),
+        lambda: memoryview((ctypes.c_uint32 * 10)()),
+    ],
+    ids=["array of words", "mmap", "ctypes", "view of ctypes"],
+)
+async def test_all_of_the_callers_buffer_is_filled_whatever_its_items_are(make):
+    loop = asyncio.get_running_loop()
+    data = bytes(range(40))
+    with unix_pair() as (one, other), unix_pair(socket.SOCK_DGRAM) as (third, fourth):
+        other.send(data)
+        buffer = make()
+        assert await loop.sock_recv_into(one, buffer) == 40
+        assert memoryview(buffer).tobytes() == data
+        fourth.send(data)
+        buffer = make()
+        assert (await loop.sock_recvfrom_into(third, buffer))[0] == 40
+        assert memoryview(buffer).tobytes() == data
+        fourth.send(data)
+        assert (await loop.sock_recvfrom_into(third, buffer, 7))[0] == 7
 
 
 async def test_recvfrom_tells_the_sender_and_loses_nothing_when_cancelled():

@@ -112,9 +112,12 @@ async def test_memoryviews_and_arrays_of_other_types_are_buffers_too(pair):
 
 
 @pytest.mark.parametrize("size", [100, 2_000_000])
-@pytest.mark.parametrize("wrong", ["empty", "raises", "no buffer", "read-only"])
+@pytest.mark.parametrize("wrong", ["empty", "raises", "no buffer", "read-only", "rows of nothing"])
 async def test_a_wrong_get_buffer_is_reported_and_closes(pair, size, wrong, reported):
-    answers = {"empty": bytearray(), "no buffer": None, "read-only": bytes(10)}
+    answers = {
+        "empty": bytearray(), "no buffer": None, "read-only": bytes(10),
+        "rows of nothing": (ctypes.c_char * 0 * 4)(),
+    }  # fmt: skip
 
     class Wrong(BufferedRecorder):
         def get_buffer(self, sizehint):

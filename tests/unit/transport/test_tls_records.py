@@ -7,53 +7,11 @@ import ssl
 import weakref
 
 import pytest
-from encryption import encrypted
+from encryption import Peer, encrypted
 from peers import io_passed, payload
 from recording import BufferedRecorder, Recorder
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-class Peer:
-    """The client's side, which decides what is sent together and what in pieces."""
-
-    def __init__(self, sock, context):
-        self.sock = sock
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-
-    async def send(self, ciphertext):
-        await asyncio.get_running_loop().sock_sendall(self.sock, ciphertext)
-
-    async def fetch(self):
-        data = await asyncio.get_running_loop().sock_recv(self.sock, 1 << 16)
-        if data:
-            self.incoming.write(data)
-        else:
-            self.incoming.write_eof()
-
-    async def do(self, method, *arguments):
-        while True:
-            try:
-                result = method(*arguments)
-            except ssl.SSLWantReadError:
-                await self.send(self.outgoing.read())
-                await self.fetch()
-            else:
-                await self.send(self.outgoing.read())
-                return result
-
-    def encrypted(self, *messages):
-        """The ciphertext of some records, not sent."""
-        for message in messages:
-            self.tls.write(message)
-        return self.outgoing.read()
-
-    async def received(self, size):
-        data = b""
-        while len(data) < size:
-            data += await self.do(self.tls.read, size - len(data))
-        return data
 
 
 @contextlib.asynccontextmanager
