@@ -58,18 +58,35 @@ cdef extern from "<sys/eventfd.h>" nogil:
 
 cdef extern from * nogil:
     """
+    #include <sys/epoll.h>
     #include <sys/stat.h>
     #include <unistd.h>
-    /* 0: can be polled; else the errno that epoll_ctl would give. What cannot seek, as sockets and
-       pipes, can: asking that costs a third of fstat. */
-    static int zc_pollable(int fd)
+    /* Without a descriptor to ask with. */
+    static int zc_pollable_by_type(int fd)
     {
         struct stat st;
-        if (lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE)
-            return 0;
         if (fstat(fd, &st) < 0)
             return errno;
         return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EPERM : 0;
+    }
+
+    /* 0: can be polled; else the errno that epoll_ctl gives. What cannot seek, as sockets and
+       pipes, can. Of the rest only the kernel knows: /dev/random and an eventfd can, /dev/zero and
+       a file cannot, and a poll of these would end at once, each time. */
+    static int zc_pollable(int fd)
+    {
+        struct epoll_event event = { .events = EPOLLIN };
+        int refused = 0;
+        int epoll;
+        if (lseek(fd, 0, SEEK_CUR) < 0 && (errno == ESPIPE || errno == EBADF))
+            return errno == EBADF ? EBADF : 0;
+        epoll = epoll_create1(EPOLL_CLOEXEC);
+        if (epoll < 0)
+            return zc_pollable_by_type(fd);
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM)
+            refused = EPERM;
+        close(epoll);
+        return refused;
     }
     """
     int zc_pollable(int fd)
