@@ -42,24 +42,29 @@ class SocketCalls:
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
 
-    async def _readiness(self, sock: socket.socket, *, to_write: bool) -> None:
-        """Wait until `sock` is ready; RuntimeError if it is a transport's."""
-        wait = self._wait_for_socket(sock, to_write)
+    async def _readiness(self, sock: socket.socket, before: Any, *, to_write: bool) -> Any:
+        """Wait until `sock` is ready; RuntimeError if it is a transport's.
+
+        Returns the wait, which is `before` of the next one for the same.
+        """
+        wait = self._wait_for_socket(sock, to_write, before)
         try:
             await wait.future
         finally:
             wait.end()
+        return wait
 
     async def _received(
         self, sock: socket.socket, call: Callable[..., _Result], *arguments: Any
     ) -> _Result:
         self._check_socket(sock)
+        before = None
         while True:
             try:
                 return call(*arguments)
             except (BlockingIOError, InterruptedError):
                 pass
-            await self._readiness(sock, to_write=False)
+            before = await self._readiness(sock, before, to_write=False)
 
     async def _sock_recv(self, sock: socket.socket, n: int) -> bytes:
         return await self._received(sock, sock.recv, n)
@@ -86,22 +91,23 @@ class SocketCalls:
     async def _sock_sendall(self, sock: socket.socket, data: Any) -> None:
         self._check_socket(sock)
         with octets(data) as view:
-            sent = 0
+            sent, before = 0, None
             while sent < len(view):
                 try:
                     sent += sock.send(view[sent:])
                 except (BlockingIOError, InterruptedError):
-                    await self._readiness(sock, to_write=True)
+                    before = await self._readiness(sock, before, to_write=True)
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send one datagram; how many of its bytes were sent."""
         self._check_socket(sock)
+        before = None
         while True:
             try:
                 return sock.sendto(data, address)
             except (BlockingIOError, InterruptedError):
                 pass
-            await self._readiness(sock, to_write=True)
+            before = await self._readiness(sock, before, to_write=True)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect; a host name is resolved without blocking. OSError names the address."""
@@ -121,8 +127,9 @@ class SocketCalls:
             return
         if number not in _NOT_YET:
             raise OSError(number, f"Connect call failed {address}")
+        before = None
         while True:
-            await self._readiness(sock, to_write=True)
+            before = await self._readiness(sock, before, to_write=True)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number == 0:
                 return

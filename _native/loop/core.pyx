@@ -579,17 +579,18 @@ cdef class Core(Scheduler):
     def _remove_writer(self, fd):
         return self.remove_watch(fd, False)
 
-    cdef SocketWait wait_for_socket(self, object socket, bint to_write):
-        """Its `future` gets None when the socket is ready, has failed, or was closed."""
+    cdef SocketWait wait_for_socket(self, object socket, bint to_write, SocketWait before):
+        """Its `future` gets None when the socket is ready, has failed, or was closed. `before` is
+        the same caller's last wait for the same, or None."""
         cdef int fd = to_fd(socket)
         self.check_open()
         if fd < self.transports_size and self.transports[fd] != NULL:
             self._ensure_fd_no_transport(fd)
         return make_socket_wait(
-            self.channel, self.socket_holders, socket, fd, to_write, self.new_future())
+            self.channel, self.socket_holders, socket, fd, to_write, self.new_future(), before)
 
-    def _wait_for_socket(self, socket, to_write):
-        return self.wait_for_socket(socket, to_write)
+    def _wait_for_socket(self, socket, to_write, before=None):
+        return self.wait_for_socket(socket, to_write, before)
 
     # ---- operations that a coroutine waits for -----------------------------------------------
 
