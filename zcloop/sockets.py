@@ -108,6 +108,22 @@ class SocketCalls:
             except (BlockingIOError, InterruptedError):
                 pass
             before = await self._readiness(sock, before, to_write=True)
+            if sock.family == socket.AF_UNIX:
+                await self._room_at(sock, address)
+
+    async def _room_at(self, sock: socket.socket, address: Any) -> None:
+        """Wait until the receiver of a Unix socket's datagrams has room.
+
+        Of an unconnected socket the kernel says that it can always send; one knows that is
+        connected to the receiver.
+        """
+        with socket.socket(sock.family, sock.type) as receiver:
+            receiver.setblocking(False)
+            try:
+                receiver.connect(address)
+            except OSError:
+                return  # the next try says what is wrong
+            await self._readiness(receiver, None, to_write=True)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect; a host name is resolved without blocking. OSError names the address."""
