@@ -3,8 +3,8 @@ from libc.stdint cimport uint32_t
 from zcloop._native.operation.operation cimport Operation, Owner
 
 cdef enum:
-    # What of a mask is no readiness: the peer has sent its last, or an error waits.
-    UNREADY = 0x2000 | 0x8
+    # What the kernel adds to a mask, and is no readiness by itself: POLLRDHUP, POLLHUP, POLLERR.
+    UNREADY = 0x2000 | 0x10 | 0x8
 
 
 cdef class Poll(Operation):

@@ -5,19 +5,20 @@ after the callback ran is exactly that; a multishot poll is edge-triggered, and 
 that the callback is about to read a second time. It is right for the loop's own eventfd, which
 nobody reads: each write to it is one completion.
 
-The kernel adds POLLRDHUP to every mask, and poll(2) adds POLLERR. So a one-shot poll for room ends
-at once, and again at once, for as long as the peer has sent its last, or the socket keeps an error
-(of a timestamp, say) that nobody takes. Such a poll waits by edges from then on:
+The ring adds POLLRDHUP to every mask, and poll(2) POLLERR and POLLHUP. So a one-shot poll for room
+ends at once, and again at once, for as long as the peer has sent its last, the socket keeps an
+error (of a timestamp, say) that nobody takes, or a terminal has no other side. Such a poll waits by
+edges from then on:
 
     completion                              one-shot            by edges, with more to come
     something that was asked for            told                cancelled, and told at its end
     an error or a hang-up                   told                as above
-    an error that the last one told, first  (is by edges)       ignored
+    the same again, when it is armed        (is by edges)       ignored
     POLLRDHUP alone, and not asked for      again, by edges     ignored
 
 By edges the kernel tells what there is when the poll is armed, and then each change; so nothing
-that comes in between is missed, and nothing that stays is told twice. An error is ignored once
-only after the owner has been told of one, has tried, and waits again.
+that comes in between is missed, and nothing that stays is told twice. An error or a hang-up is
+ignored only after the owner has been told of it alone, has tried, and waits again.
 
 Rejected: an epoll instance for each such socket, which the ring would poll instead. It is level
 triggered and costs one completion less a wait, but also a descriptor, of which a server may have
@@ -96,5 +97,5 @@ cdef class Poll(Operation):
         if result > 0 and result & ~UNREADY == 0:
             self.is_by_edge = True
             if is_news:
-                self.known = result & POLLERR
+                self.known = result & (POLLERR | POLLHUP)
         return result if is_news else NOT_YET

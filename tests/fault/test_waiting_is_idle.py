@@ -893,6 +893,34 @@ async def a_terminal_that_takes_no_more():
 
 
 @state
+async def a_terminal_whose_other_side_has_gone():
+    loop = asyncio.get_running_loop()
+    protocol = Recorder()
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    pipe = os.fdopen(master, "wb", 0)
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
+    transport.write(DATA)
+    name = os.ttyname(slave)
+    os.close(slave)
+    before = transport.get_write_buffer_size()
+    assert before > 0
+
+    async def it_goes_on_with_another():
+        again = os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        while transport.get_write_buffer_size() == before:
+            with contextlib.suppress(BlockingIOError):
+                os.read(again, 65536)
+            await asyncio.sleep(0)
+        transport.abort()
+        await protocol.lost()
+        await closed(pipe)
+        os.close(again)
+
+    yield it_goes_on_with_another
+
+
+@state
 async def a_terminal_that_is_stopped():
     """Ctrl-S: it takes nothing, and there is room."""
     loop = asyncio.get_running_loop()
@@ -1101,17 +1129,19 @@ async def an_endpoint_whose_receiver_without_room_closes():
 @state
 async def sock_sendto_a_receiver_without_room():
     loop = asyncio.get_running_loop()
-    with unix_receiver() as (receiver, path):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
-            ours.setblocking(False)
-            async with socket_call(loop.sock_sendto, ours, b"x", path) as task:
+    with (
+        unix_receiver() as (receiver, path),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours,
+    ):
+        ours.setblocking(False)
+        async with socket_call(loop.sock_sendto, ours, b"x", path) as task:
 
-                async def it_arrives():
-                    while await loop.sock_recv(receiver, 100) != b"x":
-                        pass
-                    assert await task == 1
+            async def it_arrives():
+                while await loop.sock_recv(receiver, 100) != b"x":
+                    pass
+                assert await task == 1
 
-                yield it_arrives
+            yield it_arrives
 
 
 @state
@@ -1140,7 +1170,7 @@ def switches_of_threads():
     for task in pathlib.Path("/proc/self/task").iterdir():
         if int(task.name) != threading.get_native_id():
             status = (task / "status").read_text()
-            count += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M)[1])
+            count += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)[1])
     return count
 
 
