@@ -10,6 +10,7 @@ import socket
 
 import pytest
 from channels import channel_of, is_readable, next_of
+from idleness import MSG_ERRQUEUE, SO_TIMESTAMPING, TIMESTAMPS
 from peers import fill, io_passed, receive_all, receive_exactly, reset, script, tcp_pair, unix_pair
 from recording import Recorder
 from waits import until
@@ -20,9 +21,6 @@ from zcloop import requests
 pytestmark = pytest.mark.zcloop_only
 
 PAIRS = {"tcp": tcp_pair, "unix": unix_pair}
-TIMESTAMPS = 1 << 1 | 1 << 4 | 1 << 11
-SO_TIMESTAMPING = 37
-MSG_ERRQUEUE = 0x2000
 TOO_MUCH = bytes(1 << 25)
 
 
