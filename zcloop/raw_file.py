@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zcloop._native.operation import request
+from zcloop._native.operation.poll import Poll
 from zcloop.loop import Loop
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RawFile:
         self._raw = raw
         self._was_submitted = False
         self._fd = raw.fileno()
-        self._waits: set[request.Request] = set()
+        self._waits: set[request.Request | Poll] = set()
         self._is_appending = bool(status & os.O_APPEND)
         self._reads_at_once = not status & os.O_DIRECT
         # A part written at once and the rest later would no longer be one append.
@@ -131,14 +132,14 @@ class RawFile:
         finally:
             self._raw.close()
 
-    async def _perform(self, asked: request.Request) -> int:
+    async def _perform(self, asked: request.Request | Poll) -> int:
         self._was_submitted = True
         result: int = await self._loop.perform(asked.holding(self._raw))
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return result
 
-    async def _wait(self, asked: request.Request) -> int:
+    async def _wait(self, asked: request.Request | Poll) -> int:
         """What may take for ever, of a pipe or a socket, and which close() ends."""
         self._waits.add(asked)
         try:

@@ -76,13 +76,14 @@ class SendingFiles:
         size = _size_of(file)
         end = size if count is None else min(size, offset + count)
         sent = 0
+        before = None  # the last wait for room
         try:
             while (count or size) and sent != count:
                 wanted = (count or size + sent) - sent
                 try:
                     piece = os.sendfile(sock.fileno(), file.fileno(), offset + sent, wanted)
                 except (BlockingIOError, InterruptedError):
-                    await self._readiness(sock, to_write=True)
+                    before = await self._readiness(sock, before, to_write=True)
                     continue
                 except OSError as error:
                     if sent:
@@ -92,7 +93,7 @@ class SendingFiles:
                     break  # the end of the file
                 sent += piece
                 if offset + sent < end:
-                    await self._readiness(sock, to_write=True)
+                    before = await self._readiness(sock, before, to_write=True)
                 else:
                     await asyncio.sleep(0)  # all is sent: no need of room; as asyncio, not at once
             return sent
@@ -105,13 +106,14 @@ class SendingFiles:
     ) -> int:
         start = _start_at(file, offset)
         sent = 0
+        before = None
         try:
             while block := await self._read_block(file, sent, count, _BLOCK_SIZE):
                 while block:
                     try:
                         piece = sock.send(block)
                     except (BlockingIOError, InterruptedError):
-                        await self._readiness(sock, to_write=True)
+                        before = await self._readiness(sock, before, to_write=True)
                     else:
                         sent += piece
                         block = block[piece:]

@@ -54,24 +54,29 @@ class SocketCalls:
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
 
-    async def _readiness(self, sock: socket.socket, *, to_write: bool) -> None:
-        """Wait until `sock` is ready; RuntimeError if it is a transport's."""
-        wait = self._wait_for_socket(sock, to_write)
+    async def _readiness(self, sock: socket.socket, before: Any, *, to_write: bool) -> Any:
+        """Wait until `sock` is ready; RuntimeError if it is a transport's.
+
+        Returns the wait, which is `before` of the next one for the same.
+        """
+        wait = self._wait_for_socket(sock, to_write, before)
         try:
             await wait.future
         finally:
             wait.end()
+        return wait
 
     async def _received(
         self, sock: socket.socket, call: Callable[..., _Result], *arguments: Any
     ) -> _Result:
         self._check_socket(sock)
+        before = None
         while True:
             try:
                 return call(*arguments)
             except (BlockingIOError, InterruptedError):
                 pass
-            await self._readiness(sock, to_write=False)
+            before = await self._readiness(sock, before, to_write=False)
 
     async def _sock_recv(self, sock: socket.socket, n: int) -> bytes:
         return await self._received(sock, sock.recv, n)
@@ -98,22 +103,39 @@ class SocketCalls:
     async def _sock_sendall(self, sock: socket.socket, data: Any) -> None:
         self._check_socket(sock)
         with octets(data) as view:
-            sent = 0
+            sent, before = 0, None
             while sent < len(view):
                 try:
                     sent += sock.send(view[sent:])
                 except (BlockingIOError, InterruptedError):
-                    await self._readiness(sock, to_write=True)
+                    before = await self._readiness(sock, before, to_write=True)
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send one datagram; how many of its bytes were sent."""
         self._check_socket(sock)
+        before = None
         while True:
             try:
                 return sock.sendto(data, address)
             except (BlockingIOError, InterruptedError):
                 pass
-            await self._readiness(sock, to_write=True)
+            before = await self._readiness(sock, before, to_write=True)
+            if sock.family == socket.AF_UNIX:
+                await self._room_at(sock, address)
+
+    async def _room_at(self, sock: socket.socket, address: Any) -> None:
+        """Wait until the receiver of a Unix socket's datagrams has room.
+
+        Of an unconnected socket the kernel says that it can always send; one knows that is
+        connected to the receiver.
+        """
+        with socket.socket(sock.family, sock.type) as receiver:
+            receiver.setblocking(False)
+            try:
+                receiver.connect(address)
+            except OSError:
+                return  # the next try says what is wrong
+            await self._readiness(receiver, None, to_write=True)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect; a host name is resolved without blocking. OSError names the address.
@@ -152,10 +174,11 @@ class SocketCalls:
 
     async def _finish_connecting(self, sock: socket.socket, address: Any) -> None:
         number = sock.connect_ex(address)  # over loopback the peer has answered already
+        before = None
         while number:
             if number not in _NOT_YET:
                 raise OSError(number, f"Connect call failed {address}")
-            await self._readiness(sock, to_write=True)
+            before = await self._readiness(sock, before, to_write=True)
             number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number == 0 and not _has_peer(sock):
                 number = errno.ENOTCONN

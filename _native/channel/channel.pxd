@@ -6,6 +6,7 @@ from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport Operation
+from zcloop._native.operation.poll cimport Poll
 
 cdef struct Completion:
     uint64_t token
@@ -67,6 +68,7 @@ cdef class Channel:
     cdef bint has_undispatched(self) noexcept
     cdef int dispatch(self) except -1
     cdef int dispatch_queued(self) except -1
+    cdef bint waits_on(self, Poll poll, Completion *completion) except -1
     cdef BufferRing receive_buffers(self)
     cdef BufferRing datagram_buffers(self)
     cdef BufferRing segmented_buffers(self)

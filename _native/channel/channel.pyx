@@ -30,8 +30,9 @@ from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF,
 )
 from zcloop._native.operation.operation cimport (
-    CANCELLING, IDLE, INFLIGHT, PARKED, STARVED, Owner,
+    CANCELLING, IDLE, INFLIGHT, NOT_YET, PARKED, STARVED, Owner,
 )
+from zcloop._native.operation.poll cimport UNREADY
 
 # 2^24 requests in flight, 16 bytes each: far above any fd limit.
 cdef uint32_t CAPACITY_MAX = 1 << 24
@@ -298,6 +299,10 @@ cdef class Channel:
                 continue
             count += 1
             operation = <Operation> self.operations[slot]
+            if operation.is_poll and (
+                    (<Poll> operation).is_by_edge or completion.result & ~UNREADY == 0):
+                if self.waits_on(<Poll> operation, &completion):
+                    continue
             if not completion.flags & CQE_F_MORE:
                 operation.state = IDLE
                 self.release(slot)
@@ -309,6 +314,26 @@ cdef class Channel:
             else:
                 owner.completed(operation, completion.result, completion.flags)
         return count
+
+    cdef bint waits_on(self, Poll poll, Completion *completion) except -1:
+        """Whether a poll goes on after this, since nothing that was asked for has come: see Poll.
+        Else the completion is what its owner is to be told."""
+        cdef bint is_wanted = poll.state == INFLIGHT and poll.owner is not None
+        cdef int told
+        if completion.flags & CQE_F_MORE:
+            if is_wanted and poll.is_news(completion.result):
+                poll.found = completion.result
+                self.cancel(poll)       # told at its end, when the kernel has let go of the file
+            return True
+        told = poll.conclude(completion.result)
+        if told != NOT_YET:
+            completion.result = told
+        elif is_wanted and poll.owner.is_fd_ours():
+            poll.state = IDLE
+            self.release(poll.slot)
+            self.submit(poll)
+            return True
+        return False
 
     cdef int park_slot(self, uint32_t slot) except -1:
         """Leave a request in the table for the next `start`."""

@@ -8,6 +8,10 @@ from zcloop._native.kernel.uring cimport (
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
 from zcloop._native.operation.request cimport Request
 
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLRDHUP "0x2000"
+
 # Class and level of ioprio_set(2) are 16 bits.
 cdef int PRIORITY_MAX = 0xFFFF
 
@@ -90,6 +94,8 @@ cdef class EventRequest(Owner):
         if settled == -ECANCELED and self.reign != reign and not self.is_linked:
             self.reign = reign
             settled = NOT_YET
+        if settled == NOT_YET and self.is_linked:
+            return POLLRDHUP        # of a poll: what was linked to it runs already
         if settled == NOT_YET and self.is_cancelled:
             self.operation.discard(result, 0)
             return -ECANCELED

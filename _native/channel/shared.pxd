@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from zcloop._native.channel.uring cimport UringChannel
 from zcloop._native.operation.operation cimport Operation
+from zcloop._native.operation.poll cimport Poll
 
 
 cdef class SharedChannel(UringChannel):
@@ -9,6 +10,7 @@ cdef class SharedChannel(UringChannel):
 
     cdef int submit_all(self, list operations, bint is_linked) except -1
     cdef Operation take(self)
+    cdef int note_edge(self, Poll poll, int result) except -1
     cdef bint is_visible(self) noexcept
     cdef bint is_overfull(self) noexcept
     cdef unsigned surface(self, Operation unseen) except? 0

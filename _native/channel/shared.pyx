@@ -10,9 +10,9 @@ from libc.errno cimport EAGAIN, EINTR
 
 from zcloop._native.kernel.errors cimport ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
-    OP_NOP, SQE_IO_LINK, io_uring_cqe, io_uring_sqe, kernel_timespec,
+    CQE_F_MORE, OP_NOP, SQE_IO_LINK, io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
-from zcloop._native.operation.operation cimport IDLE
+from zcloop._native.operation.operation cimport IDLE, INFLIGHT
 from zcloop._native.ring.ring cimport load_relaxed, store_release
 
 cdef uint64_t IGNORED = 0       # as in uring
@@ -63,11 +63,28 @@ cdef class SharedChannel(UringChannel):
             self.record(cqe.user_data, cqe.res, cqe.flags)
             self.completion_head = self.completion_tail = 0
             operation = <Operation> self.operations[<unsigned> cqe.user_data]
+            if cqe.flags & CQE_F_MORE:
+                self.note_edge(<Poll> operation, cqe.res)
+                continue
             operation.state = IDLE
             self.release(operation.slot)
-            self.result = cqe.res
+            self.result = (<Poll> operation).conclude(cqe.res) if operation.is_poll else cqe.res
             return operation
         return None
+
+    cdef int note_edge(self, Poll poll, int result) except -1:
+        """A poll by edges goes on, unless this is what it waits for: then its end says so."""
+        cdef int got
+        if poll.state != INFLIGHT or not poll.is_news(result):
+            return 0
+        self.cancel(poll)
+        got = self.ring.push()
+        if got < 0:
+            self.ring.retract()
+            poll.state = INFLIGHT
+            raise_os_error(-got, "io_uring_enter")
+        poll.found = result
+        return 0
 
     cdef bint is_visible(self) noexcept:
         return self.ring.visible() != 0

@@ -64,7 +64,7 @@ cdef class Core(Scheduler):
     cdef int arm_watches(self) except -1
     cdef int add_watch(self, object fileobj, bint is_reader, Handle handle) except -1
     cdef int add_watch_of(self, int fd, object fileobj, bint is_reader, Handle handle) except -1
-    cdef SocketWait wait_for_socket(self, object socket, bint to_write)
+    cdef SocketWait wait_for_socket(self, object socket, bint to_write, SocketWait before)
     cdef int check_sockets(self) except -1
     cdef object watch_of(self, object fileobj)
     cdef int forget_watch(self, Watch watch) except -1

@@ -58,18 +58,35 @@ cdef extern from "<sys/eventfd.h>" nogil:
 
 cdef extern from * nogil:
     """
+    #include <sys/epoll.h>
     #include <sys/stat.h>
     #include <unistd.h>
-    /* 0: can be polled; else the errno that epoll_ctl would give. What cannot seek, as sockets and
-       pipes, can: asking that costs a third of fstat. */
-    static int zc_pollable(int fd)
+    /* Without a descriptor to ask with. */
+    static int zc_pollable_by_type(int fd)
     {
         struct stat st;
-        if (lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE)
-            return 0;
         if (fstat(fd, &st) < 0)
             return errno;
         return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EPERM : 0;
+    }
+
+    /* 0: can be polled; else the errno that epoll_ctl gives. What cannot seek, as sockets and
+       pipes, can. Of the rest only the kernel knows: /dev/random and an eventfd can, /dev/zero and
+       a file cannot, and a poll of these would end at once, each time. */
+    static int zc_pollable(int fd)
+    {
+        struct epoll_event event = { .events = EPOLLIN };
+        int refused = 0;
+        int epoll;
+        if (lseek(fd, 0, SEEK_CUR) < 0 && (errno == ESPIPE || errno == EBADF))
+            return errno == EBADF ? EBADF : 0;
+        epoll = epoll_create1(EPOLL_CLOEXEC);
+        if (epoll < 0)
+            return zc_pollable_by_type(fd);
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM)
+            refused = EPERM;
+        close(epoll);
+        return refused;
     }
     """
     int zc_pollable(int fd)
@@ -530,8 +547,9 @@ cdef class Core(Scheduler):
     def _remove_writer(self, fd):
         return self.remove_watch(fd, False)
 
-    cdef SocketWait wait_for_socket(self, object socket, bint to_write):
-        """Its `future` gets None when the socket is ready, has failed, or was closed."""
+    cdef SocketWait wait_for_socket(self, object socket, bint to_write, SocketWait before):
+        """Its `future` gets None when the socket is ready, has failed, or was closed. `before` is
+        the same caller's last wait for the same, or None."""
         cdef int fd = to_fd(socket)
         cdef bint is_held
         self.check_open()
@@ -540,12 +558,12 @@ cdef class Core(Scheduler):
         is_held = hold_collector()
         try:
             return make_socket_wait(
-                self.channel, self.socket_holders, socket, fd, to_write, self.new_future())
+                self.channel, self.socket_holders, socket, fd, to_write, self.new_future(), before)
         finally:
             let_collector_go(is_held)
 
-    def _wait_for_socket(self, socket, to_write):
-        return self.wait_for_socket(socket, to_write)
+    def _wait_for_socket(self, socket, to_write, before=None):
+        return self.wait_for_socket(socket, to_write, before)
 
     # ---- operations that a coroutine waits for -----------------------------------------------
 

@@ -22,13 +22,19 @@ cdef object InvalidStateError = exceptions.InvalidStateError
 
 
 cdef SocketWait make_socket_wait(
-        Channel channel, list holders, object socket, int fd, bint to_write, object future):
+        Channel channel, list holders, object socket, int fd, bint to_write, object future,
+        SocketWait before):
+    """After `before`, if that has ended in vain: what its poll has learnt stays known."""
     cdef SocketWait wait = SocketWait.__new__(SocketWait)
     wait.channel = channel
     wait.socket = socket
     wait.fd = fd
     wait.future = future
-    wait.poll = make_poll(wait, fd, POLLOUT if to_write else POLLIN | POLLRDHUP)
+    if before is not None and before.spent is not None and before.spent.fd == fd:
+        wait.poll, before.spent = before.spent, None
+        wait.poll.owner = wait
+    else:
+        wait.poll = make_poll(wait, fd, POLLOUT if to_write else POLLIN | POLLRDHUP)
     channel.submit(wait.poll)
     wait.join(holders)
     return wait
@@ -47,7 +53,7 @@ cdef class SocketWait(SocketHolder):
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
-        self.poll = None
+        self.spent, self.poll = self.poll, None
         operation.owner = None
         return self.wake()
 

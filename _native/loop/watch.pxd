@@ -20,5 +20,7 @@ cdef class Watch(Owner):
     cdef int set_handle(self, bint is_reader, Handle handle) except -1
     cdef bint drop_handle(self, bint is_reader) except -1
     cdef int arm(self) except -1
+    cdef int arm_reader(self) except -1
+    cdef int arm_writer(self) except -1
     cdef int want_arm(self) except -1
     cdef int closed_underneath(self) except -1

@@ -73,12 +73,36 @@ cdef class Watch(Owner):
         if ((self.reader is not None and self.reader.is_queued)
                 or (self.writer is not None and self.writer.is_queued)):
             return self.want_arm()
-        if self.reader is not None and self.read_poll is None:
-            self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
-            self.channel.submit(self.read_poll)
-        if self.writer is not None and self.write_poll is None:
-            self.write_poll = make_poll(self, self.fd, POLLOUT)
-            self.channel.submit(self.write_poll)
+        self.arm_reader()
+        return self.arm_writer()
+
+    # Whatever allocates may run a finalizer, and that remove, add or arm; so it is looked at
+    # again. What `drop_handle` finds that is not in flight yet it forgets, and does not cancel.
+
+    cdef int arm_reader(self) except -1:
+        cdef Poll poll
+        if self.reader is None or self.read_poll is not None:
+            return 0
+        poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
+        if self.reader is None or self.read_poll is not None:
+            return 0
+        self.read_poll = poll
+        self.channel.submit(poll)
+        if self.read_poll is not poll:
+            self.channel.cancel_now(poll)
+        return 0
+
+    cdef int arm_writer(self) except -1:
+        cdef Poll poll
+        if self.writer is None or self.write_poll is not None:
+            return 0
+        poll = make_poll(self, self.fd, POLLOUT)
+        if self.writer is None or self.write_poll is not None:
+            return 0
+        self.write_poll = poll
+        self.channel.submit(poll)
+        if self.write_poll is not poll:
+            self.channel.cancel_now(poll)
         return 0
 
     cdef int closed_underneath(self) except -1:

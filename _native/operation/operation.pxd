@@ -39,6 +39,7 @@ cdef class Operation:
     cdef uint32_t slot          # its place in the channel's table while not IDLE
     cdef uint8_t state
     cdef bint is_notified       # after its result, the kernel says when it is done with the memory
+    cdef bint is_poll           # its result is a mask: see Poll
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept
     cdef int attempt(self) noexcept

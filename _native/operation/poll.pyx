@@ -4,12 +4,33 @@ One-shot on purpose. asyncio's add_reader is level-triggered, and a one-shot pol
 after the callback ran is exactly that; a multishot poll is edge-triggered, and reports the data
 that the callback is about to read a second time. It is right for the loop's own eventfd, which
 nobody reads: each write to it is one completion.
+
+The ring adds POLLRDHUP to every mask, and poll(2) POLLERR and POLLHUP. So a one-shot poll for room
+ends at once, and again at once, for as long as the peer has sent its last, the socket keeps an
+error (of a timestamp, say) that nobody takes, or a terminal has no other side. Such a poll waits by
+edges from then on:
+
+    completion                              one-shot            by edges, with more to come
+    something that was asked for            told                cancelled, and told at its end
+    an error or a hang-up                   told                as above
+    the same again, when it is armed        (is by edges)       ignored
+    POLLRDHUP alone, and not asked for      again, by edges     ignored
+
+By edges the kernel tells what there is when the poll is armed, and then each change; so nothing
+that comes in between is missed, and nothing that stays is told twice. An error or a hang-up is
+ignored only after the owner has been told of it alone, has tried, and waits again.
+
+Rejected: an epoll instance for each such socket, which the ring would poll instead. It is level
+triggered and costs one completion less a wait, but also a descriptor, of which a server may have
+none left at that moment. IORING_POLL_ADD_LEVEL without MULTI waits for a change, but would miss
+what came before it was armed (and 6.18 refuses it).
 """
 
 from libc.errno cimport EAGAIN, errno
 
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_POLL_ADD, POLL_ADD_MULTI, io_uring_sqe
+from zcloop._native.operation.operation cimport NOT_YET
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -17,6 +38,10 @@ cdef extern from "<poll.h>" nogil:
         short events
         short revents
     int poll(pollfd *fds, unsigned long count, int timeout)
+    enum:
+        POLLERR
+        POLLHUP
+        POLLNVAL
 
 
 cdef Poll make_poll(Owner owner, int fd, uint32_t mask):
@@ -28,11 +53,19 @@ cdef Poll make_poll(Owner owner, int fd, uint32_t mask):
 
 
 cdef class Poll(Operation):
+    def __cinit__(self):
+        self.is_poll = True
+
+    def holding(self, file):
+        """Itself; `file`, whose fd it uses, is kept until the kernel is done."""
+        self.file = file
+        return self
+
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         sqe.opcode = OP_POLL_ADD
         sqe.fd = self.fd
         sqe.poll32_events = self.mask
-        if self.is_multishot:
+        if self.is_multishot or self.is_by_edge:
             sqe.len = POLL_ADD_MULTI
 
     cdef int attempt(self) noexcept:
@@ -47,6 +80,26 @@ cdef class Poll(Operation):
 
     cdef uint32_t readiness(self) noexcept:
         return self.mask
+
+    cdef bint is_news(self, int result) noexcept:
+        """Whether a completion holds what its owner waits for."""
+        cdef uint32_t known = self.known
+        self.known = 0
+        return <uint32_t> result & (self.mask | POLLERR | POLLHUP | POLLNVAL) & ~known != 0
+
+    cdef int conclude(self, int result) noexcept:
+        """The end of one: the owner's result, or NOT_YET if it is to wait on, by edges."""
+        cdef bint is_news = True
+        if self.found:
+            result = self.found
+            self.found = 0
+        elif result > 0:
+            is_news = self.is_news(result)
+        if result > 0 and result & ~UNREADY == 0:
+            self.is_by_edge = True
+            if is_news:
+                self.known = result & (POLLERR | POLLHUP)
+        return result if is_news else NOT_YET
 
 
 seal(Poll)

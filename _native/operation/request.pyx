@@ -19,12 +19,12 @@ from posix.unistd cimport close as close_fd
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
-    OP_NOP, OP_OPENAT, OP_POLL_ADD, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
+    OP_NOP, OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
     OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED, TIMEOUT_ETIME_SUCCESS, kernel_timespec,
 )
 from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.operation.operation cimport length_of
-
+from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.wait_child import WaitChild
 
 cdef extern from "<sys/uio.h>" nogil:
@@ -250,9 +250,7 @@ def splice(int source, int64_t source_offset, int target, int64_t target_offset,
 
 
 def poll(int fd, uint32_t mask):
-    cdef Request request = make_request(OP_POLL_ADD, fd)
-    request.sqe.poll32_events = mask
-    return request
+    return make_poll(None, fd, mask)
 
 
 def timeout(double seconds):

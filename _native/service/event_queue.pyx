@@ -22,6 +22,7 @@ from zcloop._native.channel.event_request cimport make_event_request
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
+from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.request cimport Request, make_cancel
 
 from zcloop._native.operation.futex_wait import HEAL_SECONDS as _HEAL_SECONDS
@@ -118,7 +119,8 @@ cdef class EventQueue:
         for request in requests:
             if not isinstance(request, EventRequest):
                 raise TypeError(f"{request!r} is no request: zcloop.requests makes them")
-            if mode == "linked" and not isinstance((<EventRequest> request).operation, Request):
+            if mode == "linked" and not (isinstance((<EventRequest> request).operation, Request)
+                                         or type((<EventRequest> request).operation) is Poll):
                 raise ValueError(f"{request!r} cannot be linked: what it waits for may have to be "
                                  "tried again")
         self.submit_requests(requests, mode == "linked")

@@ -24,6 +24,8 @@ cdef class Datagram(Endpoint):
     cdef Poll read_poll             # where the kernel has no multishot receive of messages
     cdef Newest newest              # instead of these, when only the newest are wanted
     cdef Poll newest_poll           # its eventfd
+    cdef Poll room_poll             # of `receiver`, while a Unix socket's receiver has no room
+    cdef object receiver            # a socket connected to it, or None
     cdef AddressCache addresses
     cdef DatagramFlow flow
     cdef Outgoing *queue            # datagrams not yet sent, oldest first
@@ -78,3 +80,4 @@ cdef class Datagram(Endpoint):
     cdef int rest(self) except -1
     cdef int send_queue(self) except -1
     cdef int send_now_undisturbed(self) except -1
+    cdef int wait_for_room(self, Outgoing *item) except -1

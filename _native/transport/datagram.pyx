@@ -18,6 +18,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
+import socket as socket_module
 from asyncio import constants
 from asyncio.log import logger
 
@@ -72,6 +73,7 @@ cdef extern from "Python.h":
 cdef extern from "<poll.h>" nogil:
     enum:
         POLLIN
+        POLLOUT
 
 cdef object _ZeroCopyDatagramProtocol = ZeroCopyDatagramProtocol
 cdef Py_ssize_t DATAGRAM_MAX = 65536
@@ -335,7 +337,10 @@ cdef class Datagram(Endpoint):
             finally:
                 self.rested()
             return 0
-        if operation is self.write_poll:
+        if operation is self.write_poll or operation is self.room_poll:
+            if self.receiver is not None:
+                self.receiver.close()
+                self.receiver = None
             self.is_blocked = False
             if self.is_lost:
                 return self.release_fd()
@@ -742,7 +747,7 @@ cdef class Datagram(Endpoint):
                 if sent == -EINTR:
                     continue
                 if sent == -EAGAIN:
-                    self.wait_writable()
+                    self.wait_for_room(&self.queue[done])
                     break
                 done += count
                 if sent < 0:
@@ -753,6 +758,32 @@ cdef class Datagram(Endpoint):
         except BaseException as error:
             return self.fatal(error, "Fatal write error on datagram transport")
         return self.drop_first(done)
+
+    cdef int wait_for_room(self, Outgoing *item) except -1:
+        """Of an unconnected Unix socket the kernel says that it can always send. Whether a
+        receiver has room, a socket knows that is connected to it: one of ours, for the while."""
+        if (self.family != AF_UNIX or item.address == NULL
+                or make_poll(None, self.fd, POLLOUT).attempt() <= 0):
+            return self.wait_writable()
+        address = (<tuple> <object> item.address)[0]
+        receiver = socket_module.socket(AF_UNIX, socket_module.SOCK_DGRAM)
+        try:
+            receiver.connect(address)
+        except OSError:
+            receiver.close()
+            return self.wait_writable()     # the next send says what is wrong
+        if not is_resting(self.room_poll) or self.lost_count:
+            receiver.close()
+            return 0
+        self.receiver = receiver
+        self.room_poll = make_poll(self, receiver.fileno(), POLLOUT)
+        self.is_blocked = True
+        return self.channel.submit(self.room_poll)
+
+    cdef int lose(self, object error) except -1:
+        if not is_resting(self.room_poll):
+            self.channel.cancel(self.room_poll)
+        return Endpoint.lose(self, error)
 
     cdef ssize_t send_some(self, unsigned first, unsigned *count) except? -1:
         """A run, or one datagram; bytes sent, or -errno, and of how many in `count`."""
@@ -918,10 +949,11 @@ cdef class Datagram(Endpoint):
 
     cdef bint is_idle(self) noexcept:
         return (is_resting(self.receive) and is_resting(self.read_poll)
-                and is_resting(self.newest_poll) and self.zero_copy_send is None)
+                and is_resting(self.newest_poll) and is_resting(self.room_poll) and self.zero_copy_send is None)
 
     cdef int forget_operations(self) except -1:
         self.forget(self.read_poll)
         self.forget(self.newest_poll)
+        self.forget(self.room_poll)
         self.newest = None
         return self.forget(self.receive)

@@ -31,6 +31,7 @@ cdef struct Shelf:
     int fd
     int event_fd
     int stop_fd
+    int poller              # an epoll of these two
 
 
 cdef class Newest:

@@ -7,7 +7,9 @@ into `depth` entries, overwriting the oldest, and writes an eventfd when there i
 
     a block is: free | being filled (one) | arrived (at most depth) | taken by the loop (one)
 
-It runs from `start` to `stop`, which joins it before the fd is closed. It blocks every signal.
+It runs from `start` to `stop`, which joins it before the fd is closed. It blocks every signal. It
+waits by edges (epoll), and receives until there is no more: a queue of errors (IP_RECVERR) that
+only the program reads keeps a socket ready for poll(2).
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -40,16 +42,6 @@ cdef extern from "<signal.h>" nogil:
     enum:
         SIG_SETMASK
 
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *fds, unsigned long count, int timeout)
-    enum:
-        POLLIN
-        POLLERR
-
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned initial, int flags)
     enum:
@@ -66,11 +58,45 @@ cdef extern from * nogil:
     """
     ssize_t zc_receive_newest(int fd, void *data, size_t size, void *name, unsigned *n)
 
+cdef extern from * nogil:
+    """
+    #include <sys/epoll.h>
+    #include <unistd.h>
+    /* An epoll fd for edges of `fd`, and for `stop_fd` as long as it is readable; -1 and errno. */
+    static int zc_edges_of(int fd, int stop_fd)
+    {
+        struct epoll_event edges = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
+        struct epoll_event stop = { .events = EPOLLIN, .data.fd = stop_fd };
+        int poller = epoll_create1(EPOLL_CLOEXEC);
+        int failed;
+        if (poller >= 0 && (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &edges) < 0
+                            || epoll_ctl(poller, EPOLL_CTL_ADD, stop_fd, &stop) < 0)) {
+            failed = errno;
+            close(poller);
+            errno = failed;
+            return -1;
+        }
+        return poller;
+    }
+    /* Wait, or only look; whether it is to stop. */
+    static int zc_is_stopped(int poller, int stop_fd, int is_waiting)
+    {
+        struct epoll_event events[2];
+        int count = epoll_wait(poller, events, 2, is_waiting ? -1 : 0);
+        while (count-- > 0)
+            if (events[count].data.fd == stop_fd)
+                return 1;
+        return 0;
+    }
+    """
+    int zc_edges_of(int fd, int stop_fd)
+    bint zc_is_stopped(int poller, int stop_fd, bint is_waiting)
+
 # The largest UDP datagram; larger Unix ones are cut, as recvfrom cuts them.
 cdef size_t DATAGRAM_SIZE = 65536
 cdef unsigned DEPTH_MAX = 1024
-# Until the socket's queue of errors (IP_RECVERR) is looked at again, which only the program reads.
-cdef int ERROR_PAUSE_MS = 1
+# Until a look whether it is to stop, while datagrams never end.
+cdef unsigned RECEIVES_MAX = 64
 
 
 cdef void tell(Shelf *shelf) noexcept nogil:
@@ -105,31 +131,26 @@ cdef void put(Shelf *shelf, Arrived *entry) noexcept nogil:
 cdef void *drain(void *argument) noexcept nogil:
     """The thread."""
     cdef Shelf *shelf = <Shelf *> argument
-    cdef pollfd[2] fds
     cdef Arrived entry
-    cdef ssize_t got
-    fds[0].fd = shelf.fd
-    fds[1].fd = shelf.stop_fd
-    fds[0].events = fds[1].events = POLLIN
+    cdef unsigned count
+    cdef bint is_empty = True
     entry.block = shelf.depth + 1
-    while True:
-        if poll(fds, 2, -1) < 0:
-            continue
-        if fds[1].revents:
-            break
-        entry.name_size = NAME_SIZE
-        got = zc_receive_newest(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE, entry.name,
-                                &entry.name_size)
-        if got >= 0:
-            entry.size = got
-            put(shelf, &entry)
-        elif errno != EAGAIN and errno != EINTR:
-            pthread_mutex_lock(&shelf.lock)
-            shelf.failed = errno
-            tell(shelf)
-            pthread_mutex_unlock(&shelf.lock)
-        elif fds[0].revents & POLLERR:
-            poll(&fds[1], 1, ERROR_PAUSE_MS)
+    while not zc_is_stopped(shelf.poller, shelf.stop_fd, is_empty):
+        is_empty = False
+        for count in range(RECEIVES_MAX):
+            entry.name_size = NAME_SIZE
+            entry.size = zc_receive_newest(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
+                                           entry.name, &entry.name_size)
+            if <ssize_t> entry.size >= 0:
+                put(shelf, &entry)
+            elif errno == EAGAIN:
+                is_empty = True
+                break
+            elif errno != EINTR:
+                pthread_mutex_lock(&shelf.lock)
+                shelf.failed = errno
+                tell(shelf)
+                pthread_mutex_unlock(&shelf.lock)
     pthread_mutex_lock(&shelf.lock)
     shelf.free[shelf.free_count] = entry.block
     shelf.free_count += 1
@@ -151,7 +172,7 @@ cdef class Newest:
         if self.shelf == NULL:
             raise MemoryError("newest datagrams")
         pthread_mutex_init(&self.shelf.lock, NULL)
-        self.shelf.fd = self.shelf.event_fd = self.shelf.stop_fd = -1
+        self.shelf.fd = self.shelf.event_fd = self.shelf.stop_fd = self.shelf.poller = -1
         self.shelf.arrived = <Arrived *> calloc(depth, sizeof(Arrived))
         self.shelf.memory = <char **> calloc(depth + 2, sizeof(char *))
         self.shelf.free = <unsigned *> calloc(depth + 2, sizeof(unsigned))
@@ -175,6 +196,9 @@ cdef class Newest:
         self.shelf.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.shelf.event_fd < 0 or self.shelf.stop_fd < 0:
             raise_os_error(errno, "eventfd")
+        self.shelf.poller = zc_edges_of(self.shelf.fd, self.shelf.stop_fd)
+        if self.shelf.poller < 0:
+            raise_os_error(errno, "epoll")
 
     def __dealloc__(self):
         if self.shelf == NULL:
@@ -184,6 +208,8 @@ cdef class Newest:
             close(self.shelf.event_fd)
         if self.shelf.stop_fd >= 0:
             close(self.shelf.stop_fd)
+        if self.shelf.poller >= 0:
+            close(self.shelf.poller)
         pthread_mutex_destroy(&self.shelf.lock)
         free(self.shelf.arrived)
         free(self.shelf.memory)

@@ -21,6 +21,7 @@ cdef class SocketCall(Awaitable):
     cdef bint has_view
     cdef const char *start      # of what is left to send
     cdef SocketWait wait
+    cdef SocketWait before      # the last wait, which was in vain
 
     cdef int begin(self) except -1
     cdef ssize_t attempt(self, int fd) except? -1

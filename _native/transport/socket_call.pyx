@@ -60,7 +60,7 @@ cdef class SocketCall(Awaitable):
         return f"Loop.{NAMES[self.kind]}"
 
     cdef int woken(self) except -1:
-        self.wait = None
+        self.before, self.wait = self.wait, None
         return 0
 
     cdef int let_go(self) except -1:
@@ -114,7 +114,8 @@ cdef class SocketCall(Awaitable):
             fd = socket_fd(self.socket)
             result = self.attempt(fd) if fd >= 0 else -EBADF
             if result == -EAGAIN:
-                self.wait = self.core.wait_for_socket(self.socket, self.kind == SEND_ALL)
+                self.wait = self.core.wait_for_socket(
+                    self.socket, self.kind == SEND_ALL, self.before)
                 self.wait_for(self.wait.future)
                 return False
             if result >= 0:

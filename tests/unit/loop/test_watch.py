@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 
@@ -197,6 +198,51 @@ async def test_a_thousand_readers_added_and_removed_in_one_turn_leave_nothing():
         await io_passed()
         for one, _ in pairs:
             assert loop.remove_reader(one)
+
+
+class Removes:
+    """In a cycle: the collector's finalizer removes the reader or writer of `sock`."""
+
+    def __init__(self, remove, sock):
+        self.itself = self
+        self.remove = remove
+        self.sock = sock
+
+    def __del__(self):
+        self.remove(self.sock)
+
+
+@pytest.mark.parametrize("is_reader", [True, False])
+async def test_one_that_a_finalizer_removes_while_it_is_armed_leaves_no_request(is_reader):
+    """On 3.11 the collector runs in any allocation: here in each of a turn, one after another."""
+    loop = asyncio.get_running_loop()
+    threshold = gc.get_threshold()
+    await io_passed()
+    before = loop.statistics()["inflight"]
+
+    def begin(sock, allocations):
+        if is_reader:
+            loop.add_reader(sock, print)
+            Removes(loop.remove_reader, sock)
+        else:
+            fill(sock)
+            loop.add_writer(sock, print)
+            Removes(loop.remove_writer, sock)
+        gc.set_threshold(allocations)
+
+    try:
+        for allocations in range(1, 40):
+            with unix_pair() as (one, _):
+                gc.collect()
+                slept = loop.create_future()
+                loop.call_soon(begin, one, allocations)
+                loop.call_later(0.001, slept.set_result, None)
+                await slept  # a sleep comes after the arming
+                gc.set_threshold(*threshold)
+                gc.collect()
+                assert loop.statistics()["inflight"] <= before, allocations
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def test_closing_the_loop_ends_its_watches(loop_factory, pair):
