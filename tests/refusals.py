@@ -15,12 +15,11 @@ from typing import Any
 
 from zcloop._native.ring import liburing
 
-FORMS = ("multishot_receive", "multishot_message", "multishot_accept")
+FORMS = ("multishot_receive", "multishot_message")
 # Opcode, and the flag of `ioprio` that asks for the form.
 _SQES = {
     "multishot_receive": (27, 2),
     "multishot_message": (10, 2),
-    "multishot_accept": (13, 1),
     "futex_wait": (51, 0),
 }
 _UNKNOWN_FLAG = 0x8000

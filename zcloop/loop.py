@@ -10,6 +10,7 @@ taken from there by name: these functions only ask for `_add_reader` and the lik
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -47,6 +48,11 @@ _FROM_UNIX_LOOP = (
     "create_unix_server",
 )
 
+
+# The kernel frees what a dead process's ring held, a listening socket among it, up to 41 ms after
+# the process has been waited for.
+_PORT_WAIT_SECONDS = 0.1
+_PORT_TRY_SECONDS = 0.005
 
 _set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 
@@ -346,6 +352,29 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
         if waiter is not None:
             self.call_soon(_set_result_unless_cancelled, waiter, None)
         return transport
+
+    async def create_server(  # type: ignore[override]
+        self,
+        protocol_factory: Any,
+        host: Any = None,
+        port: Any = None,
+        *,
+        reuse_address: bool | None = None,
+        **options: Any,
+    ) -> asyncio.Server:
+        """As asyncio's; but an address in use is tried again for 100 ms, as a process that was just
+        killed may still have it. Not where `reuse_address` is False: then OSError at once.
+        """
+        end = self.time() + (_PORT_WAIT_SECONDS if reuse_address in (None, True) else 0)
+        while True:
+            try:
+                return await super().create_server(
+                    protocol_factory, host, port, reuse_address=reuse_address, **options
+                )
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or self.time() >= end:
+                    raise
+            await asyncio.sleep(_PORT_TRY_SECONDS)
 
     def _start_serving(
         self,

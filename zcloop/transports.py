@@ -235,10 +235,13 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         self._server: Any = None
         stream.bind(self, protocol, sock)
         if server is not None:
-            if sys.version_info >= (3, 13):
-                server._attach(self)
-            else:
-                server._attach()
+            try:
+                if sys.version_info >= (3, 13):
+                    server._attach(self)
+                else:
+                    server._attach()
+            except AssertionError:
+                return  # closed meanwhile, it counts no more connections; this one is served
             self._server = server
 
     def _lost(self) -> None:

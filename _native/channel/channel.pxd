@@ -45,7 +45,6 @@ cdef class Channel:
     cdef public bint has_multishot_receive      # since 6.0, into a buffer ring (5.19)
     cdef public bint has_multishot_message      # since 6.0
     cdef bint is_multishot_message_proven       # a refusal is of one socket
-    cdef public bint has_multishot_accept       # since 5.19
     cdef public bint has_send_zero_copy         # since 6.2, with usage reports
     cdef public bint has_futex_wait             # since 6.7
     cdef public bint has_segmented_send         # UDP_SEGMENT, since 4.18

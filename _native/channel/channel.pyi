@@ -11,7 +11,6 @@ class InvariantError(RuntimeError): ...
 class Channel:
     has_multishot_receive: bool
     has_multishot_message: bool
-    has_multishot_accept: bool
     has_send_zero_copy: bool
     has_futex_wait: bool
     has_segmented_send: bool

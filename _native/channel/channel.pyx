@@ -66,7 +66,6 @@ cdef class Channel:
         self.operations = []
         self.has_multishot_receive = "multishot_receive" not in _WITHOUT
         self.has_multishot_message = "multishot_message" not in _WITHOUT
-        self.has_multishot_accept = "multishot_accept" not in _WITHOUT
         self.has_send_zero_copy = "send_zero_copy" not in _WITHOUT
         self.has_futex_wait = "futex_wait" not in _WITHOUT
         self.has_segmented_send = "segmented_send" not in _WITHOUT

@@ -1,5 +1,7 @@
 """The fd of a Python socket, in one load where the interpreter's layout is the one known, and
-which file an fd is of; and what a socket holds."""
+which file an fd is of; what a socket holds, and what a listening one has waiting."""
+
+from libc.errno cimport errno
 
 import _socket
 import socket as socket_module
@@ -16,6 +18,16 @@ cdef extern from "<sys/stat.h>" nogil:
     struct file_status "stat":
         uint64_t st_ino
     int fstat(int fd, file_status *status)
+
+cdef extern from * nogil:
+    """
+    #include <sys/socket.h>
+    static int zc_accept(int fd)
+    {
+        return accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    }
+    """
+    int zc_accept(int fd)
 
 cdef extern from "<sys/socket.h>" nogil:
     enum:
@@ -49,6 +61,13 @@ cdef uint64_t file_of(int fd) noexcept nogil:
     """A number that no other open socket has; 0 when the fd is closed."""
     cdef file_status status
     return status.st_ino if fstat(fd, &status) == 0 else 0
+
+
+cdef int accept_from(int fd) noexcept nogil:
+    """The next connection of a listening socket that does not block, as an fd that does not block
+    and is closed by exec; else -errno."""
+    cdef int got = zc_accept(fd)
+    return got if got >= 0 else -errno
 
 
 def _prove_layout():

@@ -93,7 +93,6 @@ cdef extern from * nogil:
         SQE_CQE_SKIP_SUCCESS "IOSQE_CQE_SKIP_SUCCESS"           # since 5.17
         RECV_MULTISHOT "IORING_RECV_MULTISHOT"                  # since 6.0
         POLL_ADD_MULTI "IORING_POLL_ADD_MULTI"                  # since 5.13
-        ACCEPT_MULTISHOT "IORING_ACCEPT_MULTISHOT"              # since 5.19
         RECVSEND_FIXED_BUF "IORING_RECVSEND_FIXED_BUF"          # since 6.0
         ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
         ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19

@@ -7,6 +7,9 @@ cdef enum:
     UNREADY = 0x2000 | 0x10 | 0x8
 
 
+cdef enum:
+    POLLEXCLUSIVE = 1 << 28     # of those that wait so it wakes one, and others as ever; since 5.9
+
 cdef class Poll(Operation):
     cdef uint32_t mask
     cdef bint is_multishot      # a completion for each event, until it is cancelled

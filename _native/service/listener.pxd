@@ -3,19 +3,28 @@ from libc.stdint cimport uint64_t
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.loop.core cimport Core
 from zcloop._native.loop.socket_holder cimport SocketHolder
-from zcloop._native.operation.accept cimport Accept
+from zcloop._native.operation.poll cimport Poll
 
 
 cdef class Listener(SocketHolder):
     cdef Core core
     cdef Channel channel
     cdef object context             # of who began to serve
-    cdef Accept accept
+    cdef Poll turn                  # of the processes that wait, it wakes the next one
+    cdef Poll watch                 # wakes all of them: somebody may sleep through his turn
+    cdef object look_timer          # after the watch: whether anybody has been left waiting
     cdef object accepted            # called with each new stream
     cdef object failed              # called with each errno that ended the accepting
     cdef uint64_t file              # what `fd` was of when it was given
+    cdef uint64_t armed             # the turn of the loop in which `turn` was submitted last
+    cdef int batch_size             # connections to take when it is our turn
     cdef readonly bint is_listening
 
-    cdef int announce(self, int fd) except -1
-    cdef int accept_again(self) except -1
+    cdef int accept_batch(self, int size) except -1
+    cdef int announce(self, object accepted, int fd) except -1
+    cdef int refused(self, int errno_) except -1
+    cdef int take_turn(self) except -1
+    cdef int look_later(self) except -1
+    cdef int arm(self, Poll poll) except -1
+    cdef int disarm(self) except -1
     cdef int fail(self, int errno_) except -1

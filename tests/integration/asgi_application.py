@@ -1,4 +1,4 @@
-"""The ASGI application that test_uvicorn serves: bare ASGI, so that the server's loop is tested.
+"""The ASGI application that the tests of servers serve: bare ASGI, so that the loop is tested.
 
 The lifespan writes `started` and `stopped` to the file that ZCLOOP_TEST_LIFESPAN names.
 """
@@ -44,6 +44,10 @@ async def http(scope, receive, send) -> None:
         await answer(send, digest.hexdigest().encode())
     elif scope["path"] == "/loop":
         await answer(send, f"{os.getpid()} {scope['state']['loop']}".encode())
+    elif scope["path"].startswith("/read/"):
+        with open(scope["path"].removeprefix("/read")) as pipe:
+            pipe.read()  # blocking: the loop does nothing else meanwhile
+        await answer(send, b"%d" % os.getpid())
     elif scope["path"] == "/wait-for-the-body":
         print("a request waits for its body", flush=True)
         await answer(send, b"".join([piece async for piece in body(receive)]))

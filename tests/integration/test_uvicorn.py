@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosedError
 from .asgi_application import PIECE, PIECES
 from .payloads import digest, payload
 from .servers import Server
+from .sharing import check_shares, check_that_nobody_waits, first_connection
 
 HERE = str(pathlib.Path(__file__).parent)
 RUNNING = r"Uvicorn running on (https?://127\.0\.0\.1:\d+|unix socket \S+)"
@@ -218,31 +219,26 @@ async def test_uvicorn_serves_a_unix_socket(tmp_path, loop_name):
         assert await asyncio.to_thread(server.stop) == -signal.SIGTERM
 
 
-async def first_connection(address: tuple[str, int]) -> None:
-    """The parent announces an address before its workers listen, and they say nothing then."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(*address)
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        await writer.wait_closed()
-        return
-
-
-async def test_two_workers_share_the_socket_and_end_together(tmp_path, loop_name):
-    server = await asyncio.to_thread(Uvicorn, loop_name, tmp_path / "lifespan", "--workers", "2")
-    connector = aiohttp.TCPConnector(force_close=True)
+@contextlib.asynccontextmanager
+async def workers(loop_name, lifespan, count):
+    """uvicorn with so many workers, which have started and end with it."""
+    server = await asyncio.to_thread(Uvicorn, loop_name, lifespan, "--workers", str(count))
     try:
-        await asyncio.to_thread(server.wait_for_line, "Application startup complete", count=2)
+        await asyncio.to_thread(server.wait_for_line, "Application startup complete", count=count)
         await first_connection(server.address)
-        async with aiohttp.ClientSession(server.url, connector=connector) as session:
-            for _ in range(20):
-                async with session.get("/loop") as response:
-                    loop_module = (await response.text()).split()[1]
-                    assert loop_module == type(asyncio.get_running_loop()).__module__
+        yield server
     finally:
         status = await asyncio.to_thread(server.stop)
     assert status in (0, -signal.SIGTERM)
-    assert sorted((tmp_path / "lifespan").read_text().split()) == ["started"] * 2 + ["stopped"] * 2
+    assert sorted(lifespan.read_text().split()) == ["started"] * count + ["stopped"] * count
+
+
+@pytest.mark.parametrize("count", [2, 4])
+async def test_workers_share_the_socket_and_end_together(tmp_path, loop_name, count):
+    async with workers(loop_name, tmp_path / "lifespan", count) as server:
+        await check_shares(server.url, count)
+
+
+async def test_a_worker_that_computes_keeps_nobody_waiting(tmp_path, loop_name):
+    async with workers(loop_name, tmp_path / "lifespan", 2) as server:
+        await check_that_nobody_waits(server.url, tmp_path)

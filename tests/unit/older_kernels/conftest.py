@@ -14,12 +14,11 @@ from refusals import FORMS, refusing
 MODES = {
     "without-receive": {"without": ["multishot_receive"]},
     "without-message": {"without": ["multishot_message"]},
-    "without-accept": {"without": ["multishot_accept"]},
     "without-all": {"without": FORMS},
     "refused": {"refused": FORMS},
-    "no-buffer-rings": {"refused": ["multishot_accept"], "buffer_rings": True},
+    "no-buffer-rings": {"refused": [], "buffer_rings": True},
     # No older kernel: one that is short of memory for completions.
-    "shortened": {"refused": ["multishot_receive", "multishot_accept"], "is_shortened": True},
+    "shortened": {"refused": ["multishot_receive"], "is_shortened": True},
 }
 if not LOOP_NAME.startswith("zcloop"):
     MODES = {LOOP_NAME: {}}

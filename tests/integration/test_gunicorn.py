@@ -1,0 +1,61 @@
+"""gunicorn, whose workers share its socket: uvicorn's worker class on the loop under test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from .servers import Server
+from .sharing import check_shares, check_that_nobody_waits, lost_requests
+
+HERE = str(pathlib.Path(__file__).parent)
+LISTENING = r"Listening at: (http://127\.0\.0\.1:\d+)"
+RELOADS = 5
+
+
+class Gunicorn(Server):
+    def __init__(self, loop_name: str, lifespan: pathlib.Path, count: int) -> None:
+        super().__init__(
+            [
+                *(sys.executable, "-m", "gunicorn", "asgi_application:application"),
+                *("--pythonpath", HERE, "--worker-class", "gunicorn_worker.Worker"),
+                *("--bind", "127.0.0.1:0", "--workers", str(count), "--graceful-timeout", "10"),
+            ],
+            environment={"ZCLOOP_TEST_LIFESPAN": str(lifespan), "ZCLOOP_TEST_LOOP": loop_name},
+        )
+        try:
+            self.url = self.wait_for_line(LISTENING)[1]
+            self.wait_for_line("Application startup complete", count)
+        except BaseException:
+            self.stop()
+            raise
+
+
+@contextlib.asynccontextmanager
+async def workers(loop_name: str, lifespan: pathlib.Path, count: int) -> AsyncIterator[Gunicorn]:
+    server = await asyncio.to_thread(Gunicorn, loop_name, lifespan, count)
+    try:
+        yield server
+    finally:
+        status = await asyncio.to_thread(server.stop)
+    assert status == 0
+    ran = lifespan.read_text().split()
+    assert ran.count("started") == ran.count("stopped") >= count
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("count", [2, 4])
+async def test_workers_share_the_socket_and_end_together(tmp_path, loop_name, count):
+    async with workers(loop_name, tmp_path / "lifespan", count) as server:
+        await check_shares(server.url, count)
+
+
+async def test_a_worker_that_computes_keeps_nobody_waiting(tmp_path, loop_name):
+    async with workers(loop_name, tmp_path / "lifespan", 2) as server:
+        await check_that_nobody_waits(server.url, tmp_path)
