@@ -63,7 +63,7 @@ cdef class SharedChannel(UringChannel):
             self.record(cqe.user_data, cqe.res, cqe.flags)
             self.completion_head = self.completion_tail = 0
             operation = <Operation> self.operations[<unsigned> cqe.user_data]
-            if cqe.flags & CQE_F_MORE:
+            if cqe.flags & CQE_F_MORE and operation.is_poll:
                 self.note_edge(<Poll> operation, cqe.res)
                 continue
             operation.state = IDLE

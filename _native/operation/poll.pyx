@@ -18,7 +18,8 @@ edges from then on:
 
 By edges the kernel tells what there is when the poll is armed, and then each change; so nothing
 that comes in between is missed, and nothing that stays is told twice. An error or a hang-up is
-ignored only after the owner has been told of it alone, has tried, and waits again.
+ignored only after the owner has been told of it alone, has tried in vain, and waits again while it
+is still there (which poll(2) is asked).
 
 Rejected: an epoll instance for each such socket, which the ring would poll instead. It is level
 triggered and costs one completion less a wait, but also a descriptor, of which a server may have
@@ -67,6 +68,8 @@ cdef class Poll(Operation):
         sqe.poll32_events = self.mask
         if self.is_multishot or self.is_by_edge:
             sqe.len = POLL_ADD_MULTI
+        if self.known:      # unless it has gone meanwhile: then the next one is another
+            self.known &= <uint32_t> max(self.attempt(), 0)
 
     cdef int attempt(self) noexcept:
         cdef pollfd one

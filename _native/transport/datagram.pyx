@@ -269,6 +269,7 @@ cdef class Datagram(Endpoint):
                 data = self.receive_bytes(size, name, &name_size)
             if isinstance(data, int):
                 if data != EAGAIN and data != EINTR:
+                    self.read_poll.known = 0        # what it had told of was this
                     self.refused(data)
                 return 0
             self.deliver(data, self.addresses.decode(name, name_size) if name_size else None)
@@ -949,7 +950,8 @@ cdef class Datagram(Endpoint):
 
     cdef bint is_idle(self) noexcept:
         return (is_resting(self.receive) and is_resting(self.read_poll)
-                and is_resting(self.newest_poll) and is_resting(self.room_poll) and self.zero_copy_send is None)
+                and is_resting(self.newest_poll) and is_resting(self.room_poll)
+                and self.zero_copy_send is None)
 
     cdef int forget_operations(self) except -1:
         self.forget(self.read_poll)

@@ -132,12 +132,12 @@ cdef void *drain(void *argument) noexcept nogil:
     """The thread."""
     cdef Shelf *shelf = <Shelf *> argument
     cdef Arrived entry
-    cdef unsigned count
+    cdef unsigned _count
     cdef bint is_empty = True
     entry.block = shelf.depth + 1
     while not zc_is_stopped(shelf.poller, shelf.stop_fd, is_empty):
         is_empty = False
-        for count in range(RECEIVES_MAX):
+        for _count in range(RECEIVES_MAX):
             entry.name_size = NAME_SIZE
             entry.size = zc_receive_newest(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
                                            entry.name, &entry.name_size)

@@ -63,6 +63,21 @@ async def an_endpoint_with_an_error_queue():
 
 
 @STATES.add
+async def an_endpoint_with_an_error_queue_where_the_kernel_has_no_multishot_receive():
+    asyncio.get_running_loop().channel.has_multishot_message = False
+    ours = udp_socket()
+    keep_a_refusal(ours)
+    async with datagrams(ours) as (transport, protocol):
+
+        async def it_receives():
+            with udp_socket() as peer:
+                peer.sendto(b"x", transport.get_extra_info("sockname"))
+                assert await protocol.received(1) == [b"x"]
+
+        yield it_receives
+
+
+@STATES.add
 async def an_endpoint_whose_peer_has_no_room():
     loop = asyncio.get_running_loop()
     ours, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
