@@ -78,10 +78,12 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
     _default_executor: Any
     _check_default_executor: Any
 
+    # Of the class, for a fork may come while another thread makes a loop.
+    _signal_pipe: tuple[int, int] | None = None
+
     def __init__(self) -> None:
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
-        self._signal_pipe: tuple[int, int] | None = None
         self._lent_fds: set[int] = set()
         self._pidfds: set[int] = set()
         self._accepting: dict[socket.socket, Accepting] = {}
