@@ -7,7 +7,6 @@ the input, and looks again when that is done.
 cimport cython
 from asyncio import exceptions
 
-from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.awaitable cimport NEW, Awaitable
 
 cdef dict NAMES = {
@@ -169,6 +168,3 @@ cdef class Reading(Awaitable):
         if self.kind == READ_NEXT and not self.result:
             raise StopAsyncIteration
         return True
-
-
-seal(Reading)

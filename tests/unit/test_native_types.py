@@ -59,7 +59,6 @@ MADE_BY_NATIVE_CODE = [
     "transport.done:Done",
     "transport.endpoint:Endpoint",
     "transport.low_water_mark:LowWaterMark",
-    "transport.reading:Reading",
     "transport.socket_call:SocketCall",
     "transport.write_queue:WriteQueue",
 ]
