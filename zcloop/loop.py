@@ -10,6 +10,7 @@ taken from there by name: these functions only ask for `_add_reader` and the lik
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
