@@ -150,10 +150,10 @@ def test_what_the_end_of_a_sent_lease_does_finds_the_queue_in_order(act):
     async def send():
         with tcp_pair() as (ours, peer):
             transport, protocol = await loop.create_connection(
-                lambda: LeaseRecorder(keeps=True, copybreak=0, quota=300_000), sock=ours
+                lambda: LeaseRecorder(keeps=True, copybreak=0, quota=2_000_000), sock=ours
             )
             whole = bytes(fill(ours))
-            for number in range(40):  # each in a block of 8 KiB
+            for number in range(300):  # each in a block of 8 KiB, more than one call sends
                 view = transport.reserve(5000)
                 view[:] = payload(5000, number)
                 whole += view
@@ -248,19 +248,25 @@ def pause_and_resume(transport):
 
 
 async def test_a_finalizer_that_pauses_and_resumes_while_reading_begins():
+    """One request receives, and no other."""
     loop = asyncio.get_running_loop()
+    await io_passed()
+    before = inflight()
     for allocations in ALLOCATIONS:
         with unix_pair() as (ours, peer), nothing_collected():
             transport, protocol = await loop.create_connection(
                 lambda allocations=allocations: Acts(pause_and_resume, allocations), sock=ours
             )
-            await loop.sock_sendall(peer, payload(300_000))
             gc.collect()
+            await io_passed()
+            assert inflight() == before + 1, allocations
+            await loop.sock_sendall(peer, payload(300_000))
             assert await protocol.received(300_000) == payload(300_000)
             transport.abort()
             await protocol.lost()
             await io_passed()
-            assert loop.statistics()["slots_lent"] == 0
+            assert (loop.statistics()["slots_lent"], inflight()) == (0, before)
+            assert peer.recv(1) == b""
 
 
 async def exchange_the_protocol_of_a_view(allocations):
@@ -336,6 +342,7 @@ def test_a_call_from_a_finalizer_while_the_loop_goes_to_sleep_wakes_it(loop_fact
     def run(size, allocations):
         loop = loop_factory()
         calls = []
+        hoard = []
 
         def call():
             calls.append("made")
@@ -343,6 +350,7 @@ def test_a_call_from_a_finalizer_while_the_loop_goes_to_sleep_wakes_it(loop_fact
 
         def begin():
             Final(call)
+            hoard.extend([] for _ in range(100))  # lists that are there already are not allocated
             collect_after(allocations)
 
         def look():
@@ -377,6 +385,7 @@ async def test_a_finalizer_that_removes_a_reader_while_the_table_grows(allocatio
         loop.add_reader(spare, print)
         await io_passed()
         idle = []
+        hoard = []
         while operations() < TABLE_SIZE:
             ours, peer = stack.enter_context(unix_pair())
             idle.append((loop.create_task(loop.sock_recv(ours, 1)), peer))
@@ -384,6 +393,7 @@ async def test_a_finalizer_that_removes_a_reader_while_the_table_grows(allocatio
 
         async def read():
             Final(lambda: loop.remove_reader(spare))
+            hoard.extend([] for _ in range(100))  # lists that are there already are not allocated
             collect_after(allocations)
             return await loop.sock_recv(one, 10)
 
