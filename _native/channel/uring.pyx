@@ -262,7 +262,7 @@ cdef class UringChannel(Channel):
         cdef unsigned min_wait_us = 0
         cdef bint is_sleep = not ring.wants_enter()
         cdef int64_t start = monotonic_ns()
-        cdef int before
+        cdef bint before
         cdef int got
         if is_sleep and self.coalescing.flows and self.wants_coalescing(timeout_ns):
             wait_count = self.coalescing.flows + 1
@@ -289,7 +289,7 @@ cdef class UringChannel(Channel):
         cdef int64_t limit_ns = self.spinning.next_ns()
         cdef bint is_timed = 0 <= timeout_ns[0] <= limit_ns
         cdef int64_t start, found_ns
-        cdef int before
+        cdef bint before
         if limit_ns == 0 or (self.spinning.is_adaptive and self.coalescing.flows):
             return False
         if self.ring.unsubmitted():

@@ -1,4 +1,4 @@
 cdef bint hold_collector() noexcept
 cdef void let_collector_go(bint is_held) noexcept
-cdef int let_program_in() noexcept
-cdef void program_left(int before) noexcept
+cdef bint let_program_in() noexcept
+cdef void program_left(bint was_held) noexcept

@@ -12,8 +12,14 @@ nothing.
     let_collector_go(held)
 
 What native code allocates meanwhile still counts, so that the program's next allocation collects.
-No other thread can run while the collector is held, for only Python code and a wait let the GIL go.
+
+Each thread holds for itself, and the last one that lets go turns the collector on again, if it was
+on. For some code of the program runs without being let in (the `__del__` of what native code lets
+go of, a log handler), and in it another thread may come: that one's hold must not be taken for
+ours, or the collector would stay off for good.
 """
+
+import os
 
 cdef extern from *:
     """
@@ -26,25 +32,30 @@ cdef extern from *:
     #define zc_stop_collector() 0
     #define zc_start_collector() ((void) 0)
     #endif
+
+    static __thread int zc_is_held;     /* by this thread */
+    #define zc_holds() zc_is_held
+    #define zc_set_holds(value) (zc_is_held = (value))
     """
     bint zc_collects_in_allocations
     bint zc_stop_collector()
     void zc_start_collector()
+    bint zc_holds()
+    void zc_set_holds(bint is_held)
 
-cdef enum:
-    FREE
-    HELD_OFF        # the program has the collector off
-    HELD_ON
-
-cdef int _state = FREE
+cdef int _holders = 0               # threads
+cdef bint _was_on = False           # before the first of them
 
 
 cdef bint hold_collector() noexcept:
     """Whether this call holds it, and not one around it: what `let_collector_go` is given."""
-    global _state
-    if not zc_collects_in_allocations or _state != FREE:
+    global _holders, _was_on
+    if not zc_collects_in_allocations or zc_holds():
         return False
-    _state = HELD_ON if zc_stop_collector() else HELD_OFF
+    zc_set_holds(True)
+    if _holders == 0:
+        _was_on = zc_stop_collector()
+    _holders += 1
     return True
 
 
@@ -53,18 +64,31 @@ cdef void let_collector_go(bint is_held) noexcept:
         let_program_in()
 
 
-cdef int let_program_in() noexcept:
+cdef bint let_program_in() noexcept:
     """What `program_left` is given."""
-    global _state
-    cdef int before = _state
-    if before != FREE:
-        _state = FREE
-        if before == HELD_ON:
-            zc_start_collector()
-    return before
+    global _holders
+    if not zc_collects_in_allocations or not zc_holds():
+        return False
+    zc_set_holds(False)
+    _holders -= 1
+    if _holders == 0 and _was_on:
+        zc_start_collector()
+    return True
 
 
-cdef void program_left(int before) noexcept:
+cdef void program_left(bint was_held) noexcept:
     """The program may have turned the collector on or off meanwhile: so it is from now on."""
-    if before != FREE:
+    if was_held:
         hold_collector()
+
+
+def _after_fork_in_child():
+    """The parent's other threads are not here, and hold nothing any more."""
+    global _holders
+    cdef bint is_ours = zc_holds()
+    if _holders and not is_ours and _was_on:
+        zc_start_collector()
+    _holders = is_ours
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

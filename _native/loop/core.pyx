@@ -202,7 +202,7 @@ cdef class Core(Scheduler):
             let_collector_go(is_held)
 
     cdef int check_signals(self) except -1:
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         try:
             PyErr_CheckSignals()
         finally:
@@ -211,7 +211,7 @@ cdef class Core(Scheduler):
 
     cdef int run_program(self) except -1:
         """run_ready(), with the collector as the program has set it."""
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         try:
             self.run_ready()
         finally:
@@ -379,7 +379,7 @@ cdef class Core(Scheduler):
         self.wake()
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
-        cdef int before
+        cdef bint before
         if operation is self.signal_read:
             numbers = self.signal_buffer[:result] if result > 0 else b""
             # Always in flight, so that a loop that never sleeps hears of signals, too.

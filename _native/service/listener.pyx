@@ -171,7 +171,7 @@ cdef class Listener(SocketHolder):
         cdef Stream stream = Stream(self.core, fd)      # the fd is its from here on
         # What is set for one connection is none of the next one's.
         cdef object context = PyContext_Copy(self.context)
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         PyContext_Enter(context)
         try:
             try:
@@ -191,7 +191,7 @@ cdef class Listener(SocketHolder):
     cdef int fail(self, int errno_) except -1:
         """Stop until `start`, and say why."""
         cdef object failed = self.failed
-        cdef int before
+        cdef bint before
         self.is_listening = False
         self.leave()
         self.disarm()       # or a turn of ours would be one that nobody takes

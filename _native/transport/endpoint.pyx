@@ -169,7 +169,7 @@ cdef class Endpoint(Client):
         cdef object context = self.context
         cdef object protocol = self.protocol
         cdef double start = self.core.time_of_debug()
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> argument
         PyContext_Enter(context)
@@ -188,7 +188,7 @@ cdef class Endpoint(Client):
         cdef PyObject *arguments[3]
         cdef object context = self.context
         cdef object protocol = self.protocol
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> one
         arguments[2] = <PyObject *> two
@@ -199,7 +199,7 @@ cdef class Endpoint(Client):
         return owned(result)
 
     cdef object report(self, str message, object error):
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         try:
             self.core.call_exception_handler({
                 "message": message,
@@ -212,7 +212,7 @@ cdef class Endpoint(Client):
 
     cdef int log(self, str message) except -1:
         """In debug mode: of this transport, by a format that has its one %r."""
-        cdef int before
+        cdef bint before
         if self.core._debug:
             before = let_program_in()
             try:
@@ -297,7 +297,7 @@ cdef class Endpoint(Client):
         return 0
 
     cdef int call_pause_writing(self) except -1:
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         try:
             self.protocol.pause_writing()
         finally:
@@ -514,7 +514,7 @@ cdef class Endpoint(Client):
         return 0
 
     cdef int log_expected(self, str message, object error) except -1:
-        cdef int before = let_program_in()
+        cdef bint before = let_program_in()
         try:
             logger.debug("%r: %s", self.face, message, exc_info=error)
         finally:
