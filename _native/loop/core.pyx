@@ -424,7 +424,7 @@ cdef class Core(Scheduler):
         if found is not None and (<Watch> found).socket is not None:
             if socket_fd((<Watch> found).socket) != fd:
                 self.forget_watch(<Watch> found)      # the number is somebody else's now
-                found = None
+                found = self.watches.get(fd)
         if found is None:
             refused = zc_pollable(fd)
             if refused:
@@ -453,12 +453,12 @@ cdef class Core(Scheduler):
             raise
 
     cdef int forget_watch(self, Watch watch) except -1:
-        watch.drop_handle(True)
-        watch.drop_handle(False)
         if watch.socket is not None and watch in self.socket_watches:
             self.socket_watches.remove(watch)
         if self.watches.get(watch.fd) is watch:
             del self.watches[watch.fd]
+        watch.drop_handle(True)     # last: the end of a callback may watch the same fd
+        watch.drop_handle(False)
         return 0
 
     cdef int check_sockets(self) except -1:

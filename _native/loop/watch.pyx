@@ -38,16 +38,16 @@ cdef class Watch(Owner):
         return 0
 
     cdef int set_handle(self, bint is_reader, Handle handle) except -1:
+        cdef Handle before = self.reader if is_reader else self.writer
         handle.is_repeated = True
         if is_reader:
-            if self.reader is not None:
-                self.reader.cancel()
             self.reader = handle
         else:
-            if self.writer is not None:
-                self.writer.cancel()
             self.writer = handle
-        return self.want_arm()
+        self.want_arm()
+        if before is not None:
+            before.cancel()     # last: the end of its callback may remove this one
+        return 0
 
     cdef bint drop_handle(self, bint is_reader) except -1:
         """Whether there was one."""

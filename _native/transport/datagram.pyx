@@ -112,6 +112,7 @@ cdef class Datagram(Endpoint):
         self.is_connected = self.peer_head != 0
 
     def set_protocol(self, protocol):
+        before = self.protocol      # held: its end may set another one, when all is done
         self.protocol = protocol
         self.is_lending = isinstance(protocol, _ZeroCopyDatagramProtocol)
         if self.is_lending:
@@ -120,6 +121,7 @@ cdef class Datagram(Endpoint):
             self.lender.account.relieve(<size_t> -1)    # another protocol's views are not its fault
         if self.is_started:
             self.update_reading()
+        before = None
 
     def start(self):
         """Receive from now on: connection_made has been called."""

@@ -143,9 +143,13 @@ cdef class Endpoint(Client):
         """The socket object of the fd, made when first asked for; None once closed."""
         # In connection_lost the fd is still there.
         if self.socket is None and self.fd >= 0 and (self.face is not None or not self.is_lost):
-            self.socket = socket_module.socket(
+            made = socket_module.socket(
                 self.family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
-            self.owns_fd = False
+            if self.socket is not None or self.fd < 0:
+                made.detach()       # who ran in the middle has made one, or closed the fd
+            else:
+                self.socket = made
+                self.owns_fd = False
         return self.socket
 
     def raw_peer(self):
@@ -178,9 +182,11 @@ cdef class Endpoint(Client):
         try:
             answer = owned(result)
         finally:
-            if start:
-                self.core.log_if_slow(start, protocol, name)
-            program_left(before)
+            try:
+                if start:
+                    self.core.log_if_slow(start, protocol, name)
+            finally:
+                program_left(before)
         return answer
 
     cdef object protocol_call_two(self, object name, object one, object two):

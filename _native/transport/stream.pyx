@@ -135,6 +135,7 @@ cdef void fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:
 cdef class Stream(Endpoint):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
+        before = self.protocol      # held: its end may set another one, when all is done
         self.protocol = protocol
         self.end_flow()
         self.receiver = None
@@ -151,6 +152,7 @@ cdef class Stream(Endpoint):
             self.lender.account.relieve(NEVER)      # what another protocol keeps is not its fault
         if self.is_started and (self.is_lending or was_lending):
             self.update_reading()
+        before = None
 
     def connect(self):
         """Announce an accepted connection to its protocol, and read from then on."""

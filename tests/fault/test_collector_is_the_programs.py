@@ -1,17 +1,13 @@
 """Whether the collector is on is the program's to say: whatever it calls finds it as it has set it,
 and so does who comes after a run, however that has ended."""
 
-import asyncio
 import contextlib
 import gc
-import os
+import logging
 import signal
-import socket
-import sys
 import threading
 
 import pytest
-from collecting import Final, collect_after, nothing_collected
 from peers import unix_pair
 from recording import Recorder
 from waits import child
@@ -190,10 +186,6 @@ def test_a_child_that_is_forked_while_another_thread_is_in_the_middle_of_a_call(
             loop.remove_reader(ours)
 
     def look():
-        loop = asyncio.new_event_loop()
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-        loop.close()
         assert gc.isenabled() == is_on
 
     thread = threading.Thread(target=run)
@@ -213,7 +205,7 @@ def test_a_log_handler_that_raises_leaves_it_as_it_was(loop, is_on):
     def refuse(record):
         raise KeyboardInterrupt
 
-    logger = __import__("logging").getLogger("asyncio")
+    logger = logging.getLogger("asyncio")
     with received(loop, lambda: None):
         logger.addFilter(refuse)
         try:
