@@ -25,6 +25,7 @@ import os
 
 from libc.stdlib cimport free, realloc
 
+from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED
 from zcloop._native.kernel.uring cimport (
     CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, CQE_F_NOTIF,
@@ -209,9 +210,15 @@ cdef class Channel:
         self.free_head = slot
 
     cdef int ensure_slot(self) except -1:
-        """Then `acquire` cannot fail, nor allocate. To grow may run code that takes slots."""
-        while self.free_head == NONE:
-            self.grow()
+        """Then `acquire` cannot fail, nor allocate. Nothing runs meanwhile: to submit runs no code,
+        so that it is an act for who has checked whether to."""
+        cdef bint is_held
+        if self.free_head == NONE:
+            is_held = hold_collector()
+            try:
+                self.grow()
+            finally:
+                let_collector_go(is_held)
         return 0
 
     cdef int grow(self) except -1:

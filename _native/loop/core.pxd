@@ -53,6 +53,7 @@ cdef class Core(Scheduler):
     cdef int flush(self) except -1
     cdef int add_transport(self, int fd, object transport) except -1
     cdef void remove_transport(self, int fd, object transport) noexcept
+    cdef int end_run(self) except -1
     cdef int turn(self) except -1
     cdef int turn_undisturbed(self) except -1
     cdef int check_signals(self) except -1

@@ -164,9 +164,14 @@ cdef class Core(Scheduler):
 
     def _run_once(self):
         """Run turns until the loop is asked to stop (BaseEventLoop.run_forever calls this)."""
+        cdef bint is_held
         if self.event_fd < 0 and not self.channel.is_forked:
             self.make_event()
-        self.channel.start()
+        is_held = hold_collector()
+        try:
+            self.channel.start()
+        finally:
+            let_collector_go(is_held)
         self.run_start = monotonic_ns()
         self.bulk_reading.restart()
         self.for_self = {"loop": self}
@@ -182,17 +187,25 @@ cdef class Core(Scheduler):
             self.ran_ns += monotonic_ns() - self.run_start
             self.run_start = 0
             if not self.channel.is_forked:
+                is_held = hold_collector()
                 try:
-                    # Who has the socket then, by a dup or a fork, expects it as sockets are.
-                    while self.raised:
-                        self.raised.pop().lower()
-                    self.flush()
+                    self.end_run()
                 finally:
-                    self.channel.pause()
-                    # Back from the table, where they would keep a loop alive that nobody closes.
-                    self.channel.unpark(self.event_poll)
-                    if self.signal_read is not None:
-                        self.channel.unpark(self.signal_read)
+                    let_collector_go(is_held)
+
+    cdef int end_run(self) except -1:
+        try:
+            # Who has the socket then, by a dup or a fork, expects it as sockets are.
+            while self.raised:
+                self.raised.pop().lower()
+            self.flush()
+        finally:
+            self.channel.pause()
+            # Back from the table, where they would keep a loop alive that nobody closes.
+            self.channel.unpark(self.event_poll)
+            if self.signal_read is not None:
+                self.channel.unpark(self.signal_read)
+        return 0
 
     cdef int turn(self) except -1:
         cdef bint is_held = hold_collector()
@@ -296,11 +309,12 @@ cdef class Core(Scheduler):
 
     cdef int flush(self) except -1:
         """The turn is over: let every client in the list push what it has written."""
+        cdef list empty = []        # to allocate may run code that writes: it is in the list, then
         cdef list clients = self.flushing
         cdef Py_ssize_t count = len(clients)
         cdef Py_ssize_t done = 0
         cdef Client client
-        self.flushing = []
+        self.flushing = empty
         try:
             while done < count:
                 client = <Client> clients[done]

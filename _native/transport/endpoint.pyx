@@ -246,8 +246,12 @@ cdef class Endpoint(Client):
         return 0
 
     cdef int wait_writable(self) except -1:
-        """The socket's buffer is full; go on when it is not."""
-        cdef bint is_held = hold_collector()
+        """The socket's buffer is full; go on when it is not. Whoever has sent has let go of leases,
+        and what their end runs may have aborted the transport."""
+        cdef bint is_held
+        if self.lost_count:
+            return 0
+        is_held = hold_collector()
         self.is_blocked = True
         try:
             if self.write_poll is None:

@@ -11,6 +11,8 @@ from asyncio import events, exceptions
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
+from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
+
 cdef object InvalidStateError = exceptions.InvalidStateError
 cdef size_t LIMIT_MAX = (<size_t> -1) // 4
 
@@ -69,6 +71,7 @@ cdef class StreamInput(ReadBuffer):
 
     cdef object wait(self, size_t wanted, str caller):
         """A future that is done when `wanted` bytes are unread, or no more will come."""
+        cdef bint is_held
         if self._waiter is not None:
             raise RuntimeError(f"{caller}() called while another coroutine is already waiting "
                                "for incoming data")
@@ -77,10 +80,14 @@ cdef class StreamInput(ReadBuffer):
         if self.is_paused:
             self.resume()       # or nobody would
         self.wanted = wanted
-        if self.scheduler is not None:
-            self._waiter = self.scheduler.new_future()
-        else:
-            self._waiter = self._loop.create_future()
+        is_held = hold_collector()      # or a finalizer might feed what nobody waits for yet
+        try:
+            if self.scheduler is not None:
+                self._waiter = self.scheduler.new_future()
+            else:
+                self._waiter = self._loop.create_future()
+        finally:
+            let_collector_go(is_held)
         return self._waiter
 
     def exception(self):

@@ -19,6 +19,7 @@ from peers import PAIRS, fill, gone, io_passed, payload, receive_exactly, tcp_pa
 from recording import DatagramRecorder, Recorder
 
 import zcloop
+from zcloop._native.service.listener import Listener
 
 HERE = os.path.dirname(__file__)
 # The table of requests in flight grows when it is to hold one more than so many.
@@ -143,12 +144,15 @@ class Loop(zcloop.Loop):
 
 
 @pytest.mark.zcloop_only
-@pytest.mark.parametrize("act", ["write", "abort"])
-def test_what_the_end_of_a_sent_lease_does_finds_the_queue_in_order(act):
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("act", ["write", "abort", "force_close"])
+def test_what_the_end_of_a_sent_lease_does_finds_the_queue_in_order(pair, act):
     """It comes in the middle of those that one call has sent."""
 
     async def send():
-        with tcp_pair() as (ours, peer):
+        await io_passed()
+        before = inflight()
+        with PAIRS[pair]() as (ours, peer):
             transport, protocol = await loop.create_connection(
                 lambda: LeaseRecorder(keeps=True, copybreak=0, quota=2_000_000), sock=ours
             )
@@ -162,12 +166,17 @@ def test_what_the_end_of_a_sent_lease_does_finds_the_queue_in_order(act):
             peer.send(bytes(8000))
             await protocol.until(lambda: protocol.views)
             assert transport.lease_statistics()["pauses"] == 1
-            loop.hook = (lambda: transport.write(END)) if act == "write" else transport.abort
+            loop.hook = {
+                "write": lambda: transport.write(END),
+                "abort": transport.abort,
+                "force_close": lambda: transport._force_close(None),  # as asyncio's own TLS does
+            }[act]
             received = bytearray()
             while loop.hook is not None or (act == "write" and len(received) < len(whole + END)):
                 received += await loop.sock_recv(peer, 1 << 22)
             await io_passed()
             assert received == (whole + END)[: len(received)]
+            assert act == "write" or inflight() == before
             protocol.release()
             transport.abort()
             await gone(transport)
@@ -406,3 +415,81 @@ async def test_a_finalizer_that_removes_a_reader_while_the_table_grows(allocatio
         for task, peer in idle:
             peer.send(b"x")
             await task
+
+
+@pytest.mark.parametrize("allocations", range(-10, 12))
+def test_what_a_finalizer_writes_while_the_run_ends_leaves(loop, allocations):
+    """And so does what is written in the next one."""
+    run = loop.run_until_complete
+    with contextlib.ExitStack() as stack, nothing_collected():
+        pairs = [stack.enter_context(tcp_pair()) for _ in range(2)]
+        made = [run(loop.create_connection(Recorder, sock=ours)) for ours, _ in pairs]
+        hoard = []
+
+        def write(number):
+            for _ in range(3):  # the kernel waits for more to come
+                made[number][0].write(b"abc")
+
+        def end():
+            write(0)
+            Final(lambda: write(1))
+            hoard.extend([] for _ in range(100))  # lists that are there already are not allocated
+            loop.stop()
+            collect_after(allocations)
+
+        loop.call_soon(end)
+        loop.run_forever()
+        gc.collect()
+        loop.call_soon(write, 1)
+        run(io_passed())
+        assert [peer.recv(100) for _, peer in pairs] == [b"abc" * 3, b"abc" * 6]
+        for transport, protocol in made:
+            transport.abort()
+            run(protocol.lost())
+
+
+@pytest.mark.zcloop_only
+@pytest.mark.parametrize("allocations", range(-10, 12))
+async def test_a_listener_that_a_finalizer_stops_while_the_table_grows(allocations):
+    """It has no request on its socket, which would keep the port."""
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as stack, nothing_collected():
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener = Listener(loop, server, print, print)
+        await io_passed()
+        idle = []
+        hoard = []
+        while operations() < TABLE_SIZE:
+            ours, peer = stack.enter_context(unix_pair())
+            idle.append((loop.create_task(loop.sock_recv(ours, 1)), peer))
+            await asyncio.sleep(0)
+        before = inflight()
+        Final(listener.stop)
+        hoard.extend([] for _ in range(100))  # lists that are there already are not allocated
+        collect_after(allocations)
+        listener.start()
+        gc.collect()
+        await io_passed()
+        assert inflight() == before
+        for task, peer in idle:
+            peer.send(b"x")
+            await task
+
+
+async def test_a_finalizer_that_feeds_a_reader_which_is_about_to_wait():
+    """The reader does not wait for what is there."""
+    for allocations in ALLOCATIONS:
+        reader = zcloop.StreamReader()
+
+        async def read(reader=reader, allocations=allocations):
+            Final(lambda: reader.feed_data(b"here"))
+            collect_after(allocations)
+            return await reader.read(10)
+
+        with nothing_collected():
+            reading = asyncio.ensure_future(read())
+            await slept()
+            gc.collect()
+            await slept()
+            assert reading.done(), allocations
+            assert await reading == b"here"
