@@ -281,7 +281,9 @@ async def test_a_finalizer_that_pauses_and_resumes_while_reading_begins():
 async def exchange_the_protocol_of_a_view(allocations):
     loop = asyncio.get_running_loop()
     with unix_pair() as (ours, peer), nothing_collected():
-        transport, lent = await loop.create_connection(lambda: LeaseRecorder(copybreak=0), sock=ours)
+        transport, lent = await loop.create_connection(
+            lambda: LeaseRecorder(copybreak=0), sock=ours
+        )
         plain = Recorder()
         plain.transport = transport
         await io_passed()
