@@ -138,8 +138,8 @@ async def test_a_socket_of_a_transport_that_is_asked_for_while_it_is_made(monkey
             monkeypatch.setattr(socket.socket, "__init__", making)
             found.append(transport._sock)
             assert found[0] is found[1] is transport._sock
-            assert found[0].fileno() == transport._sock_fd
-            del found
+            assert found.pop().fileno() == transport._sock_fd
+            found.clear()
             client.sendall(b"hello")
             assert await recorder.received(5) == b"hello"
             transport.abort()

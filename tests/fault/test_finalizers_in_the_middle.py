@@ -30,11 +30,13 @@ END = payload(40_000, 99)
 def on_its_own(name: str) -> None:
     """Run a coroutine function of this module for each of ALLOCATIONS, on a new loop, in a process
     of its own whose free memory is overwritten: what is wrong there may crash it."""
+    source = (
+        f"import sys; sys.path[:0] = {[HERE, os.path.dirname(HERE)]!r}\n"
+        "import zcloop, test_finalizers_in_the_middle as module\n"
+        f"for number in module.ALLOCATIONS: zcloop.run(module.{name}(number))"
+    )
     done = subprocess.run(
-        [sys.executable, "-P", "-X", "faulthandler", "-c",
-         f"import sys; sys.path[:0] = {[HERE, os.path.dirname(HERE)]!r}\n"
-         "import zcloop, test_finalizers_in_the_middle as module\n"
-         f"for number in module.ALLOCATIONS: zcloop.run(module.{name}(number))"],
+        [sys.executable, "-P", "-X", "faulthandler", "-c", source],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=25,
         env={**os.environ, "MALLOC_PERTURB_": "165"},
     )  # fmt: skip
@@ -211,7 +213,7 @@ async def test_a_finalizer_that_closes_while_reading_begins(pair):
     before = inflight()
     for allocations in ALLOCATIONS:
         with PAIRS[pair]() as (ours, peer), nothing_collected():
-            transport, protocol = await loop.create_connection(
+            _, protocol = await loop.create_connection(
                 lambda allocations=allocations: Acts(lambda it: it.close(), allocations),
                 sock=ours,
             )

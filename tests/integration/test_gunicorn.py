@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
-import signal
 import sys
 from collections.abc import AsyncIterator
 
 import pytest
 
 from .servers import Server
-from .sharing import check_shares, check_that_nobody_waits, lost_requests
+from .sharing import check_shares, check_that_nobody_waits
 
 HERE = str(pathlib.Path(__file__).parent)
 LISTENING = r"Listening at: (http://127\.0\.0\.1:\d+)"
