@@ -44,6 +44,7 @@ cdef extern from "<poll.h>" nogil:
 
 cdef enum:
     BATCH_MAX = 16      # connections a turn, so that its messages and other processes have theirs
+    TURNS_TO_GROW = 8   # a thousand who come at once have then been taken in 120 turns
 
 # Of a machine that is busy with others, too, a process may get no core for milliseconds: with 2 ms
 # 2 of 9 rounds ended with a tenth of the fair share, with 5 ms none below a half.
@@ -113,54 +114,66 @@ cdef class Listener(SocketHolder):
             return self.fail(-result)
         if result < 0:
             return self.arm(<Poll> operation)
-        return self.take_turn() if operation is self.turn else self.look_later()
+        if operation is self.watch:
+            return self.look_after(LOOK_SECONDS)
+        self.core.call(self._take_turn, (), self.context)
+        return 0
 
     # ---- connections -------------------------------------------------------------------------
 
-    cdef int take_turn(self) except -1:
-        """Take one connection, and ever more while each turn of the loop finds some at its start.
+    def _take_turn(self):
+        """Take one connection, and slowly more while each turn of the loop finds some waiting.
 
-        To find out that nobody else waits costs as much as half of an accept, so it is left to the
-        poll where connections come one by one.
+        What is left is there for others. What was taken and not read is lost when the program ends
+        its server: so this runs behind what is ready, which may close it, and before the next
+        submission, which reads. To find out that nobody waits costs half an accept.
         """
-        cdef bint is_busy = self.core.turns == self.armed + 1
-        self.batch_size = min(self.batch_size * 2, BATCH_MAX) if is_busy else 1
+        if not self.is_listening:
+            return
+        self.busy_turns = self.busy_turns + 1 if self.core.turns == self.armed + 1 else 0
         try:
-            return self.accept_batch(self.batch_size)
+            self.accept_batch(min(1 + self.busy_turns // TURNS_TO_GROW, BATCH_MAX))
         finally:
             self.armed = self.core.turns
             self.arm(self.turn)
 
-    cdef int look_later(self) except -1:
-        self.look_timer = self.core.timers.add(monotonic() + LOOK_SECONDS, self._look, (),
-                                               self.core, None, self.core.contexts)
+    cdef int look_after(self, double seconds) except -1:
+        self.look_timer = self.core.timers.add(monotonic() + seconds, self._look, (), self.core,
+                                               None, self.core.contexts)
         return 0
 
     def _look(self):
-        """Take what still waits: its turn has passed somebody by."""
+        """Take one who still waits, for somebody's turn has passed; and then look again."""
+        cdef int taken = 0
         self.look_timer = None
         try:
             if self.is_listening:
-                self.accept_batch(BATCH_MAX)
+                taken = self.accept_batch(1)
         finally:
-            self.arm(self.watch)
+            if taken and self.is_listening and not self.channel.is_forked:
+                self.look_after(0)
+            else:
+                self.arm(self.watch)
 
     cdef int accept_batch(self, int size) except -1:
-        """Announce up to so many of those who wait."""
+        """Announce up to so many of those who wait; returns how many."""
         cdef object accepted = self.accepted    # whoever stops us meanwhile takes it away
         cdef int taken = 0
         cdef int got
         while taken < size and self.is_listening and not self.channel.is_forked:
             if not self.is_fd_ours():
-                return self.closed_underneath()
+                self.closed_underneath()
+                break
             got = accept_from(self.fd)
             if got < 0:
-                self.batch_size = 1
+                self.busy_turns = 0
                 # Without descriptors it says so although nobody may wait: the next poll will tell.
-                return 0 if taken else self.refused(-got)
+                if taken == 0:
+                    self.refused(-got)
+                break
             taken += 1
             self.announce(accepted, got)
-        return 0
+        return taken
 
     cdef int refused(self, int errno_) except -1:
         if errno_ in (EAGAIN, EINTR, ECONNABORTED, EPERM, EPROTO):

@@ -8,7 +8,7 @@ import collections
 import contextlib
 import os
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import aiohttp
 
@@ -103,3 +103,23 @@ async def check_that_nobody_waits(url: str, directory: pathlib.Path) -> None:
             pipe.let_go()
         async with await computing as response:
             assert int(await response.text()) not in others
+
+
+async def lost_requests(url: str, meanwhile: Awaitable[None]) -> tuple[int, int]:
+    """How many requests of eight clients, each on a new connection, got no answer, and how many
+    did, while something is done to the server."""
+    lost = answered = 0
+
+    async def ask_again_and_again(session: aiohttp.ClientSession) -> None:
+        nonlocal lost, answered
+        while not done.done():
+            try:
+                await who_answers(session)
+                answered += 1
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
+                lost += 1
+
+    done = asyncio.ensure_future(meanwhile)
+    async with new_connections(url) as session:
+        await asyncio.gather(done, *(ask_again_and_again(session) for _ in range(8)))
+    return lost, answered

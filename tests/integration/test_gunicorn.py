@@ -59,3 +59,18 @@ async def test_workers_share_the_socket_and_end_together(tmp_path, loop_name, co
 async def test_a_worker_that_computes_keeps_nobody_waiting(tmp_path, loop_name):
     async with workers(loop_name, tmp_path / "lifespan", 2) as server:
         await check_that_nobody_waits(server.url, tmp_path)
+
+
+async def test_reloading_under_load_loses_next_to_nothing(tmp_path, loop_name):
+    """What is lost was taken by a worker that ended before it had read the request: on uvloop, and
+    on asyncio's loop, one for each worker that ends, more or less."""
+
+    async def reload() -> None:
+        for number in range(1, RELOADS + 1):
+            server.process.send_signal(signal.SIGHUP)
+            started = 2 * (number + 1)
+            await asyncio.to_thread(server.wait_for_line, "Application startup complete", started)
+
+    async with workers(loop_name, tmp_path / "lifespan", 2) as server:
+        lost, answered = await lost_requests(server.url, reload())
+    assert answered > 0 and lost <= 2 * RELOADS, (lost, answered)
