@@ -101,4 +101,3 @@ cdef class Stream(Endpoint):
     cdef ssize_t send_some(self, iovec *vector, unsigned count, bint is_joined) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_piece(self, object piece) except -1
-

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .servers import Server, running
+from .servers import running
 from .sharing import check_shares, check_that_nobody_waits
 
 HERE = str(pathlib.Path(__file__).parent)

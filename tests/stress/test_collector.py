@@ -118,10 +118,7 @@ class End:
     def is_complete(self) -> bool:
         peer = self.peer
         return (
-            peer is None
-            or self.is_disturbed
-            or peer.is_disturbed
-            or self.received == peer.written
+            peer is None or self.is_disturbed or peer.is_disturbed or self.received == peer.written
         )
 
 
@@ -234,7 +231,15 @@ class World:
     def act(self) -> None:
         if not self.is_over and self.ends:
             self.random.choices(
-                (self.pause, self.write, self.exchange, self.stop, self.reader, self.send, self.end),
+                (
+                    self.pause,
+                    self.write,
+                    self.exchange,
+                    self.stop,
+                    self.reader,
+                    self.send,
+                    self.end,
+                ),
                 (6, 6, 3, 1, 2, 3, 0.3),
             )[0]()
 
@@ -318,8 +323,8 @@ class World:
     async def connect_pipe(self) -> None:
         ends = self.pair()
         reading, writing = os.pipe()
-        await self.loop.connect_read_pipe(lambda: Plain(ends[0]), open(reading, "rb", 0))
-        await self.loop.connect_write_pipe(lambda: Plain(ends[1]), open(writing, "wb", 0))
+        await self.loop.connect_read_pipe(lambda: Plain(ends[0]), os.fdopen(reading, "rb", 0))
+        await self.loop.connect_write_pipe(lambda: Plain(ends[1]), os.fdopen(writing, "wb", 0))
         self.ends.extend(ends)
 
     async def connect_datagrams(self) -> None:
