@@ -44,7 +44,6 @@ cdef class Stream(Endpoint):
     cdef readonly flag is_eof_written
 
     cdef int accept(self, object data) except -1
-    cdef int accept_undisturbed(self, object data) except -1
     cdef bint is_zero_copy_wanted(self, size_t size) except -1
     cdef ssize_t send_at_once(self, const char *start, size_t size) except -2
     cdef bint joins(self, size_t size) noexcept
