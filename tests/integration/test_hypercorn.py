@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import pathlib
 import sys
 from collections.abc import AsyncIterator
 
 import pytest
 
-from .servers import Server, running
+from .servers import running
 from .sharing import check_shares, check_that_nobody_waits
 
 HERE = str(pathlib.Path(__file__).parent)
@@ -29,7 +30,7 @@ async def workers(loop_name: str, lifespan: pathlib.Path, count: int) -> AsyncIt
     environment = {
         "ZCLOOP_TEST_LIFESPAN": str(lifespan),
         "ZCLOOP_TEST_LOOP": loop_name,
-        "PYTHONPATH": HERE,
+        "PYTHONPATH": os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     servers = running(command, "Running on http://", environment=environment)
     server, port = await asyncio.to_thread(servers.__enter__)
