@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -130,10 +131,10 @@ async def requests_during(address: tuple[str, int], meanwhile: Awaitable[None]) 
         return answered
 
     over = threading.Event()
-    clients = [asyncio.ensure_future(asyncio.to_thread(ask_again_and_again)) for _ in range(8)]
-    try:
-        await meanwhile
-    finally:
-        over.set()
-        of_each = await asyncio.gather(*clients)
-    return [is_one for of_one in of_each for is_one in of_one]
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        clients = [threads.submit(ask_again_and_again) for _ in range(8)]
+        try:
+            await meanwhile
+        finally:
+            over.set()
+    return [is_one for client in clients for is_one in client.result()]
