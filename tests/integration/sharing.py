@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import os
 import pathlib
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable
 
 import aiohttp
@@ -105,21 +108,33 @@ async def check_that_nobody_waits(url: str, directory: pathlib.Path) -> None:
             assert int(await response.text()) not in others
 
 
-async def lost_requests(url: str, meanwhile: Awaitable[None]) -> tuple[int, int]:
-    """How many requests of eight clients, each on a new connection, got no answer, and how many
-    did, while something is done to the server."""
-    lost = answered = 0
+def is_answered(address: tuple[str, int]) -> bool:
+    """Whether one request on a new connection is."""
+    try:
+        with socket.create_connection(address, timeout=10) as client:
+            client.sendall(b"GET /loop HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            received = b""
+            while piece := client.recv(1000):
+                received += piece
+    except OSError:
+        return False
+    return received.startswith(b"HTTP/1.1 200 ")
 
-    async def ask_again_and_again(session: aiohttp.ClientSession) -> None:
-        nonlocal lost, answered
-        while not done.done():
-            try:
-                await who_answers(session)
-                answered += 1
-            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
-                lost += 1
 
-    done = asyncio.ensure_future(meanwhile)
-    async with new_connections(url) as session:
-        await asyncio.gather(done, *(ask_again_and_again(session) for _ in range(8)))
-    return lost, answered
+async def requests_during(address: tuple[str, int], meanwhile: Awaitable[None]) -> list[bool]:
+    """Of each request of eight clients whether it was answered, while something is done."""
+
+    def ask_again_and_again() -> list[bool]:
+        answered = []
+        while not over.is_set():
+            answered.append(is_answered(address))
+        return answered
+
+    over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        clients = [threads.submit(ask_again_and_again) for _ in range(8)]
+        try:
+            await meanwhile
+        finally:
+            over.set()
+    return [is_one for client in clients for is_one in client.result()]

@@ -186,7 +186,7 @@ async def test_a_connection_whose_factory_closes_the_server_is_served():
     await made[0].lost()
 
 
-def test_a_process_forked_while_a_batch_is_accepted_takes_none_of_it(loop_factory):
+def test_a_process_forked_while_connections_are_accepted_takes_none(loop_factory):
     class Forks(asyncio.Protocol):
         def connection_made(self, transport):
             made.append(transport)
