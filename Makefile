@@ -18,10 +18,11 @@ TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-
 PYTHONS ?= $(shell for v in 3.11 3.12 3.13; do \
   for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
   $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
+SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stress/test_collector.py
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 .PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance stress clean
+  conformance stress collector clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -59,7 +60,7 @@ sanitized: $(VENV)/zcloop.tests
 	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	  PYTHONMALLOC=malloc ZCLOOP_LEASES=10000000 \
 	  LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"; \
-	pytest -s tests/unit tests/conformance tests/stress/test_leases.py
+	pytest -s $(SANITIZED)
 
 bench: $(VENV)/zcloop.bench  ## measure against uvloop; bench/README.md says how to ask for more
 	python -m bench
@@ -80,6 +81,10 @@ conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.
 
 stress: $(VENV)/zcloop.tests  ## seeded load, for minutes
 	ZCLOOP_WAKEUPS=1000000 pytest tests/stress
+
+collector:  ## finalizers at every allocation, under ASan, for 30 minutes on Python 3.11
+	ZCLOOP_COLLECTOR_SECONDS=20 ZCLOOP_COLLECTOR_SEEDS=60 \
+	  $(MAKE) PYTHON=python3.11 SANITIZED=tests/stress/test_collector.py sanitize
 
 clean:  ## remove what was made here, .venv included
 	rm -rf build .venv $(VENV)/zcloop.*

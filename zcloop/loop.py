@@ -356,7 +356,7 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
             self.call_soon(_set_result_unless_cancelled, waiter, None)
         return transport
 
-    async def create_server(  # type: ignore[override]
+    async def create_server(
         self,
         protocol_factory: Any,
         host: Any = None,

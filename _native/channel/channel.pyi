@@ -14,6 +14,7 @@ class Channel:
     has_send_zero_copy: bool
     has_futex_wait: bool
     has_segmented_send: bool
+    has_push: bool
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property

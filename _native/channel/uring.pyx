@@ -10,7 +10,7 @@ from posix.unistd cimport close
 from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
-from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push
+from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push_now
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
     io_uring_cqe, io_uring_sqe, kernel_timespec, prepare_setsockopt,
@@ -179,7 +179,7 @@ cdef class UringChannel(Channel):
         """Let the bytes that MSG_MORE has held back on a TCP socket leave, with the next `wait`."""
         cdef io_uring_sqe *sqe
         if not self.has_push:
-            push(fd)
+            push_now(fd)
             return 0
         sqe = self.ring.take_sqe()
         while sqe == NULL:
@@ -194,7 +194,7 @@ cdef class UringChannel(Channel):
         """A kernel before 6.7, or a policy, knows no such request. No other code has run since."""
         if result in (-EOPNOTSUPP, -EINVAL, -EACCES, -EPERM):
             self.has_push = False
-        push(fd)
+        push_now(fd)
 
     # ---- out ---------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ cdef int socket_error(int fd) noexcept nogil
 cdef int receive_low_water(int fd) noexcept nogil
 cdef int set_receive_low_water(int fd, int value) noexcept nogil
 cdef int corked(int fd) noexcept nogil
-cdef int push(int fd) noexcept nogil
+cdef int push_now(int fd) noexcept nogil
 
 cdef extern from * nogil:
     """

@@ -73,7 +73,7 @@ cdef int corked(int fd) noexcept nogil:
     return -1 if getsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, &size) < 0 else value
 
 
-cdef int push(int fd) noexcept nogil:
+cdef int push_now(int fd) noexcept nogil:
     """Send what MSG_MORE has held back, as a send without it would have. -1 and errno.
 
     Taking a cork out does that, and changes no option that the program has set (to set TCP_NODELAY

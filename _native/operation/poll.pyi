@@ -1,9 +1,7 @@
-from typing import Self
-
-from typing_extensions import disjoint_base
+from typing import Self, final
 
 from zcloop._native.operation.operation import Operation
 
-@disjoint_base
+@final
 class Poll(Operation):
     def holding(self, file: object) -> Self: ...

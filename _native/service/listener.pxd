@@ -16,15 +16,12 @@ cdef class Listener(SocketHolder):
     cdef object accepted            # called with each new stream
     cdef object failed              # called with each errno that ended the accepting
     cdef uint64_t file              # what `fd` was of when it was given
-    cdef uint64_t armed             # the turn of the loop in which `turn` was submitted last
-    cdef int batch_size             # connections to take when it is our turn
     cdef readonly bint is_listening
 
-    cdef int accept_batch(self, int size) except -1
+    cdef bint accept_one(self) except -1
     cdef int announce(self, object accepted, int fd) except -1
     cdef int refused(self, int errno_) except -1
-    cdef int take_turn(self) except -1
-    cdef int look_later(self) except -1
+    cdef int look_after(self, double seconds) except -1
     cdef int arm(self, Poll poll) except -1
     cdef int disarm(self) except -1
     cdef int fail(self, int errno_) except -1

@@ -908,8 +908,11 @@ cdef class Datagram(Endpoint):
                 and self.channel.is_started)
 
     cdef int send_zero_copy(self) except -1:
-        """Submit the first datagram; it stays the first until its result is known. The socket counts
-        as blocked from here on: to pin the region may log, and a log handler may send."""
+        """Submit the first datagram; it stays the first until its result is known.
+
+        The socket counts as blocked from here on: to pin the region may log, and a log handler may
+        send.
+        """
         cdef Outgoing item = self.queue[0]
         cdef SendZeroCopy operation
         owner = <object> item.owner

@@ -56,9 +56,9 @@ cdef class PipeWriter(Pipe):
             logger.info("%r was closed by peer", self.face)
         return self.force_close(BrokenPipeError() if self.queued() else None)
 
-    cdef int accept_undisturbed(self, object data) except -1:
+    cdef int accept(self, object data) except -1:
         if not self.is_closing_:
-            return Stream.accept_undisturbed(self, data)
+            return Stream.accept(self, data)
         if memoryview(data).nbytes == 0:
             return 0
         if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:

@@ -44,7 +44,6 @@ cdef class Stream(Endpoint):
     cdef readonly flag is_eof_written
 
     cdef int accept(self, object data) except -1
-    cdef int accept_undisturbed(self, object data) except -1
     cdef bint is_zero_copy_wanted(self, size_t size) except -1
     cdef ssize_t send_at_once(self, const char *start, size_t size) except -2
     cdef bint joins(self, size_t size) noexcept
@@ -101,4 +100,3 @@ cdef class Stream(Endpoint):
     cdef ssize_t send_some(self, iovec *vector, unsigned count, bint is_joined) noexcept
     cdef int append(self, object owner, const char *data, size_t size) except -1
     cdef int append_piece(self, object piece) except -1
-

@@ -706,13 +706,8 @@ cdef class Stream(Endpoint):
         self.accept(data)
 
     cdef int accept(self, object data) except -1:
-        cdef bint is_held = hold_collector()
-        try:
-            return self.accept_undisturbed(data)
-        finally:
-            let_collector_go(is_held)
-
-    cdef int accept_undisturbed(self, object data) except -1:
+        # From the first check on nothing is allocated that the collector tracks, but for what
+        # holds it off by itself (`wait_writable`, `lend`) or marks the stream blocked before.
         cdef const char *start = NULL
         cdef size_t size
         cdef ssize_t sent = 0

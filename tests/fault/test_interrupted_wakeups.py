@@ -1,4 +1,4 @@
-"""A signal handler raises just when another thread has woken the loop: the loop goes on after it."""
+"""A signal handler raises just when another thread has woken the loop, which goes on after it."""
 
 import subprocess
 import sys

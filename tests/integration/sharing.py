@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import os
 import pathlib
-from collections.abc import AsyncIterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable
 
 import aiohttp
 
@@ -103,3 +106,35 @@ async def check_that_nobody_waits(url: str, directory: pathlib.Path) -> None:
             pipe.let_go()
         async with await computing as response:
             assert int(await response.text()) not in others
+
+
+def is_answered(address: tuple[str, int]) -> bool:
+    """Whether one request on a new connection is."""
+    try:
+        with socket.create_connection(address, timeout=10) as client:
+            client.sendall(b"GET /loop HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+            received = b""
+            while piece := client.recv(1000):
+                received += piece
+    except OSError:
+        return False
+    return received.startswith(b"HTTP/1.1 200 ")
+
+
+async def requests_during(address: tuple[str, int], meanwhile: Awaitable[None]) -> list[bool]:
+    """Of each request of eight clients whether it was answered, while something is done."""
+
+    def ask_again_and_again() -> list[bool]:
+        answered = []
+        while not over.is_set():
+            answered.append(is_answered(address))
+        return answered
+
+    over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        clients = [threads.submit(ask_again_and_again) for _ in range(8)]
+        try:
+            await meanwhile
+        finally:
+            over.set()
+    return [is_one for client in clients for is_one in client.result()]

@@ -323,8 +323,8 @@ class World:
     async def connect_pipe(self) -> None:
         ends = self.pair()
         reading, writing = os.pipe()
-        await self.loop.connect_read_pipe(lambda: Plain(ends[0]), open(reading, "rb", 0))
-        await self.loop.connect_write_pipe(lambda: Plain(ends[1]), open(writing, "wb", 0))
+        await self.loop.connect_read_pipe(lambda: Plain(ends[0]), os.fdopen(reading, "rb", 0))
+        await self.loop.connect_write_pipe(lambda: Plain(ends[1]), os.fdopen(writing, "wb", 0))
         self.ends.extend(ends)
 
     async def connect_datagrams(self) -> None:

@@ -362,12 +362,12 @@ async def test_what_a_factory_sets_is_seen_by_its_own_connection_only(certificat
     )
     options = {"ssl": certificates.client_context(), "server_hostname": "localhost"}
     async with server:
-        for _ in range(2):
+        for number in (1, 2):
             address = server.sockets[0].getsockname()
             _, writer = await asyncio.open_connection(*address, **(options if encrypted else {}))
             writer.write(b"x")
             await writer.drain()
-            while not (protocols and protocols[-1].data):
+            while len(protocols) < number or not protocols[-1].data:
                 await asyncio.sleep(0)
             writer.close()
             await writer.wait_closed()

@@ -191,9 +191,9 @@ async def test_datagrams_are_not_sent_to_a_stranger(count):
     async with endpoint() as (transport, protocol):
         transport.pause_reading()
         await io_passed()
-        for _ in range(count):
-            transport.sendto(b"queued")
         with stranger(socket_of(transport), socket.SOCK_DGRAM) as (_, other):
+            for _ in range(count):
+                transport.sendto(b"for nobody")
             assert is_bad_fd(await protocol.lost())
             assert other.recv(100) == b"for me"
             with pytest.raises(BlockingIOError):

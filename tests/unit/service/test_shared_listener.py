@@ -1,6 +1,7 @@
 """Several processes on one listening socket: each gets its share, and nobody is reset or kept."""
 
 import asyncio
+import collections
 import os
 import socket
 
@@ -10,22 +11,33 @@ from recording import Recorder
 from siblings import answer, asked, listening, shares, sibling, siblings, signals, tell_pid
 
 CONNECTIONS = 200
+# As many as the queue of a listening socket takes at first.
+BURST = 80
+BURSTS_MAX = 10
+
+
+def least(served, pids):
+    """What the process with the fewest has of its fair share."""
+    return min(served[pid] for pid in pids) * len(pids) / served.total()
 
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_each_process_gets_its_share_of_connections_that_come_one_by_one(count):
     with listening() as sock, siblings(sock, tell_pid, count) as pids:
-        served = shares(sock.getsockname(), CONNECTIONS)
-        assert set(served) == set(pids)
-        assert min(served.values()) >= CONNECTIONS / count / 2
+        assert least(shares(sock.getsockname(), CONNECTIONS), pids) >= 0.5
 
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_each_process_gets_its_share_of_connections_that_come_at_once(count):
+    served = collections.Counter()
     with listening() as sock, siblings(sock, tell_pid, count) as pids:
-        clients = [asked(sock.getsockname()) for _ in range(320)]
-        served = [answer(client) for client in clients]
-        assert min(served.count(pid) for pid in pids) >= 320 / count / 2
+        # Of one burst, whoever has a core when it comes takes most.
+        for _ in range(BURSTS_MAX):
+            clients = [asked(sock.getsockname()) for _ in range(BURST)]
+            served.update(map(answer, clients))
+            if least(served, pids) >= 0.5:
+                break
+        assert least(served, pids) >= 0.5, served
 
 
 def test_a_process_that_computes_holds_back_no_connection():
@@ -34,13 +46,11 @@ def test_a_process_that_computes_holds_back_no_connection():
             writer.write(b"%d" % os.getpid())
             await writer.drain()
             writer.close()
-            asyncio.get_running_loop().call_soon(compute)
+            await writer.wait_closed()
+            computing.say()
+            over.wait()
         else:
             writer.write(b"%d" % os.getpid())
-
-    def compute():
-        computing.say()
-        over.wait()
 
     with listening() as sock, signals(2) as (computing, over), siblings(sock, handler, 2) as pids:
         busy = answer(asked(sock.getsockname(), b"compute\n"))
@@ -176,7 +186,7 @@ async def test_a_connection_whose_factory_closes_the_server_is_served():
     await made[0].lost()
 
 
-def test_a_process_forked_while_a_batch_is_accepted_takes_none_of_it(loop_factory):
+def test_a_process_forked_while_connections_are_accepted_takes_none(loop_factory):
     class Forks(asyncio.Protocol):
         def connection_made(self, transport):
             made.append(transport)
