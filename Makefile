@@ -22,7 +22,7 @@ SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stre
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 .PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance stress collector clean
+  conformance suites stress collector clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.
 	  venv=build/$$name; [ ! -e $(VENV)/bin/$$name ] || venv=$(VENV); \
 	  $(MAKE) VENV=$$venv PYTHON=$$python build || exit 1; \
 	  $$venv/bin/python tests/conformance/run.py || status=1; done; exit $$status
+
+suites:  ## the tests of anyio and aiohttp, on asyncio and on zcloop (half an hour; needs PyPI)
+	$(MAKE) VENV=build/suites/venv build
+	build/suites/venv/bin/python -m pip --disable-pip-version-check -qq install \
+	  -r tests/suites/requirements.txt
+	build/suites/venv/bin/python tests/suites/run.py
 
 stress: $(VENV)/zcloop.tests  ## seeded load, for minutes
 	ZCLOOP_WAKEUPS=1000000 pytest tests/stress
