@@ -1,5 +1,5 @@
-"""Code of the program that runs in the middle without the collector, on every version of Python: the
-`__del__` of what is replaced, which uses the same transport or loop, and others."""
+"""Code of the program that runs in the middle, without the collector, on every version of Python:
+the `__del__` of what is replaced, which uses the same transport or loop, and others."""
 
 import asyncio
 import socket
