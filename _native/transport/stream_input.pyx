@@ -11,8 +11,6 @@ from asyncio import events, exceptions
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
-from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
-
 cdef object InvalidStateError = exceptions.InvalidStateError
 cdef size_t LIMIT_MAX = (<size_t> -1) // 4
 
@@ -71,24 +69,28 @@ cdef class StreamInput(ReadBuffer):
 
     cdef object wait(self, size_t wanted, str caller):
         """A future that is done when `wanted` bytes are unread, or no more will come."""
-        cdef bint is_held
+        cdef size_t unread = self.unread
         if self._waiter is not None:
             raise RuntimeError(f"{caller}() called while another coroutine is already waiting "
                                "for incoming data")
         if self.is_eof:
             raise AssertionError("_wait_for_data after EOF")
+        error = self.error
         if self.is_paused:
             self.resume()       # or nobody would
         self.wanted = wanted
-        is_held = hold_collector()      # or a finalizer might feed what nobody waits for yet
-        try:
-            if self.scheduler is not None:
-                self._waiter = self.scheduler.new_future()
-            else:
-                self._waiter = self._loop.create_future()
-        finally:
-            let_collector_go(is_held)
-        return self._waiter
+        if self.scheduler is not None:
+            waiter = self.scheduler.new_future()
+        else:
+            waiter = self._loop.create_future()
+        self._waiter = waiter
+        # What came while the transport resumed, or the future was made, is told now.
+        if self.error is not error:
+            self._waiter = None
+            waiter.set_exception(self.error)
+        elif self.unread != unread or self.is_eof:
+            self.wake()
+        return waiter
 
     def exception(self):
         """What set_exception() was given, or None."""

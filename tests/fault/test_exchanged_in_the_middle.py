@@ -1,5 +1,5 @@
-"""What is replaced ends in the middle of that, and its own `__del__` uses the same transport or
-loop. On every version of Python."""
+"""Code of the program that runs in the middle, without the collector, on every version of Python:
+the `__del__` of what is replaced, which uses the same transport or loop, and others."""
 
 import asyncio
 import socket
@@ -7,6 +7,8 @@ import socket
 import pytest
 from peers import io_passed, unix_pair
 from recording import BufferedRecorder, DatagramRecorder, Recorder
+
+import zcloop
 
 
 class Last(Recorder):
@@ -144,3 +146,28 @@ async def test_a_socket_of_a_transport_that_is_asked_for_while_it_is_made(monkey
             assert await recorder.received(5) == b"hello"
             transport.abort()
             await recorder.lost()
+
+
+@pytest.mark.parametrize("come", ["feed_data", "feed_eof", "set_exception"])
+async def test_a_transport_that_brings_more_when_it_is_resumed(come):
+    """Who waits for more, and so resumes it, is told."""
+
+    class Transport(asyncio.Transport):
+        def pause_reading(self):
+            pass
+
+        def resume_reading(self):
+            arguments = {"feed_data": [bytes(10)], "feed_eof": [], "set_exception": [OSError()]}
+            getattr(reader, come)(*arguments[come])
+
+    reader = zcloop.StreamReader(limit=10)
+    reader.set_transport(Transport())
+    reader.feed_data(bytes(30))
+    reading = asyncio.ensure_future(reader.readexactly(40))
+    await io_passed()
+    assert reading.done()
+    if come == "feed_data":
+        assert await reading == bytes(40)
+    else:
+        with pytest.raises(asyncio.IncompleteReadError if come == "feed_eof" else OSError):
+            await reading
