@@ -33,6 +33,7 @@ cdef SocketWait make_socket_wait(
     if before is not None and before.spent is not None and before.spent.fd == fd:
         wait.poll, before.spent = before.spent, None
         wait.poll.owner = wait
+        wait.poll.in_vain()
     else:
         wait.poll = make_poll(wait, fd, POLLOUT if to_write else POLLIN | POLLRDHUP)
     channel.submit(wait.poll)

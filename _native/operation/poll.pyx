@@ -18,8 +18,8 @@ edges from then on:
 
 By edges the kernel tells what there is when the poll is armed, and then each change; so nothing
 that comes in between is missed, and nothing that stays is told twice. An error or a hang-up is
-ignored only after the owner has been told of it alone, has tried in vain, and waits again while it
-is still there (which poll(2) is asked).
+ignored only after the owner has been told of it alone, has tried in vain (`in_vain`: who was paused
+has not tried), and waits again while it is still there (which poll(2) is asked).
 
 Rejected: an epoll instance for each such socket, which the ring would poll instead. It is level
 triggered and costs one completion less a wait, but also a descriptor, of which a server may have
@@ -98,10 +98,11 @@ cdef class Poll(Operation):
             self.found = 0
         elif result > 0:
             is_news = self.is_news(result)
+        self.told = 0
         if result > 0 and result & ~UNREADY == 0:
             self.is_by_edge = True
             if is_news:
-                self.known = result & (POLLERR | POLLHUP)
+                self.told = result & (POLLERR | POLLHUP)
         return result if is_news else NOT_YET
 
 

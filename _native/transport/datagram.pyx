@@ -270,8 +270,9 @@ cdef class Datagram(Endpoint):
             else:
                 data = self.receive_bytes(size, name, &name_size)
             if isinstance(data, int):
-                if data != EAGAIN and data != EINTR:
-                    self.read_poll.known = 0        # what it had told of was this
+                if data == EAGAIN or data == EINTR:
+                    self.read_poll.in_vain()
+                else:
                     self.refused(data)
                 return 0
             self.deliver(data, self.addresses.decode(name, name_size) if name_size else None)

@@ -257,6 +257,7 @@ cdef class Endpoint(Client):
             if self.write_poll is None:
                 self.write_poll = make_poll(self, self.fd, POLLOUT)
             if self.write_poll.state == IDLE:
+                self.write_poll.in_vain()
                 self.channel.submit(self.write_poll)
         finally:
             let_collector_go(is_held)

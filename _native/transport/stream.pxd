@@ -81,6 +81,7 @@ cdef class Stream(Endpoint):
     cdef int read_directly_into(self) except -1
     cdef void note_read_size(self, size_t size) noexcept
     cdef int received_lease(self, BufferRing pool, unsigned slot, int size) except -1
+    cdef int read_failed(self, int errno_) except -1
     cdef int read_lease(self) except -1
     cdef int hold_or_deliver(self, object data) except -1
     cdef int deliver_view(self, object view) except -1

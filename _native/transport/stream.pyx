@@ -435,15 +435,20 @@ cdef class Stream(Endpoint):
             Py_DECREF(data)
             if got == 0:
                 return self.end_of_file()
-            if failed != EAGAIN and failed != EINTR:
-                return self.fail(failed, "Fatal read error on socket transport")
-            return 0
+            return self.read_failed(failed)
         if <size_t> got != BULK_SIZE:
             _PyBytes_Resize(&data, got)
         self.note_read_size(got)
         received = <bytes> data
         Py_DECREF(data)
         return self.deliver_bytes(received)
+
+    cdef int read_failed(self, int errno_) except -1:
+        if errno_ != EAGAIN and errno_ != EINTR:
+            return self.fail(errno_, "Fatal read error on socket transport")
+        if self.read_poll is not None:
+            self.read_poll.in_vain()
+        return 0
 
     cdef int read_lease(self) except -1:
         """Receive into a fresh block, or into private memory when there is none."""
@@ -465,9 +470,7 @@ cdef class Stream(Endpoint):
         if got == 0:
             return self.end_of_file()
         if got < 0:
-            if failed != EAGAIN and failed != EINTR:
-                return self.fail(failed, "Fatal read error on socket transport")
-            return 0
+            return self.read_failed(failed)
         self.note_read_size(got)
         self.full_reads = self.full_reads + 1 if got == LEASE_SIZE else 0
         if self.full_reads >= FULL_READS_TO_FLOOD and not self.lender.regions:
@@ -534,9 +537,7 @@ cdef class Stream(Endpoint):
         if got == 0:
             return self.end_of_file()
         if got < 0:
-            if failed != EAGAIN and failed != EINTR:
-                return self.fail(failed, "Fatal read error on socket transport")
-            return 0
+            return self.read_failed(failed)
         self.note_read_size(got)
         try:
             self.protocol_call(BUFFER_UPDATED, got)

@@ -12,6 +12,7 @@ import pytest
 from channels import channel_of, is_readable, next_of
 from idleness import MSG_ERRQUEUE, SO_TIMESTAMPING, TIMESTAMPS
 from peers import fill, io_passed, receive_all, receive_exactly, reset, script, tcp_pair, unix_pair
+from pipe_ends import reading_pipe
 from recording import Recorder
 from waits import until
 
@@ -267,3 +268,22 @@ def test_a_linked_poll_says_what_the_kernel_went_on_with():
         channel.submit(batch, mode="linked")
         assert next_of(channel).result == select.POLLRDHUP
         assert next_of(channel).type == "timeout"
+
+
+async def test_a_hang_up_that_came_while_the_reader_was_paused_is_told_when_it_resumes():
+    class Pausing(Recorder):
+        def data_received(self, data):
+            other.pause_reading()
+            super().data_received(data)
+
+    pausing, ended = Pausing(), Recorder()
+    async with reading_pipe(ended) as (other, writer), reading_pipe(pausing) as (_, first):
+        await io_passed()
+        first.write(b"x")
+        writer.close()  # both have completed when the loop looks, and the first one pauses the other
+        await pausing.received(1)
+        await io_passed()
+        assert "eof_received" not in ended.names
+        other.resume_reading()
+        await ended.lost()
+        assert ended.names[-2:] == ["eof_received", "connection_lost"]
