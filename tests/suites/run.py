@@ -11,8 +11,8 @@ What passes on asyncio has to pass on the loop under test. A test that does not 
 loops, with its file once and alone three times. It is a regression if it fails again there and
 asyncio does not; otherwise it is called unsteady. `known.py` has the tests that may fail.
 
-The status is 0 if there is no regression and each mock of `known.py` is still needed, 1 if not, 2 if
-nothing could be run.
+The status is 0 if there is no regression and each mock of `known.py` fails, 1 if not, 2 if nothing
+could be run.
 """
 
 import argparse
