@@ -197,6 +197,7 @@ cdef class Channel:
         self.operations[slot] = operation
         operation.slot = slot
         operation.state = INFLIGHT
+        operation.has_left = False
         self.inflight += 1
         return (<uint64_t> self.generations[slot] << 32) | slot
 
@@ -246,11 +247,13 @@ cdef class Channel:
             raise InvariantError(f"completion for token {token:#x}, which is not in flight")
         operation = <Operation> self.operations[slot]
         if not flags & CQE_F_MORE:
+            operation.has_left = True
             if flags & CQE_F_NOTIF:
                 self.notifying -= 1
             else:
                 self.inflight -= 1
         elif operation.is_notified:
+            operation.has_left = True
             self.inflight -= 1
             self.notifying += 1
         if flags & CQE_F_BUFFER:
@@ -278,6 +281,7 @@ cdef class Channel:
     cdef int post_cancelled(self, Operation operation) except -1:
         """End an operation that the kernel does not hold, as if it had cancelled it."""
         operation.state = CANCELLING
+        operation.has_left = True
         return self.queue((<uint64_t> self.generations[operation.slot] << 32) | operation.slot,
                           -ECANCELED, 0)
 

@@ -639,6 +639,8 @@ cdef class Core(Scheduler):
         self.socket_watches.clear()
         while self.socket_holders:
             (<SocketHolder> self.socket_holders[0]).leave()
+        if self.event_poll is not None:
+            self.event_poll.owner = None        # the loop goes with its last reference
         if self.event_fd >= 0:
             close(self.event_fd)
             self.event_fd = -1

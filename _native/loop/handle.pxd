@@ -29,6 +29,7 @@ cdef class Handle:
     cdef flag is_snapshot       # the context, which others may have: not to be entered
     cdef flag is_queued         # a repeated one, in the ready queue
     cdef flag is_repeated       # a reader or writer: run again and again, cleared by its owner
+    cdef flag is_whole          # the deadline was given as an int, and is told as one
     # Of a TimerHandle. It and a ThreadSafeHandle are of this size, so that all come from one
     # freelist.
     cdef double deadline

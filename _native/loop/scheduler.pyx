@@ -169,9 +169,12 @@ cdef class Scheduler(Owner):
 
     def call_at(self, when, callback, *args, context=None):
         """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
+        cdef TimerHandle timer
         if when is None:
             raise TypeError("when cannot be None")
-        return self.schedule(when, callback, args, context, "call_at")
+        timer = self.schedule(when, callback, args, context, "call_at")
+        timer.is_whole = type(when) is int
+        return timer
 
     cdef object schedule(self, double when, object callback, tuple args, object context, str name):
         cdef TimerHandle timer

@@ -28,11 +28,11 @@ cdef class TimerHandle(Handle):
 
     def when(self):
         """The deadline, on the loop's clock (`loop.time()`, seconds)."""
-        return self.deadline
+        return int(self.deadline) if self.is_whole else self.deadline
 
     @property
     def _when(self):
-        return self.deadline
+        return self.when()
 
     @property
     def _scheduled(self):
@@ -40,7 +40,7 @@ cdef class TimerHandle(Handle):
 
     def _repr_info(self):
         info = Handle._repr_info(self)
-        info.insert(2 if self.is_cancelled else 1, f"when={self.deadline}")
+        info.insert(2 if self.is_cancelled else 1, f"when={self.when()}")
         return info
 
     def __hash__(self):

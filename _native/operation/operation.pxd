@@ -40,6 +40,7 @@ cdef class Operation:
     cdef uint8_t state
     cdef bint is_notified       # after its result, the kernel says when it is done with the memory
     cdef bint is_poll           # its result is a mask: see Poll
+    cdef bint has_left          # the kernel has let go of its file; the completion is queued
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept
     cdef int attempt(self) noexcept

@@ -108,7 +108,8 @@ cdef class Ring:
         """Unmap and close; idempotent. The owner has ended its requests before."""
         if self.is_open:
             self.is_open = False
-            liburing.queue_exit(&self.uring)
+            with nogil:     # the kernel takes its time: other threads go on, and end, meanwhile
+                liburing.queue_exit(&self.uring)
 
     def abandon(self):
         """In a forked child: forget the ring, whose mappings were not inherited. Closes no fd."""

@@ -38,7 +38,7 @@ from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
 from zcloop._native.transport.datagram_flow cimport make_datagram_flow
 from zcloop._native.transport.endpoint cimport (
-    ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, is_resting,
+    ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, has_left, is_resting,
 )
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
@@ -958,6 +958,18 @@ cdef class Datagram(Endpoint):
         return (is_resting(self.receive) and is_resting(self.read_poll)
                 and is_resting(self.newest_poll) and is_resting(self.room_poll)
                 and self.zero_copy_send is None)
+
+    cdef bint has_left_kernel(self) noexcept:
+        return (has_left(self.receive) and has_left(self.read_poll)
+                and has_left(self.newest_poll) and has_left(self.room_poll)
+                and has_left(self.zero_copy_send))
+
+    cdef int recall_operations(self) except -1:
+        self.recall(self.receive)
+        self.recall(self.read_poll)
+        self.recall(self.newest_poll)
+        self.recall(self.room_poll)
+        return self.recall(self.zero_copy_send)
 
     cdef int forget_operations(self) except -1:
         self.forget(self.read_poll)

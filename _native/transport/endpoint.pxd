@@ -41,7 +41,7 @@ cdef class Endpoint(Client):
     cdef flag is_blocked                # the socket's buffer is full; write_poll tells when not
     cdef readonly flag is_writing_paused
     cdef readonly flag is_closing_
-    cdef flag is_lost                   # connection_lost was called; the fd goes with the last op
+    cdef flag is_lost                   # connection_lost was called; the fd is closed
 
     cdef int put_under(self, object face, object protocol) except -1
     cdef bint read_peer(self) except -1
@@ -69,6 +69,7 @@ cdef class Endpoint(Client):
     cdef int force_close(self, object error) except -1
     cdef int lose(self, object error) except -1
     cdef int release_fd(self) except -1
+    cdef int recall(self, Operation operation) except -1
     cdef int take_fd(self) except -1
     cdef int forget(self, Operation operation) except -1
 
@@ -80,9 +81,14 @@ cdef class Endpoint(Client):
     cdef int send_now(self) except -1           # by system calls, until empty or blocked
     cdef int emptied(self) except -1            # nothing is queued any more
     cdef bint is_idle(self) noexcept            # no operation of its own is in flight
+    cdef bint has_left_kernel(self) noexcept    # none has the fd's file; completions may be queued
+    cdef int recall_operations(self) except -1
     cdef int forget_operations(self) except -1
     cdef int close_fd(self) except -1
     cdef bint is_expected(self, object error) except -1     # not to be reported
 
 cdef inline bint is_resting(Operation operation) noexcept:
     return operation is None or operation.state == 0
+
+cdef inline bint has_left(Operation operation) noexcept:
+    return operation is None or operation.state == 0 or operation.has_left

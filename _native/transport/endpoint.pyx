@@ -1,11 +1,12 @@
 """What every transport has: an fd, a protocol, flow control for writing, and an end.
 
     accepted == sent + queued()
-    open --close()--> closing --queue empty--> lost_count > 0 --next turn--> is_lost --> fd closed
+    open --close()--> closing --queue empty--> lost_count > 0 --next turn--> is_lost, fd closed
     open --abort(), error----------------------^
 
-The fd is closed when connection_lost has been called and no operation is in flight, so that its
-number cannot be reused under one. A Python socket made for the fd, or given by the program, owns
+The fd is closed when connection_lost has been called, before any other callback: that one may block
+until the peer has seen the end. What the kernel still has in flight is taken back first, so that
+the number cannot be reused under an operation. A Python socket made for the fd, or given by the program, owns
 it until then and is detached at the end, so its fileno() is -1 as after a close.
 """
 
@@ -574,6 +575,8 @@ cdef class Endpoint(Client):
             if self.empty_waiter is not None and not self.empty_waiter.done():
                 self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
             self.take_fd()
+            self.recall(self.write_poll)
+            self.recall_operations()
             self.release_fd()
             self.protocol = self.face = self.context = None
             face._lost()
@@ -595,6 +598,17 @@ cdef class Endpoint(Client):
     cdef bint is_idle(self) noexcept:
         return True
 
+    cdef bint has_left_kernel(self) noexcept:
+        return True
+
+    cdef int recall_operations(self) except -1:
+        return 0
+
+    cdef int recall(self, Operation operation) except -1:
+        """The kernel lets go of the fd's file now: the next callback may wait for the peer, which
+        waits for the end. One call brings in what all that end in this turn have cancelled."""
+        return 0 if has_left(operation) else self.channel.cancel_now(operation)
+
     cdef int forget_operations(self) except -1:
         return 0
 
@@ -605,14 +619,15 @@ cdef class Endpoint(Client):
         return 0
 
     cdef int release_fd(self) except -1:
-        """Close the fd if nobody, the kernel included, has it any more."""
-        if self.fd < 0 or not is_resting(self.write_poll) or not self.is_idle():
-            return 0
-        self.core.remove_transport(self.fd, self)
-        try:
-            self.close_fd()
-        finally:
-            self.fd = -1
+        """Close the fd if nobody, the kernel included, has it any more; forget the operations when
+        the last completion has been told."""
+        if self.fd >= 0 and has_left(self.write_poll) and self.has_left_kernel():
+            self.core.remove_transport(self.fd, self)
+            try:
+                self.close_fd()
+            finally:
+                self.fd = -1
+        if self.fd < 0 and is_resting(self.write_poll) and self.is_idle():
             self.forget(self.write_poll)
             self.forget_operations()
         return 0

@@ -53,7 +53,7 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
-from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, is_resting
+from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, has_left, is_resting
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
@@ -995,6 +995,15 @@ cdef class Stream(Endpoint):
     cdef bint is_idle(self) noexcept:
         return (is_resting(self.receive) and is_resting(self.read_poll)
                 and self.zero_copy_send is None)
+
+    cdef bint has_left_kernel(self) noexcept:
+        return (has_left(self.receive) and has_left(self.read_poll)
+                and has_left(self.zero_copy_send))
+
+    cdef int recall_operations(self) except -1:
+        self.recall(self.receive)
+        self.recall(self.read_poll)
+        return self.recall(self.zero_copy_send)
 
     cdef int forget_operations(self) except -1:
         self.forget(self.receive)

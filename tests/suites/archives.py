@@ -30,7 +30,7 @@ SUITES = {
     "anyio": Suite("anyio", ("tests", "pyproject.toml"), ("-m", "not network")),
     "aiohttp": Suite(
         "aiohttp",
-        ("tests", "pytest.ini"),
+        ("tests", "pytest.ini", "README.rst"),
         ("-o", "addopts=", "-m", "not dev_mode and not autobahn and not internal"),
     ),
 }

@@ -1,15 +1,12 @@
-"""Tests that asyncio passes and zcloop need not, each with its reason.
+"""Tests that asyncio passes and zcloop does not, each with its reason.
 
-A name is the suite's, a colon and pytest's id, with or without its parameters.
+Only mocks of asyncio's own classes and methods belong here. A name is the suite's, a colon and
+pytest's id, with or without its parameters. `run.py` fails on an entry whose test passes.
 """
 
-# Mocks of asyncio's own classes. `run.py` fails when one passes.
-MOCKS: dict[str, str] = {}
-
-# Tests that race with something which is not the loop's: now and then they fail on asyncio, too.
-RACES: dict[str, str] = {
-    "anyio:tests/test_to_thread.py::test_asyncio_run_does_not_leak_event_loop": (
-        "looks whether the loop is gone before anyio's worker thread is, which holds it: of 60 such "
-        "runs in a row asyncio loses 28, zcloop 48 to 55, and both none if the thread is joined"
+KNOWN: dict[str, str] = {
+    "aiohttp:tests/test_web_functional.py::test_keepalive_expires_on_time": (
+        "puts a mock in place of the loop's time() and expects the loop's own timers to go by it: "
+        "asyncio's turn, which is Python, calls that method, zcloop's reads the clock itself"
     ),
 }

@@ -11,8 +11,8 @@ What passes on asyncio has to pass on the loop under test. A test that does not 
 loops, with its file once and alone three times. It is a regression if it fails again there and
 asyncio does not; otherwise it is called unsteady. `known.py` has the tests that may fail.
 
-The status is 0 if there is no regression and each mock of `known.py` is still needed, 1 if not, 2 if
-nothing could be run.
+The status is 0 if there is no regression and each entry of `known.py` fails, 1 if not, 2 if nothing
+could be run.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from archives import HERE, SUITES, Suite, unpack
-from known import MOCKS, RACES
+from known import KNOWN
 from trial import Outcome, Trial, TrialError
 
 BUILD = HERE.parents[1] / "build" / "suites"
@@ -82,19 +82,15 @@ def compare(suite: Suite, factory: str, pattern: str | None) -> Comparison:
     comparison.stale = [
         test
         for test, outcome in comparison.subject.items()
-        if outcome.is_good and _entry(MOCKS, suite, test)
+        if outcome.is_good and reason(suite, test)
     ]
     return comparison
 
 
 def reason(suite: Suite, test: str) -> str | None:
     """Why the test may fail, if it may."""
-    return _entry(MOCKS, suite, test) or _entry(RACES, suite, test)
-
-
-def _entry(reasons: dict[str, str], suite: Suite, test: str) -> str | None:
     name = f"{suite.name}:{test}"
-    return reasons.get(name) or reasons.get(name.partition("[")[0])
+    return KNOWN.get(name) or KNOWN.get(name.partition("[")[0])
 
 
 def _worse(asyncio: dict[str, Outcome], subject: dict[str, Outcome]) -> list[str]:

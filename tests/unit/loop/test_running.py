@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import inspect
+import threading
 import warnings
+import weakref
 from asyncio.base_events import BaseEventLoop
 
 import pytest
@@ -191,3 +193,27 @@ def test_the_classes_of_futures_and_tasks_can_be_replaced(loop, monkeypatch):
         return await future + await task
 
     assert loop.run_until_complete(main()) == 3
+
+
+def test_a_closed_loop_goes_with_its_last_reference(loop_factory):
+    """Without the collector, as asyncio's: a thread may be the last that has it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        thread = threading.Thread(target=loop.call_soon_threadsafe, args=(told.set_result, None))
+        thread.start()
+        await told
+        thread.join()
+
+    gc.collect()
+    gc.disable()
+    try:
+        loop = loop_factory()
+        loop.run_until_complete(main())
+        loop.close()
+        seen = weakref.ref(loop)
+        del loop
+        assert seen() is None
+    finally:
+        gc.enable()

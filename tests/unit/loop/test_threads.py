@@ -1,6 +1,7 @@
 """Several loops at once, and one loop that moves from thread to thread."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -174,3 +175,29 @@ def test_writes_made_while_the_loop_does_not_run_arrive_in_order(loop):
     loop.run_until_complete(asyncio.sleep(0))
     assert peer.recv(10_000) == b"one" + bytes(5000) + b"two"
     loop.run_until_complete(manager.__aexit__(None, None, None))
+
+
+@pytest.mark.zcloop_only  # asyncio's close has nothing that takes long
+def test_another_thread_runs_while_a_loop_is_closed(loop_factory):
+    """The closing thread keeps the interpreter for nobody: it is never asked to let it go here."""
+    before = sys.getswitchinterval()
+    has_run = False
+    for _ in range(50):
+        loop = loop_factory()
+        loop.run_until_complete(asyncio.sleep(0))
+        ran = []
+        go = threading.Lock()
+        go.acquire()
+        thread = threading.Thread(target=lambda go=go, ran=ran: (go.acquire(), ran.append(1)))
+        thread.start()
+        sys.setswitchinterval(1000)
+        try:
+            go.release()
+            loop.close()
+            has_run = bool(ran)
+        finally:
+            sys.setswitchinterval(before)
+            thread.join()
+        if has_run:
+            return
+    pytest.fail("not in 50 closes of a loop")

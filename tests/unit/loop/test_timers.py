@@ -130,6 +130,15 @@ def test_the_handle_tells_its_deadline(loop):
     assert "cancelled" in repr(handle) and f"when={when}" in repr(handle)
 
 
+def test_the_deadline_of_a_handle_has_the_type_that_it_was_given_in(loop):
+    whole = math.ceil(loop.time() + 1000)
+    assert type(loop.call_at(whole, print).when()) is int
+    assert loop.call_at(whole, print).when() == whole
+    assert f"when={whole} " in repr(loop.call_at(whole, print))
+    assert type(loop.call_at(float(whole), print).when()) is float
+    assert type(loop.call_later(1, print).when()) is float
+
+
 def test_handles_compare_by_deadline(loop):
     soon, late = loop.call_at(loop.time() + 500, print), loop.call_at(loop.time() + 900, print)
     assert soon < late and not late < soon
