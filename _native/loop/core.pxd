@@ -55,9 +55,10 @@ cdef class Core(Scheduler):
     cdef void remove_transport(self, int fd, object transport) noexcept
     cdef int end_run(self) except -1
     cdef int turn(self) except -1
-    cdef int turn_undisturbed(self) except -1
-    cdef int check_signals(self) except -1
-    cdef int run_program(self) except -1
+    cdef bint is_only_ready(self) noexcept
+    cdef int look(self) except -1
+    cdef int dispatch(self) except -1
+    cdef int flush_and_wait(self) except -1
     cdef int make_event(self) except -1
     cdef int listen_outside(self) except -1
     cdef int check_no_transport(self, object fd) except -1

@@ -208,35 +208,55 @@ cdef class Core(Scheduler):
         return 0
 
     cdef int turn(self) except -1:
+        self.turns += 1
+        self.check_usable()
+        if not self.is_only_ready():
+            self.look()
+        PyErr_CheckSignals()
+        if self._stopping:
+            # stop() came before this turn: poll once, run what came of it, and that is all.
+            self.dispatch()
+            self.expire_timers()
+            return self.run_ready()
+        self.expire_timers()
+        if self.ready.count():
+            self.run_ready()
+        self.dispatch()
+        if self.ready.count() and not self._stopping:
+            self.run_ready()
+        return 0
+
+    cdef bint is_only_ready(self) noexcept:
+        """Whether there are callbacks to run, and nothing to submit, to bring in or to look after."""
+        return (self.ready.count() != 0 and not self.channel.is_pending()
+                and not (self.flushing or self.unarmed or self.socket_holders
+                         or self.socket_watches))
+
+    cdef int look(self) except -1:
+        """Flush and wait, with nothing that runs in the middle."""
         cdef bint is_held = hold_collector()
         try:
-            return self.turn_undisturbed()
+            self.flush_and_wait()
+        finally:
+            self.is_sleeping = False
+            let_collector_go(is_held)
+        return 0
+
+    cdef int dispatch(self) except -1:
+        """Hand completions to their owners, whose native code nothing disturbs."""
+        cdef bint is_held
+        if not (self.channel.has_undispatched() or self.channel.starved):
+            return 0
+        is_held = hold_collector()
+        try:
+            return self.channel.dispatch()
         finally:
             let_collector_go(is_held)
 
-    cdef int check_signals(self) except -1:
-        cdef bint before = let_program_in()
-        try:
-            PyErr_CheckSignals()
-        finally:
-            program_left(before)
-        return 0
-
-    cdef int run_program(self) except -1:
-        """run_ready(), with the collector as the program has set it."""
-        cdef bint before = let_program_in()
-        try:
-            self.run_ready()
-        finally:
-            program_left(before)
-        return 0
-
-    cdef int turn_undisturbed(self) except -1:
+    cdef int flush_and_wait(self) except -1:
         cdef double delay
         cdef int64_t sleep_start
         cdef int64_t timeout_ns = -1
-        self.turns += 1
-        self.check_usable()
         if self.socket_watches or self.socket_holders:
             self.check_sockets()
         if self.unarmed:
@@ -253,31 +273,16 @@ cdef class Core(Scheduler):
                 timeout_ns = 0
             else:
                 timeout_ns = <int64_t> ((delay if delay < TIMEOUT_MAX_S else TIMEOUT_MAX_S) * 1e9)
-        try:
-            if timeout_ns != 0:
-                self.listen_outside()
-                self.sleeps += 1
-                self.is_sleeping = True
-                self.channel.spinning.moved(self.received_bytes + self.sent_bytes)
-                sleep_start = monotonic_ns() - self.channel.spinning.looked_ns
-                self.channel.wait(timeout_ns)
-                self.asleep_ns += monotonic_ns() - self.channel.spinning.looked_ns - sleep_start
-            elif self.channel.is_pending():
-                self.channel.wait(0)
-        finally:
-            self.is_sleeping = False
-        self.check_signals()
-        if self._stopping:
-            # stop() came before this turn: poll once, run what came of it, and that is all.
-            self.channel.dispatch()
-            self.expire_timers()
-            return self.run_program()
-        self.expire_timers()
-        if self.ready.count():
-            self.run_program()
-        self.channel.dispatch()
-        if self.ready.count() and not self._stopping:
-            self.run_program()
+        if timeout_ns != 0:
+            self.listen_outside()
+            self.sleeps += 1
+            self.is_sleeping = True
+            self.channel.spinning.moved(self.received_bytes + self.sent_bytes)
+            sleep_start = monotonic_ns() - self.channel.spinning.looked_ns
+            self.channel.wait(timeout_ns)
+            self.asleep_ns += monotonic_ns() - self.channel.spinning.looked_ns - sleep_start
+        elif self.channel.is_pending():
+            self.channel.wait(0)
         return 0
 
     cdef int arm_watches(self) except -1:
