@@ -227,7 +227,7 @@ cdef class Core(Scheduler):
         return 0
 
     cdef bint is_only_ready(self) noexcept:
-        """Whether there are callbacks to run, and nothing to submit, to bring in or to look after."""
+        """Whether there are callbacks to run, and nothing to submit, bring in or look after."""
         return (self.ready.count() != 0 and not self.channel.is_pending()
                 and not (self.flushing or self.unarmed or self.socket_holders
                          or self.socket_watches))

@@ -6,8 +6,8 @@
 
 The fd is closed when connection_lost has been called, before any other callback: that one may block
 until the peer has seen the end. What the kernel still has in flight is taken back first, so that
-the number cannot be reused under an operation. A Python socket made for the fd, or given by the program, owns
-it until then and is detached at the end, so its fileno() is -1 as after a close.
+the number cannot be reused under an operation. A Python socket made for the fd, or given by the
+program, owns it until then and is detached at the end, so its fileno() is -1 as after a close.
 """
 
 cimport cython

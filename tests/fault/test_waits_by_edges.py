@@ -280,7 +280,7 @@ async def test_a_hang_up_that_came_while_the_reader_was_paused_is_told_when_it_r
     async with reading_pipe(ended) as (other, writer), reading_pipe(pausing) as (_, first):
         await io_passed()
         first.write(b"x")
-        writer.close()  # both have completed when the loop looks, and the first one pauses the other
+        writer.close()  # both have completed when the loop looks; the first pauses the other
         await pausing.received(1)
         await io_passed()
         assert "eof_received" not in ended.names
