@@ -63,8 +63,8 @@ def loops_watched() -> Iterator[tuple[list[weakref.ref[Any]], list[dict[str, int
     closed: list[dict[str, int]] = []
     init, close = zcloop.Loop.__init__, zcloop.Loop.close
 
-    def remembered(self: zcloop.Loop) -> None:
-        init(self)
+    def remembered(self: zcloop.Loop, **options: Any) -> None:
+        init(self, **options)
         made.append(weakref.ref(self))
 
     def audited(self: zcloop.Loop) -> None:

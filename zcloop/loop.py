@@ -18,10 +18,12 @@ import socket
 import threading
 from asyncio import base_events, constants, unix_events
 from asyncio.log import logger
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, cast
 
+from zcloop._native.channel.channel import FEATURES
 from zcloop._native.loop.core import Core
 from zcloop._native.loop.executor_call import wrap_future
 from zcloop._native.transport.datagram import Datagram
@@ -37,6 +39,7 @@ from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
 _Result = TypeVar("_Result")
+Backend = Literal["auto", "uring", "epoll"]
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
 
@@ -69,10 +72,12 @@ class _WakeupFd:
 
 
 class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEventLoop):
-    """An asyncio event loop on one io_uring channel.
+    """An asyncio event loop on one channel: io_uring's, or one over epoll where that is refused.
 
+    `backend` is "auto" (io_uring where it can be had, else epoll), "uring" or "epoll"; None is what
+    the environment's ZCLOOP_BACKEND says, or "auto". ValueError for another one. With "uring" it
+    raises OSError, saying what to do, where the kernel or a policy refuses io_uring.
     Not thread-safe but for `call_soon_threadsafe`; may be run by one thread and later by another.
-    Raises OSError, saying what to do, where the kernel or a policy refuses io_uring.
     """
 
     # BaseEventLoop's own.
@@ -82,7 +87,7 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
     # Of the class, for a fork may come while another thread makes a loop.
     _signal_pipe: tuple[int, int] | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, backend: Backend | None = None) -> None:
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._lent_fds: set[int] = set()
@@ -162,6 +167,23 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
             for fd in self._signal_pipe:
                 os.close(fd)
             self._signal_pipe = None
+
+    # ---- what it runs on -----------------------------------------------------------------------
+
+    @property
+    def backend(self) -> Literal["uring", "epoll"]:
+        """What carries out its requests: the kernel's io_uring, or zcloop itself by epoll."""
+        return cast(Literal["uring", "epoll"], self.channel.ring.backend)
+
+    @property
+    def features(self) -> Mapping[str, bool]:
+        """What this loop makes use of, as far as has been found out; a read-only mapping.
+
+        A kernel that refuses one later makes it False. `python -m zcloop doctor` says since which
+        kernel there is each, and what happens without; ZCLOOP_WITHOUT turns off what it names.
+        """
+        channel = self.channel
+        return MappingProxyType({name: bool(getattr(channel, f"has_{name}")) for name in FEATURES})
 
     # ---- memory ------------------------------------------------------------------------------
 
@@ -463,6 +485,9 @@ def _borrow() -> None:
 _borrow()
 
 
-def new_event_loop() -> Loop:
-    """A new loop, for loop_factory= of asyncio.Runner, uvicorn, anyio and pytest-asyncio."""
-    return Loop()
+def new_event_loop(backend: Backend | None = None) -> Loop:
+    """A new loop, for loop_factory= of asyncio.Runner, uvicorn, anyio and pytest-asyncio.
+
+    `backend` is as of Loop: "auto", "uring" or "epoll". OSError when "uring" cannot be had.
+    """
+    return Loop(backend=backend)

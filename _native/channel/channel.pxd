@@ -50,6 +50,7 @@ cdef class Channel:
     cdef public bint has_segmented_send         # UDP_SEGMENT, since 4.18
     cdef public bint has_push                   # setsockopt() as a request, since 6.7
     cdef readonly bint has_minimal_wait         # of an enter, since 6.12
+    cdef readonly bint has_registered_buffers   # to send from without looking pages up, since 5.19
     cdef readonly bint is_closed
     cdef readonly bint is_forked
     cdef readonly uint64_t completed    # completions reaped

@@ -5,6 +5,8 @@ from typing_extensions import disjoint_base
 from zcloop._native.memory.buffer_ring import BufferRing
 from zcloop._native.memory.pool import Pool
 
+FEATURES: tuple[str, ...]
+
 class InvariantError(RuntimeError): ...
 
 @disjoint_base
@@ -19,6 +21,8 @@ class Channel:
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     @property
     def has_minimal_wait(self) -> bool: ...
+    @property
+    def has_registered_buffers(self) -> bool: ...
     @property
     def inflight(self) -> int: ...
     @property

@@ -42,7 +42,9 @@ cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
 # For finding out whether a kernel's multishot forms are to blame, and for tests: a comma-separated
 # list of what to do without.
-_WITHOUT = os.environ.get("ZCLOOP_WITHOUT", "").split(",")
+FEATURES = ("multishot_receive", "multishot_message", "send_zero_copy", "futex_wait",
+            "segmented_send", "push", "minimal_wait", "registered_buffers")
+_WITHOUT = [word.strip() for word in os.environ.get("ZCLOOP_WITHOUT", "").split(",") if word.strip()]
 
 
 # Memory that the network stack may use for as long as the process lives.
@@ -62,6 +64,10 @@ cdef void *_resized(void *block, size_t size) except NULL:
 
 cdef class Channel:
     def __cinit__(self, *args, **kwargs):
+        for word in _WITHOUT:
+            if word not in FEATURES:
+                raise ValueError(f"ZCLOOP_WITHOUT={','.join(_WITHOUT)}: {word!r} is no feature; "
+                                 f"these are: {', '.join(FEATURES)}")
         self.free_head = NONE
         self.starved = []
         self.operations = []
@@ -72,6 +78,7 @@ cdef class Channel:
         self.has_segmented_send = "segmented_send" not in _WITHOUT
         self.has_push = "push" not in _WITHOUT
         self.has_minimal_wait = "minimal_wait" not in _WITHOUT
+        self.has_registered_buffers = "registered_buffers" not in _WITHOUT
         self.grow()
         self.completion_capacity = 256
         self.completions = <Completion *> _resized(NULL, 256 * sizeof(Completion))
@@ -86,27 +93,27 @@ cdef class Channel:
 
     cdef int submit(self, Operation operation) except -1:
         """Hand an IDLE operation in. The kernel sees it at the next `wait`, if not before."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int cancel(self, Operation operation) except -1:
         """Ask for the end; the terminal completion still comes. No error if it is over already."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int cancel_now(self, Operation operation) except -1:
         """`cancel`, and the kernel has let go of the file when it returns."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int wait(self, int64_t timeout_ns) except -1:
         """Submit, and bring in what completed; sleep for at most `timeout_ns` (-1: no limit)."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int start(self) except -1:
         """Bind to the calling thread and submit again what `pause` took back."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int pause(self) except -1:
         """Take back everything in flight."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef bint is_pending(self) noexcept:
         """Whether there is something to submit, bring in or dispatch without sleeping."""
@@ -119,27 +126,27 @@ cdef class Channel:
     cdef BufferRing receive_buffers(self):
         """The pool for small pieces of streams, made when first asked for; None where the kernel
         has no buffer rings or no memory for one (has_multishot_receive is False then)."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef BufferRing datagram_buffers(self):
         """The pool whose slots hold the largest datagram; None as above."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef BufferRing segmented_buffers(self):
         """As that, for sockets that fill a slot with many datagrams; None as above."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef BufferRing lending_buffers(self):
         """The pool whose slots can be lent; None as above."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef BufferRing flood_buffers(self):
         """The pool whose large slots can be lent; None as above."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef BufferRing lending_datagram_buffers(self):
         """The pool whose slots hold the largest datagram and can be lent; None as above."""
-        raise TypeError("Channel is an interface: use UringChannel")
+        raise TypeError("Channel is an interface: use LoopChannel")
 
     cdef int pin(self, Region region) except -1:
         """Register the region for sending from it, where that is possible."""

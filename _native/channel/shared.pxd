@@ -1,11 +1,11 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from zcloop._native.channel.uring cimport UringChannel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll
 
 
-cdef class SharedChannel(UringChannel):
+cdef class SharedChannel(LoopChannel):
     cdef int result                 # of the completion that was taken last
 
     cdef int submit_all(self, list operations, bint is_linked) except -1

@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from zcloop._native.channel.uring import UringChannel
+from zcloop._native.channel.loop_channel import LoopChannel
 
 @disjoint_base
-class SharedChannel(UringChannel): ...
+class SharedChannel(LoopChannel): ...

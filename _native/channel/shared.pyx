@@ -18,7 +18,7 @@ from zcloop._native.ring.ring cimport load_relaxed, store_release
 cdef uint64_t IGNORED = 0       # as in uring
 
 
-cdef class SharedChannel(UringChannel):
+cdef class SharedChannel(LoopChannel):
     cdef int submit_all(self, list operations, bint is_linked) except -1:
         """Hand IDLE operations in with one system call (or, of many in parallel, one for each
         ring full). OSError if the kernel does not take all: the others are IDLE again."""
@@ -53,7 +53,7 @@ cdef class SharedChannel(UringChannel):
         cdef io_uring_cqe cqe
         cdef unsigned head
         cdef Operation operation
-        while self.ring.visible():
+        while self.ring.visible() or self.ring.look():
             head = load_relaxed(self.ring.uring.cq.khead)
             cqe = self.ring.uring.cq.cqes[head & self.ring.uring.cq.ring_mask]
             store_release(self.ring.uring.cq.khead, head + 1)
@@ -135,8 +135,11 @@ cdef class SharedChannel(UringChannel):
             timeout.tv_nsec = timeout_ns % 1000000000
             limit = &timeout
         self.ring.enters += 1
+        self.ring.expect(count)
         with nogil:
             got = self.ring.sleep(count, limit)
+        if not self.is_closed and not self.is_forked:
+            self.ring.look()
         if got < 0 and got not in (-ETIME, -EINTR, -EAGAIN):
             raise_os_error(-got, "io_uring_enter")
         return 0

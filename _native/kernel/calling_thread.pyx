@@ -113,6 +113,10 @@ cdef void *run(void *argument) noexcept nogil:
     return NULL
 
 
+cdef int call_out_signal() noexcept nogil:
+    return zc_signal()
+
+
 cdef int start_call(Call *call) noexcept:
     cdef pthread_attr_t attributes
     cdef sigset_t before

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from cpython.object cimport PyObject
 
-from zcloop._native.channel.uring cimport UringChannel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.loop.bulk_reading cimport BulkReading
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
@@ -14,7 +14,7 @@ from zcloop._native.operation.read cimport Read
 
 
 cdef class Core(Scheduler):
-    cdef readonly UringChannel channel
+    cdef readonly LoopChannel channel
     cdef bint is_sleeping           # a wake-up from outside needs the eventfd; under the GIL
     cdef int event_fd
     cdef bint has_event_fd          # it was made

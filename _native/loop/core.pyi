@@ -5,7 +5,7 @@ from typing import Any, TypeVarTuple
 from _typeshed import FileDescriptorLike
 from typing_extensions import disjoint_base
 
-from zcloop._native.channel.uring import UringChannel
+from zcloop._native.channel.loop_channel import LoopChannel
 from zcloop._native.loop.scheduler import Scheduler
 from zcloop._native.loop.socket_wait import SocketWait
 from zcloop._native.operation.operation import Operation
@@ -16,7 +16,7 @@ _Arguments = TypeVarTuple("_Arguments")
 @disjoint_base
 class Core(Scheduler):
     @property
-    def channel(self) -> UringChannel: ...
+    def channel(self) -> LoopChannel: ...
     @property
     def spin_us(self) -> int | None: ...
     @spin_us.setter

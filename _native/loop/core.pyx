@@ -140,7 +140,7 @@ cdef int to_fd(object fileobj) except -1:
 
 
 cdef class Core(Scheduler):
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self, *args, backend=None, **kwargs):
         self.event_fd = self.signal_fd = -1
         self.watches = {}
         self.socket_watches = []
@@ -151,7 +151,7 @@ cdef class Core(Scheduler):
         self.unarmed = []
         self.waiting = set()
         warm_heap()
-        self.channel = UringChannel()
+        self.channel = LoopChannel(backend=backend)
         self.make_event()
         _cores.add(self)
 
@@ -712,7 +712,7 @@ cdef class Core(Scheduler):
 
     def statistics(self):
         """Counters since the loop was made, as a new dict; reading them makes no system call."""
-        cdef UringChannel channel = self.channel
+        cdef LoopChannel channel = self.channel
         cdef int64_t ran_ns = self.ran_ns
         buffers = channel.buffers
         if self.run_start:

@@ -1,4 +1,4 @@
-# One io_uring: set up, take an SQE, submit, reap. It knows user_data only as a number.
+# Two queues in memory: requests go in, completions come out. It knows user_data only as a number.
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -21,21 +21,20 @@ cdef extern from * nogil:
 
 
 cdef class Ring:
-    cdef zc_uring uring
+    cdef zc_uring uring                 # the queues; `ring_fd` is readable while it has something
     cdef unsigned sqe_tail              # SQEs handed out; those from `sqe_head` are not submitted
     cdef unsigned sqe_head
-    cdef unsigned enter_fd              # the registered index, or the fd itself
-    cdef unsigned enter_flags
     cdef bint is_open
-    cdef bint is_registered
     cdef bint has_min_wait
     cdef bint is_shared                 # any thread's that holds the GIL
+    cdef bint shows_completions         # they become visible, or announce themselves, in memory
     cdef readonly unsigned entries
     cdef readonly unsigned cq_entries
     cdef readonly unsigned setup_flags
     cdef readonly unsigned features
-    cdef readonly uint64_t enters       # calls of io_uring_enter
-    cdef readonly uint64_t submissions  # SQEs the kernel took
+    cdef readonly uint64_t enters       # calls that submit or wait
+    cdef readonly uint64_t submissions  # SQEs that were taken
+    cdef readonly str backend           # "uring" or "epoll"
 
     cdef int attach(self) noexcept nogil
     cdef void detach(self) noexcept nogil
@@ -44,11 +43,16 @@ cdef class Ring:
                   kernel_timespec *timeout) noexcept nogil
     cdef int enter_with(self, unsigned wait_count, unsigned flags,
                         io_uring_getevents_arg *argument, size_t size) noexcept nogil
+    cdef int make_room(self) noexcept nogil
+    cdef bint is_look_due(self) noexcept nogil
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil
+    cdef unsigned look(self) noexcept nogil
+    cdef void expect(self, unsigned count) noexcept nogil
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil
+    cdef void free_queues(self) noexcept nogil
 
     cdef inline io_uring_sqe *take_sqe(self) noexcept nogil:
         """The next SQE, zeroed; NULL when the submission queue is full."""
@@ -74,5 +78,5 @@ cdef class Ring:
         return load_acquire(self.uring.cq.ktail) - load_relaxed(self.uring.cq.khead)
 
     cdef inline bint wants_enter(self) noexcept nogil:
-        """Whether the kernel holds completions that only an enter makes visible."""
+        """Whether completions are held back that only an enter makes visible."""
         return load_relaxed(self.uring.sq.kflags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW) != 0

@@ -8,7 +8,13 @@ from zcloop._native.channel.event_request import EventRequest
 
 @disjoint_base
 class EventQueue:
-    def __new__(cls, entries: int = 256, *, overflow: Literal["keep", "drop"] = "keep") -> Self: ...
+    def __new__(
+        cls,
+        entries: int = 256,
+        *,
+        overflow: Literal["keep", "drop"] = "keep",
+        backend: Literal["auto", "uring", "epoll"] | None = None,
+    ) -> Self: ...
     @property
     def entries(self) -> int: ...
     @property

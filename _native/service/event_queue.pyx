@@ -48,14 +48,14 @@ def descriptor_of(source):
 
 
 cdef class EventQueue:
-    def __cinit__(self, entries=256, *, overflow="keep"):
+    def __cinit__(self, entries=256, *, overflow="keep", backend=None):
         if not 1 <= entries <= ENTRIES_MAX:
             raise ValueError(f"an event channel of {entries} entries: 1 to {ENTRIES_MAX} are "
                              "possible")
         if overflow not in ("keep", "drop"):
             raise ValueError(f"overflow={overflow!r}: 'keep' what is beyond the bound, or 'drop' "
                              "it")
-        self.channel = SharedChannel(entries, entries, True)
+        self.channel = SharedChannel(entries, entries, True, backend)
         self.channel.start()
         self.owner = PyThread_get_thread_ident()
         self.gate = threading.Lock()

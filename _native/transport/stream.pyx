@@ -800,7 +800,9 @@ cdef class Stream(Endpoint):
             self.writes += 1
         if size >= JOINED_MAX or self.may_join == MAY_JOIN_NEVER:
             return False
-        if not (self.is_repeating or self.writes > 1 or self.core.is_busy()):
+        # Where a push is a system call of its own, others' answers are no reason for one.
+        if not (self.is_repeating or self.writes > 1
+                or (self.channel.has_push and self.core.is_busy())):
             return False
         if not self.channel.is_started:
             return False

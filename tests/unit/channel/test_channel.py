@@ -7,13 +7,13 @@ import pytest
 from peers import connection, unix_pair
 from recording import Recorder
 
-from zcloop._native.channel.uring import UringChannel
+from zcloop._native.channel.loop_channel import LoopChannel
 
 pytestmark = pytest.mark.zcloop_only
 
 
 def test_a_channel_closes_again_and_again():
-    channel = UringChannel()
+    channel = LoopChannel()
     assert (channel.inflight, channel.held, channel.is_started) == (0, 0, False)
     channel.close()
     channel.close()
@@ -21,7 +21,7 @@ def test_a_channel_closes_again_and_again():
 
 
 def test_a_channel_closes_in_a_thread_that_is_not_its_own():
-    channel = UringChannel(entries=8, completion_entries=16)
+    channel = LoopChannel(entries=8, completion_entries=16)
     thread = threading.Thread(target=channel.close)
     thread.start()
     thread.join()

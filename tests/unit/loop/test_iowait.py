@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import zcloop
-from zcloop._native.ring.ring import Ring
+from zcloop._native.ring.uring import UringRing as Ring
 
 FEAT_NO_IOWAIT = 1 << 17  # since Linux 6.15
 

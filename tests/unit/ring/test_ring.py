@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from zcloop._native.ring import liburing
-from zcloop._native.ring.ring import Ring, self_test
+from zcloop._native.ring.uring import UringRing as Ring
+from zcloop._native.ring.uring import self_test
 
 
 def test_the_self_test_passes():

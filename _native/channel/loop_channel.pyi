@@ -6,9 +6,13 @@ from zcloop._native.channel.channel import Channel
 from zcloop._native.ring.ring import Ring
 
 @disjoint_base
-class UringChannel(Channel):
+class LoopChannel(Channel):
     def __new__(
-        cls, entries: int = 256, completion_entries: int = 2048, is_shared: bool = False
+        cls,
+        entries: int = 256,
+        completion_entries: int = 2048,
+        is_shared: bool = False,
+        backend: str | None = None,
     ) -> Self: ...
     @property
     def pinned(self) -> int: ...

@@ -10,8 +10,9 @@ from zcloop._native.operation.operation cimport Operation
 from zcloop._native.ring.ring cimport Ring
 
 
-cdef class UringChannel(Channel):
+cdef class LoopChannel(Channel):
     cdef readonly Ring ring
+    cdef str backend                # as asked for; the ring says which it is
     cdef unsigned entries
     cdef unsigned completion_entries
     cdef Pins pins                  # regions registered with the ring

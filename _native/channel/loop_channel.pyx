@@ -1,4 +1,4 @@
-"""The channel over one io_uring."""
+"""The channel of a loop, over one ring."""
 
 cimport cython
 
@@ -20,15 +20,13 @@ from zcloop._native.memory.pins cimport Pins
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
-from zcloop._native.ring.ring cimport load_relaxed, store_release
+from zcloop._native.ring.making cimport make_ring
+from zcloop._native.ring.ring cimport Ring, load_relaxed, store_release
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.channel.channel import InvariantError
-from zcloop._native.ring.ring import self_test
-
-# The first channel of a process proves that liburing's layout is the one compiled for.
-cdef bint _is_tested = False
+from zcloop._native.ring.making import wanted_backend
 
 # The pool for small receives: 128 slots of 16 KiB are 2 MiB of address space, of which only what
 # messages fill is touched, so that it stays in L2 (FACTS: a big pool is cold memory). An enter
@@ -75,18 +73,21 @@ cdef int NOTIFICATION_WAITS_MAX = 10
 
 
 @cython.no_gc_clear     # __dealloc__ needs the ring
-cdef class UringChannel(Channel):
+cdef class LoopChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
 
     def __cinit__(self, unsigned entries=256, unsigned completion_entries=2048,
-                  bint is_shared=False):
-        global _is_tested
-        if not _is_tested:
-            self_test()
-            _is_tested = True
+                  bint is_shared=False, backend=None):
         self.entries = entries
         self.completion_entries = completion_entries
-        self.ring = Ring(entries, completion_entries, is_shared)
+        self.backend = wanted_backend(backend)
+        self.ring = make_ring(self.backend, entries, completion_entries, is_shared)
+        if not self.ring.shows_completions:
+            # What only the kernel's own ring does.
+            self.has_send_zero_copy = self.has_futex_wait = self.has_push = False
+            self.has_minimal_wait = self.has_registered_buffers = False
+        elif not self.can_coalesce():
+            self.has_minimal_wait = False
         self.coalescing = Coalescing(COALESCE_US if self.can_coalesce() else 0)
         self.spinning = Spinning()
         self.pins = Pins()
@@ -105,8 +106,8 @@ cdef class UringChannel(Channel):
     # ---- in ----------------------------------------------------------------------------------
 
     cdef int make_room(self) except -1:
-        """The submission queue is full: let the kernel take what is there."""
-        cdef int got = self.ring.enter(0, NULL)
+        """The submission queue is full: let the ring take what is there."""
+        cdef int got = self.ring.make_room()
         if got < 0 and got != -EINTR and got != -EBUSY and got != -EAGAIN:
             raise_os_error(-got, "io_uring_enter")
         if got == -EBUSY:
@@ -200,7 +201,8 @@ cdef class UringChannel(Channel):
 
     cdef bint is_pending(self) noexcept:
         return (self.completion_head != self.completion_tail or self.ring.unsubmitted() != 0
-                or self.ring.visible() != 0 or self.ring.wants_enter())
+                or self.ring.visible() != 0 or self.ring.wants_enter()
+                or (not self.ring.shows_completions and self.ring.is_look_due()))
 
     cdef int reap(self) except -1:
         """Read every visible completion; the ring is free again before anyone is told."""
@@ -240,7 +242,7 @@ cdef class UringChannel(Channel):
         cdef unsigned submitted = ring.unsubmitted()
         cdef int got
         if timeout_ns == 0 or self.completion_head != self.completion_tail or ring.visible():
-            if ring.unsubmitted() == 0 and not ring.wants_enter():
+            if ring.unsubmitted() == 0 and not ring.wants_enter() and ring.shows_completions:
                 return self.reap()
             got = ring.enter(0, NULL)
         elif self.spin(&timeout_ns):
@@ -290,7 +292,8 @@ cdef class UringChannel(Channel):
         cdef bint is_timed = 0 <= timeout_ns[0] <= limit_ns
         cdef int64_t start, found_ns
         cdef bint before
-        if limit_ns == 0 or (self.spinning.is_adaptive and self.coalescing.flows):
+        if limit_ns == 0 or (self.spinning.is_adaptive
+                             and (self.coalescing.flows or not self.ring.shows_completions)):
             return False
         if self.ring.unsubmitted():
             self.make_room()
@@ -355,12 +358,12 @@ cdef class UringChannel(Channel):
         """The ring becomes the calling thread's, or one that is takes over: `pause` saw to it
         that nothing is in flight."""
         if not self.ring.is_open:       # made before a fork, and first started in the child
-            self.ring = Ring(self.entries, self.completion_entries)
+            self.ring = make_ring(self.ring.backend, self.entries, self.completion_entries, False)
         if self.ring.attach() != -EEXIST:
             return 0
         if self.inflight:
             raise InvariantError("requests in flight in another thread's ring")
-        ring = Ring(self.entries, self.completion_entries)
+        ring = make_ring(self.ring.backend, self.entries, self.completion_entries, False)
         for pool in self.pools():
             (<BufferRing> pool).unregister()
         self.quarantine()
@@ -427,6 +430,8 @@ cdef class UringChannel(Channel):
         return self.pins.size
 
     cdef int pin(self, Region region) except -1:
+        if not self.has_registered_buffers:
+            return 0
         if self.is_started:
             return self.pins.pin(self.ring, region)
         self.pins_wanted.append(region)

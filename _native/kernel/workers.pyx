@@ -1,0 +1,247 @@
+"""A small pool of threads for system calls that block and have no readiness: disks, opens, statx.
+
+A job waits in one queue of the process. A thread takes it, makes the call, and puts it into the
+inbox of who asked, whose eventfd it writes. Threads are started when a job finds none idle, up to
+64, and end after ten idle seconds. They run no Python and block every signal but one, so the
+program's signals come where they came before.
+
+That one signal calls a thread out of its call (see calling_thread, whose signal it is). Sent before
+the thread is in the call it is lost, so who calls out does it again each millisecond.
+
+A forked child has none of the threads: its pool begins anew, and what was queued is the parent's.
+"""
+
+from libc.errno cimport EINTR, EINVAL
+from libc.stdint cimport uint64_t
+from posix.unistd cimport write
+
+from zcloop._native.kernel.calling_thread cimport call_out_signal
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_attr_t:
+        pass
+    ctypedef struct pthread_cond_t:
+        pass
+    int pthread_create(pthread_t *thread, pthread_attr_t *attributes,
+                       void *(*run)(void *) noexcept nogil, void *argument)
+    int pthread_attr_init(pthread_attr_t *attributes)
+    int pthread_attr_destroy(pthread_attr_t *attributes)
+    int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
+    int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state)
+    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
+    int pthread_mutex_lock(pthread_mutex_t *lock)
+    int pthread_mutex_unlock(pthread_mutex_t *lock)
+    int pthread_cond_init(pthread_cond_t *condition, void *attributes)
+    int pthread_cond_signal(pthread_cond_t *condition)
+    pthread_t pthread_self()
+    int pthread_atfork(void (*before)(), void (*parent)(), void (*child)() noexcept nogil)
+    enum:
+        PTHREAD_CREATE_DETACHED
+
+cdef extern from * nogil:
+    """
+    #include <errno.h>
+    #include <pthread.h>
+    #include <signal.h>
+    #include <sys/prctl.h>
+    #include <time.h>
+    static int zc_wait_seconds(pthread_cond_t *condition, pthread_mutex_t *lock, int seconds)
+    {
+        struct timespec when;
+        clock_gettime(CLOCK_REALTIME, &when);
+        when.tv_sec += seconds;
+        return pthread_cond_timedwait(condition, lock, &when);
+    }
+    static void zc_block_all_but(int number, sigset_t *before)
+    {
+        sigset_t blocked;
+        sigfillset(&blocked);
+        if (number)
+            sigdelset(&blocked, number);
+        pthread_sigmask(SIG_SETMASK, &blocked, before);
+    }
+    static void zc_name_thread(void) { prctl(PR_SET_NAME, "zcloop worker"); }
+    static unsigned zc_is_set(unsigned *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
+    static void zc_set(unsigned *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
+    """
+    ctypedef struct sigset_t:
+        pass
+    int zc_wait_seconds(pthread_cond_t *condition, pthread_mutex_t *lock, int seconds)
+    void zc_block_all_but(int number, sigset_t *before)
+    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+    int pthread_kill(pthread_t thread, int number)
+    void zc_name_thread()
+    unsigned zc_is_set(unsigned *flag)
+    void zc_set(unsigned *flag)
+    enum:
+        SIG_SETMASK
+        ETIMEDOUT
+
+# Reads of a disk need few; opens of pipes that nobody opens at the other end each keep one.
+cdef unsigned THREADS_MAX = 64
+cdef int IDLE_SECONDS = 10
+# Enough for a system call and its signal's frame, AVX-512 state included.
+cdef size_t STACK_SIZE = 65536
+
+cdef pthread_mutex_t _lock
+cdef pthread_cond_t _wanted
+cdef Job *_first = NULL
+cdef Job *_last = NULL
+cdef unsigned _threads = 0
+cdef unsigned _idle = 0
+cdef unsigned _queued = 0
+
+
+cdef void open_inbox(Inbox *inbox, int event_fd) noexcept nogil:
+    pthread_mutex_init(&inbox.lock, NULL)
+    inbox.first = inbox.last = NULL
+    inbox.event_fd = event_fd
+
+
+cdef Job *take_done(Inbox *inbox) noexcept nogil:
+    """What came back first; its `result` is the call's."""
+    cdef Job *job
+    pthread_mutex_lock(&inbox.lock)
+    job = inbox.first
+    if job != NULL:
+        inbox.first = job.next
+        if inbox.first == NULL:
+            inbox.last = NULL
+    pthread_mutex_unlock(&inbox.lock)
+    return job
+
+
+cdef void give_back(Job *job) noexcept nogil:
+    cdef Inbox *inbox = job.inbox
+    cdef uint64_t one = 1
+    job.next = NULL
+    pthread_mutex_lock(&inbox.lock)
+    job.is_running = 0      # under this lock: `call_out` looks at it there
+    if inbox.last == NULL:
+        inbox.first = job
+    else:
+        inbox.last.next = job
+    inbox.last = job
+    # Written before the lock is let go: who takes the job then may close the inbox.
+    write(inbox.event_fd, &one, sizeof(one))
+    pthread_mutex_unlock(&inbox.lock)
+
+
+cdef void *run(void *argument) noexcept nogil:
+    """A thread of the pool."""
+    global _first, _last, _threads, _idle, _queued
+    cdef Job *job
+    cdef bint is_late = False
+    zc_name_thread()
+    pthread_mutex_lock(&_lock)
+    while True:
+        while _first == NULL and not is_late:
+            _idle += 1
+            is_late = zc_wait_seconds(&_wanted, &_lock, IDLE_SECONDS) == ETIMEDOUT
+            _idle -= 1
+        if _first == NULL:
+            break
+        is_late = False
+        job = _first
+        _first = job.next
+        if _first == NULL:
+            _last = NULL
+        _queued -= 1
+        job.thread = pthread_self()
+        job.is_running = 1
+        pthread_mutex_unlock(&_lock)
+        job.result = job.work(job)
+        while job.result == -EINTR and not zc_is_set(&job.is_ended):
+            job.result = job.work(job)
+        give_back(job)
+        pthread_mutex_lock(&_lock)
+    _threads -= 1
+    pthread_mutex_unlock(&_lock)
+    return NULL
+
+
+cdef int start_thread() noexcept nogil:
+    cdef pthread_attr_t attributes
+    cdef pthread_t thread
+    cdef sigset_t before
+    cdef int failed
+    pthread_attr_init(&attributes)
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
+    pthread_attr_setstacksize(&attributes, STACK_SIZE)
+    zc_block_all_but(call_out_signal(), &before)    # inherited by the thread
+    failed = pthread_create(&thread, &attributes, run, NULL)
+    if failed == EINVAL:        # libraries with much thread-local storage need a larger stack
+        pthread_attr_destroy(&attributes)
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
+        failed = pthread_create(&thread, &attributes, run, NULL)
+    pthread_sigmask(SIG_SETMASK, &before, NULL)
+    pthread_attr_destroy(&attributes)
+    return -failed
+
+
+cdef int start_job(Job *job) noexcept nogil:
+    global _first, _last, _threads, _queued
+    cdef int failed = 0
+    job.next = NULL
+    job.is_running = job.is_ended = 0
+    pthread_mutex_lock(&_lock)
+    if _queued >= _idle and _threads < THREADS_MAX:
+        failed = start_thread()
+        if failed == 0:
+            _threads += 1
+        elif _threads:
+            failed = 0      # who is there does it
+    if failed == 0:
+        if _last == NULL:
+            _first = job
+        else:
+            _last.next = job
+        _last = job
+        _queued += 1
+        pthread_cond_signal(&_wanted)
+    pthread_mutex_unlock(&_lock)
+    return failed
+
+
+cdef bint withdraw_job(Job *job) noexcept nogil:
+    """Take a job back that no thread has taken yet."""
+    global _first, _last, _queued
+    cdef Job *one
+    cdef Job *before = NULL
+    pthread_mutex_lock(&_lock)
+    one = _first
+    while one != NULL and one != job:
+        before = one
+        one = one.next
+    if one != NULL:
+        if before == NULL:
+            _first = one.next
+        else:
+            before.next = one.next
+        if _last == one:
+            _last = before
+        _queued -= 1
+    pthread_mutex_unlock(&_lock)
+    return one != NULL
+
+
+cdef void call_out(Job *job) noexcept nogil:
+    zc_set(&job.is_ended)
+    pthread_mutex_lock(&job.inbox.lock)
+    if job.is_running:
+        pthread_kill(job.thread, call_out_signal())
+    pthread_mutex_unlock(&job.inbox.lock)
+
+
+cdef void forget_threads() noexcept nogil:
+    """In a forked child."""
+    global _first, _last, _threads, _idle, _queued
+    pthread_mutex_init(&_lock, NULL)
+    pthread_cond_init(&_wanted, NULL)
+    _first = _last = NULL
+    _threads = _idle = _queued = 0
+
+
+forget_threads()
+pthread_atfork(NULL, NULL, forget_threads)

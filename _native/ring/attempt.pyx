@@ -1,0 +1,343 @@
+"""The requests of a ring as ordinary system calls, for a kernel that does not offer io_uring.
+
+`attempt` makes a call that does not block, whatever the descriptor's flags are: the result, -errno,
+or -EAGAIN and what to wait for. `perform` makes the call in a thread, where it may block.
+
+A descriptor that blocks is the hard part, since io_uring waits for it all the same. send and recv
+have MSG_DONTWAIT, preadv2 and pwritev2 RWF_NOWAIT (of pipes since Linux 6.4; before, a poll says
+that there is something to read or a page to write). accept and connect have no such flag: the
+descriptor does not block for the length of that one call. Whoever else makes a blocking call on
+the same open file in just these microseconds gets EAGAIN; rejected was to let a thread block in
+accept, since a connection that another process takes first would keep it there for good.
+
+A send or receive with MSG_WAITALL goes on where it stopped: the SQE is the books, `addr` and `len`
+say what is left, `file_index` what was moved.
+"""
+
+from libc.errno cimport (
+    EAGAIN, EALREADY, EINPROGRESS, EINTR, EINVAL, ENOSYS, errno,
+)
+from libc.stdint cimport int64_t
+
+from zcloop._native.kernel.errors cimport EOPNOTSUPP
+from zcloop._native.kernel.uio cimport iovec, msghdr
+from zcloop._native.kernel.uring cimport (
+    FSYNC_DATASYNC, OP_ACCEPT, OP_CLOSE, OP_CONNECT, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
+    OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_RECV, OP_RECVMSG, OP_SEND, OP_SENDMSG,
+    OP_SPLICE, OP_STATX, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
+)
+
+cdef extern from * nogil:
+    """
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <limits.h>
+    #include <poll.h>
+    #include <sys/socket.h>
+    #include <sys/stat.h>
+    #include <sys/syscall.h>
+    #include <sys/uio.h>
+    #include <unistd.h>
+    /* A file that has no readiness: the time that it takes is a disk's. */
+    static int zc_is_on_disk(int fd)
+    {
+        struct stat st;
+        return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)
+                                       || S_ISBLK(st.st_mode));
+    }
+    static int zc_is_ready(int fd, int mask)
+    {
+        struct pollfd one = {.fd = fd, .events = mask};
+        return poll(&one, 1, 0) != 0;
+    }
+    /* The flags of a descriptor that blocks, once it does not; -1 of one that does not anyway. */
+    static int zc_unblock(int fd)
+    {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || flags & O_NONBLOCK)
+            return -1;
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+        return flags;
+    }
+    static void zc_block_again(int fd, int flags)
+    {
+        int failed = errno;
+        if (flags >= 0)
+            fcntl(fd, F_SETFL, flags);
+        errno = failed;
+    }
+    static int zc_blocks(int fd)
+    {
+        int flags = fcntl(fd, F_GETFL);
+        return flags >= 0 && !(flags & O_NONBLOCK);
+    }
+    static int zc_accept4(int fd, void *name, void *size, int flags)
+    {
+        return accept4(fd, name, size, flags);
+    }
+    static int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
+    {
+        return syscall(SYS_statx, fd, path, flags, mask, room);
+    }
+    /* The best effort of Linux: 0 is as before. */
+    static void zc_set_priority(int priority)
+    {
+        syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS: the calling thread */, 0, priority);
+    }
+    """
+    bint zc_is_on_disk(int fd)
+    bint zc_is_ready(int fd, int mask)
+    int zc_unblock(int fd)
+    void zc_block_again(int fd, int flags)
+    bint zc_blocks(int fd)
+    int zc_accept4(int fd, void *name, void *size, int flags)
+    int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
+    void zc_set_priority(int priority)
+    ssize_t recv(int fd, void *data, size_t size, int flags)
+    ssize_t send(int fd, const void *data, size_t size, int flags)
+    ssize_t recvmsg(int fd, msghdr *message, int flags)
+    ssize_t sendmsg(int fd, const msghdr *message, int flags)
+    int getsockopt(int fd, int level, int name, void *value, unsigned *size)
+    struct sockaddr:
+        pass
+    int connect(int fd, const sockaddr *address, unsigned size)
+    ssize_t preadv2(int fd, const iovec *vector, int count, int64_t offset, int flags)
+    ssize_t pwritev2(int fd, const iovec *vector, int count, int64_t offset, int flags)
+    ssize_t readv(int fd, const iovec *vector, int count)
+    ssize_t writev(int fd, const iovec *vector, int count)
+    ssize_t splice(int source, int64_t *source_offset, int target, int64_t *target_offset,
+                   size_t size, unsigned flags)
+    int openat(int fd, const char *path, int flags, unsigned mode)
+    int close(int fd)
+    int fsync(int fd)
+    int fdatasync(int fd)
+    int fallocate(int fd, int mode, int64_t offset, int64_t size)
+    int ftruncate(int fd, int64_t size)
+    enum:
+        MSG_DONTWAIT
+        MSG_OOB
+        MSG_WAITALL
+        PIPE_BUF
+        POLLIN
+        POLLOUT
+        POLLPRI
+        RWF_NOWAIT
+        SOL_SOCKET
+        SO_ERROR
+        SPLICE_F_NONBLOCK
+
+# Set in `file_index` of a connect that is under way.
+cdef uint32_t UNDER_WAY = 1
+
+
+cdef inline int answer(ssize_t got) noexcept nogil:
+    return <int> got if got >= 0 else -errno
+
+
+cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
+    """The result, -errno, -EAGAIN with `wait` filled, NEEDS_THREAD or NEEDS_TIME."""
+    cdef int opcode = sqe.opcode
+    wait.fd = sqe.fd
+    if opcode == OP_RECV or opcode == OP_RECVMSG:
+        wait.mask = POLLPRI if sqe.msg_flags & MSG_OOB else POLLIN
+        return receive(sqe)
+    if opcode == OP_SEND or opcode == OP_SENDMSG:
+        wait.mask = POLLOUT
+        return transmit(sqe)
+    if opcode in (OP_READ, OP_READV, OP_READ_FIXED):
+        wait.mask = POLLIN
+        return read_or_write(sqe, False)
+    if opcode in (OP_WRITE, OP_WRITEV, OP_WRITE_FIXED):
+        wait.mask = POLLOUT
+        return read_or_write(sqe, True)
+    if opcode == OP_ACCEPT:
+        wait.mask = POLLIN
+        return accept_one(sqe)
+    if opcode == OP_CONNECT:
+        wait.mask = POLLOUT
+        return connect_one(sqe)
+    if opcode == OP_SPLICE:
+        if zc_is_on_disk(sqe.fd) or zc_is_on_disk(sqe.splice_fd_in):
+            return NEEDS_THREAD
+        return move_between(sqe, wait)
+    if opcode in (OP_OPENAT, OP_CLOSE, OP_STATX, OP_FSYNC, OP_FALLOCATE, OP_FTRUNCATE):
+        return NEEDS_THREAD
+    return -EINVAL
+
+
+cdef int moved(const io_uring_sqe *sqe) noexcept nogil:
+    """Bytes that a request which is not over has moved already."""
+    return <int> sqe.file_index if sqe.opcode in (OP_RECV, OP_SEND) else 0
+
+
+cdef int go_on(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
+    """What one call of a request for a number of bytes comes to."""
+    if got < 0:
+        if errno == EAGAIN or errno == EINTR or sqe.file_index == 0:
+            return -errno
+        return <int> sqe.file_index
+    sqe.file_index += <uint32_t> got
+    sqe.addr += got
+    sqe.len -= <uint32_t> got
+    if got == 0 or sqe.len == 0 or not sqe.msg_flags & MSG_WAITALL:
+        return <int> sqe.file_index
+    return -EAGAIN
+
+
+cdef int receive(io_uring_sqe *sqe) noexcept nogil:
+    cdef int got
+    if sqe.opcode == OP_RECVMSG:
+        got = answer(recvmsg(sqe.fd, <msghdr *> <size_t> sqe.addr, sqe.msg_flags | MSG_DONTWAIT))
+    else:
+        # The kernel's own MSG_WAITALL would return what there is, and we could not tell.
+        got = go_on(sqe, recv(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
+                              (sqe.msg_flags & ~MSG_WAITALL) | MSG_DONTWAIT))
+    return -EAGAIN if got == -EINTR else got
+
+
+cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
+    cdef int got
+    if sqe.opcode == OP_SENDMSG:
+        got = answer(sendmsg(sqe.fd, <msghdr *> <size_t> sqe.addr, sqe.msg_flags | MSG_DONTWAIT))
+    else:
+        got = go_on(sqe, send(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
+                              sqe.msg_flags | MSG_DONTWAIT))
+    return -EAGAIN if got == -EINTR else got
+
+
+cdef int accept_one(io_uring_sqe *sqe) noexcept nogil:
+    cdef int flags, got
+    if not zc_is_ready(sqe.fd, POLLIN):
+        return -EAGAIN
+    flags = zc_unblock(sqe.fd)
+    got = zc_accept4(sqe.fd, <void *> <size_t> sqe.addr, <void *> <size_t> sqe.addr2,
+                     sqe.accept_flags)
+    zc_block_again(sqe.fd, flags)
+    return answer(got)
+
+
+cdef int connect_one(io_uring_sqe *sqe) noexcept nogil:
+    cdef int failed = 0
+    cdef unsigned size = sizeof(failed)
+    cdef int flags, got
+    if sqe.file_index == UNDER_WAY:
+        if not zc_is_ready(sqe.fd, POLLOUT):
+            return -EAGAIN
+        if getsockopt(sqe.fd, SOL_SOCKET, SO_ERROR, &failed, &size) < 0:
+            return -errno
+        return -failed
+    flags = zc_unblock(sqe.fd)
+    got = connect(sqe.fd, <const sockaddr *> <size_t> sqe.addr, <unsigned> sqe.off)
+    zc_block_again(sqe.fd, flags)
+    if got == 0:
+        return 0
+    if errno == EINPROGRESS or errno == EALREADY or errno == EINTR:
+        sqe.file_index = UNDER_WAY
+        return -EAGAIN
+    if errno == EAGAIN and flags >= 0:
+        return NEEDS_TIME       # of a Unix listener that has no room: nothing tells of some
+    if errno == EAGAIN:
+        return FINAL_EAGAIN
+    return -errno
+
+
+cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
+    cdef iovec one
+    cdef iovec *vector = &one
+    cdef int count = 1
+    cdef int got
+    cdef size_t size
+    if zc_is_on_disk(sqe.fd):
+        return NEEDS_THREAD
+    if sqe.opcode in (OP_READV, OP_WRITEV):
+        vector = <iovec *> <size_t> sqe.addr
+        count = <int> sqe.len
+    else:
+        one.iov_base = <void *> <size_t> sqe.addr
+        one.iov_len = sqe.len
+    # What has no place to seek to has no offsets: the kernel's requests ignore them.
+    if is_write:
+        got = answer(pwritev2(sqe.fd, vector, count, -1, <int> sqe.rw_flags | RWF_NOWAIT))
+    else:
+        got = answer(preadv2(sqe.fd, vector, count, -1, <int> sqe.rw_flags | RWF_NOWAIT))
+    if got != -EOPNOTSUPP and got != -ENOSYS and got != -EINVAL:
+        return -EAGAIN if got == -EINTR else got
+    if not zc_is_ready(sqe.fd, POLLOUT if is_write else POLLIN):
+        return -EAGAIN
+    if not is_write:
+        got = answer(readv(sqe.fd, vector, count))
+    elif not zc_blocks(sqe.fd):
+        got = answer(writev(sqe.fd, vector, count))
+    else:
+        # A pipe that is ready has room for so much, and takes it at once.
+        one.iov_base = vector.iov_base
+        size = vector.iov_len if count else 0
+        one.iov_len = size if size < PIPE_BUF else PIPE_BUF
+        got = answer(writev(sqe.fd, &one, 1 if count else 0))
+    return -EAGAIN if got == -EINTR else got
+
+
+cdef int move_between(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
+    cdef int64_t source_offset = <int64_t> sqe.splice_off_in
+    cdef int64_t target_offset = <int64_t> sqe.off
+    cdef int got = answer(splice(
+        sqe.splice_fd_in, NULL if source_offset == -1 else &source_offset, sqe.fd,
+        NULL if target_offset == -1 else &target_offset, sqe.len,
+        sqe.splice_flags | SPLICE_F_NONBLOCK))
+    if got == -EAGAIN:
+        wait_for_pipe(sqe, wait)
+    return got
+
+
+cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil:
+    """Which side of a splice is not ready."""
+    if zc_is_ready(sqe.splice_fd_in, POLLIN):
+        wait.fd, wait.mask = sqe.fd, POLLOUT
+    else:
+        wait.fd, wait.mask = sqe.splice_fd_in, POLLIN
+
+
+cdef int perform(io_uring_sqe *sqe) noexcept nogil:
+    """The result or -errno; -EINTR when the thread was called out."""
+    cdef int got
+    if sqe.ioprio:
+        zc_set_priority(sqe.ioprio)
+    got = perform_at_once(sqe)
+    if sqe.ioprio:
+        zc_set_priority(0)
+    return got
+
+
+cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
+    cdef iovec one
+    cdef Wait wait
+    cdef int opcode = sqe.opcode
+    cdef int64_t offset = <int64_t> sqe.off
+    cdef int flags = <int> sqe.rw_flags
+    if opcode == OP_OPENAT:
+        return answer(openat(sqe.fd, <const char *> <size_t> sqe.addr, <int> sqe.open_flags,
+                             sqe.len))
+    if opcode == OP_CLOSE:
+        return answer(close(sqe.fd))
+    if opcode == OP_STATX:
+        return answer(zc_statx(sqe.fd, <const char *> <size_t> sqe.addr, <int> sqe.statx_flags,
+                               sqe.len, <void *> <size_t> sqe.off))
+    if opcode == OP_FSYNC:
+        return answer(fdatasync(sqe.fd) if sqe.fsync_flags & FSYNC_DATASYNC else fsync(sqe.fd))
+    if opcode == OP_FALLOCATE:
+        return answer(fallocate(sqe.fd, <int> sqe.len, offset, <int64_t> sqe.addr))
+    if opcode == OP_FTRUNCATE:
+        return answer(ftruncate(sqe.fd, offset))
+    if opcode == OP_SPLICE:
+        return move_between(sqe, &wait)
+    if opcode == OP_READV:
+        return answer(preadv2(sqe.fd, <iovec *> <size_t> sqe.addr, <int> sqe.len, offset, flags))
+    if opcode == OP_WRITEV:
+        return answer(pwritev2(sqe.fd, <iovec *> <size_t> sqe.addr, <int> sqe.len, offset, flags))
+    one.iov_base = <void *> <size_t> sqe.addr
+    one.iov_len = sqe.len
+    if opcode in (OP_READ, OP_READ_FIXED):
+        return answer(preadv2(sqe.fd, &one, 1, offset, flags))
+    if opcode in (OP_WRITE, OP_WRITE_FIXED):
+        return answer(pwritev2(sqe.fd, &one, 1, offset, flags))
+    return -EINVAL

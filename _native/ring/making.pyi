@@ -1,0 +1,3 @@
+BACKENDS: tuple[str, ...]
+
+def wanted_backend(backend: str | None = None) -> str: ...

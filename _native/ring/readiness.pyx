@@ -1,0 +1,1123 @@
+"""A ring without io_uring: zcloop carries requests out itself, by epoll and a few threads.
+
+`enter` takes the requests (SQEs), asks epoll what is ready, and completes what can be done with
+system calls that do not block (see attempt). The answers are those of io_uring, so whoever asks
+needs not know. A request goes through these stages:
+
+    begun     tried at once, as far as a try may bring something; a chain's next one with its first
+    WAITING   in the list of its file, which epoll watches; tried again when that is ready
+    WORKING   given to a thread, since what it asks for has no readiness: disks, open, statx
+    TIMED     for a moment in time
+    OVER      completed, while the completion queue has no room
+
+A file is registered with epoll once, as long as requests wait for it. Where one of them goes on
+(a receive in many completions, a poll by edges) the registration is edge triggered and costs no
+further call; where all of them end with their first answer it is told once, and armed again by who
+waits next. What is registered is never assumed: an fd may have been closed and be another file's.
+ENOENT then says so, and what is told of an earlier registration has another generation.
+
+A poll that waits exclusively (EPOLLEXCLUSIVE) has a registration of its own, under a copy of the
+fd, since epoll knows a file once an fd. It is taken out when it was told, and put back behind the
+others that wait, so that processes take turns.
+
+Receives that go on (multishot) are visited once an enter each: one that brings much cannot keep the
+others waiting. They take the next slot of a buffer ring as the kernel does, and end with ENOBUFS
+when there is none. Nothing is received for a stream that has sent less than was asked for: epoll
+tells of what comes next.
+
+Everything here is C memory, and runs no Python: other threads may run meanwhile, and nothing of the
+program's comes in between. A ring of a loop is one thread's; a shared one is touched with the GIL,
+but for `sleep`, which asks the kernel alone.
+
+Rejected: a channel that calls the operations' methods on readiness. It would have had to repeat,
+above this line, what a ring promises: chains, cancelling, overflow, notifications, parking. With
+the cut at the two queues all of that has one text, tested against the real kernel.
+"""
+
+from libc.errno cimport (
+    EAGAIN, EALREADY, EBADF, EEXIST, EINTR, EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPERM, errno,
+)
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+from posix.unistd cimport close, read, write
+
+from zcloop._native.kernel.clock cimport monotonic_ns
+from zcloop._native.kernel.errors cimport (
+    ECANCELED, ENOBUFS, EOPNOTSUPP, ETIME, os_error, raise_os_error,
+)
+from zcloop._native.kernel.uio cimport iovec, msghdr
+from zcloop._native.kernel.uring cimport (
+    ASYNC_CANCEL_ANY, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, FEAT_CQE_SKIP, FEAT_EXT_ARG,
+    FEAT_NODROP, OP_ASYNC_CANCEL, OP_NOP, OP_POLL_ADD, OP_READ, OP_READV, OP_RECV, OP_RECVMSG,
+    OP_READ_FIXED, OP_SEND, OP_SPLICE, OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
+    POLL_ADD_MULTI, RECV_MULTISHOT, REGISTER_PBUF_RING,
+    SQE_CQE_SKIP_SUCCESS, SQE_IO_LINK, SQ_CQ_OVERFLOW, SQ_TASKRUN, TIMEOUT_ETIME_SUCCESS,
+    UNREGISTER_PBUF_RING, io_uring_buf, io_uring_buf_reg, io_uring_buf_ring, io_uring_cqe,
+    io_uring_recvmsg_out, kernel_timespec,
+)
+from zcloop._native.kernel.workers cimport (
+    call_out, open_inbox, start_job, take_done, withdraw_job,
+)
+from zcloop._native.ring.attempt cimport (
+    FINAL_EAGAIN, NEEDS_THREAD, NEEDS_TIME, Wait, attempt, moved, perform, wait_for_pipe,
+)
+from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
+
+cdef extern from * nogil:
+    """
+    #define _GNU_SOURCE
+    #include <errno.h>
+    #include <fcntl.h>
+    #include <poll.h>
+    #include <sys/epoll.h>
+    #include <sys/eventfd.h>
+    #include <sys/socket.h>
+    #include <sys/syscall.h>
+    #include <sys/timerfd.h>
+    #include <time.h>
+    #include <unistd.h>
+    #ifndef EPOLLEXCLUSIVE
+    #define EPOLLEXCLUSIVE (1u << 28)
+    #endif
+    #ifndef SYS_epoll_pwait2
+    #define SYS_epoll_pwait2 441
+    #endif
+
+    /* The number of events, or -errno. In nanoseconds since 5.11; before, and where a policy knows
+       no such call, in milliseconds, rounded up. */
+    static int zc_epoll_wait(int epoll, struct epoll_event *events, int size, long long timeout_ns)
+    {
+        static int has_no_pwait2;
+        int got;
+        if (timeout_ns > 0 && !has_no_pwait2) {
+            struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+            got = syscall(SYS_epoll_pwait2, epoll, events, size, &when, NULL, 0);
+            if (got >= 0 || (errno != ENOSYS && errno != EPERM))
+                return got < 0 ? -errno : got;
+            has_no_pwait2 = 1;
+        }
+        if (timeout_ns > 0) {
+            long long ms = (timeout_ns + 999999) / 1000000;
+            got = epoll_wait(epoll, events, size, ms > 86400000 ? 86400000 : (int) ms);
+        } else
+            got = epoll_wait(epoll, events, size, (int) timeout_ns);
+        return got < 0 ? -errno : got;
+    }
+    /* 0 or errno. */
+    static int zc_epoll_ctl(int epoll, int how, int fd, unsigned mask, unsigned long long data)
+    {
+        struct epoll_event event = {.events = mask, .data.u64 = data};
+        return epoll_ctl(epoll, how, fd, &event) < 0 ? errno : 0;
+    }
+    static unsigned zc_events(struct epoll_event *event) { return event->events; }
+    static unsigned long long zc_data(struct epoll_event *event) { return event->data.u64; }
+    static int zc_copy_fd(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
+    static int zc_set_timer(int fd, long long at_ns)
+    {
+        struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
+    }
+    static int zc_wait_readable(int fd, long long timeout_ns)
+    {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+        return ppoll(&one, 1, timeout_ns < 0 ? NULL : &when, NULL) < 0 ? -errno : 0;
+    }
+    static int zc_recvmmsg(int fd, void *messages, unsigned count)
+    {
+        int got = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
+        return got < 0 ? -errno : got;
+    }
+    """
+    int zc_epoll_wait(int epoll, epoll_event *events, int size, int64_t timeout_ns)
+    int zc_epoll_ctl(int epoll, int how, int fd, uint32_t mask, uint64_t data)
+    uint32_t zc_events(epoll_event *event)
+    uint64_t zc_data(epoll_event *event)
+    int zc_copy_fd(int fd)
+    int zc_set_timer(int fd, int64_t at_ns)
+    int zc_wait_readable(int fd, int64_t timeout_ns)
+    int zc_recvmmsg(int fd, void *messages, unsigned count)
+    struct mmsghdr:
+        msghdr msg_hdr
+        unsigned msg_len
+    ssize_t recv(int fd, void *data, size_t size, int flags)
+    int epoll_create1(int flags)
+    int eventfd(unsigned initial, int flags)
+    int timerfd_create(int clock, int flags)
+    enum:
+        CLOCK_MONOTONIC
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+        EPOLLERR
+        EPOLLET "((unsigned)EPOLLET)"
+        EPOLLEXCLUSIVE
+        EPOLLHUP
+        EPOLLIN
+        EPOLLONESHOT
+        EPOLLOUT
+        EPOLLRDHUP
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+        EPOLL_CTL_MOD
+        MSG_DONTWAIT
+        MSG_WAITALL
+        TFD_CLOEXEC
+        TFD_NONBLOCK
+
+# As the kernel's limits.
+cdef unsigned ENTRIES_MAX = 32768
+cdef unsigned BLOCK_SIZE = 64
+cdef enum:
+    DATAGRAMS_MAX = 16
+# The data of what is no file. Generations of files begin at 1, in the upper half.
+cdef uint64_t INBOX = 0
+cdef uint64_t TIMER = 1
+cdef uint32_t TURN = <uint32_t> 1 << 31
+# Callbacks that never leave the loop idle: so often it asks what is ready.
+cdef int64_t LOOK_EVERY_NS = 20000
+# For what nothing tells of: room in the queue of a Unix listener, a thread that is called out.
+cdef int64_t RETRY_NS = 10000000
+cdef int64_t CALL_OUT_NS = 1000000
+
+
+cdef unsigned power_of_two(unsigned size) noexcept nogil:
+    cdef unsigned power = 1
+    while power < size:
+        power *= 2
+    return power
+
+
+cdef inline io_uring_buf *slot_at(Group *group, unsigned index) noexcept nogil:
+    """The slot that is `index` places behind the next one; NULL where there are not so many."""
+    cdef unsigned short tail = (<io_uring_buf_ring *> group.entries).tail
+    if <unsigned short> (tail - group.head) <= index:
+        return NULL
+    return <io_uring_buf *> group.entries + ((group.head + index) & group.mask)
+
+
+cdef inline uint32_t slot_flags(const io_uring_buf *slot) noexcept nogil:
+    return CQE_F_BUFFER | <uint32_t> slot.bid << CQE_BUFFER_SHIFT
+
+
+cdef bint breaks_link(const io_uring_sqe *sqe, int result) noexcept nogil:
+    """Whether a request that ended so ends those linked to it, as the kernel has it."""
+    cdef int opcode = sqe.opcode
+    if opcode == OP_TIMEOUT and result == -ETIME:
+        return not sqe.timeout_flags & TIMEOUT_ETIME_SUCCESS
+    if result < 0:
+        return True
+    if opcode in (OP_READ, OP_WRITE, OP_READ_FIXED, OP_WRITE_FIXED, OP_SPLICE):
+        return <uint32_t> result < sqe.len
+    if opcode in (OP_RECV, OP_SEND):
+        return sqe.msg_flags & MSG_WAITALL and sqe.len != 0
+    if opcode in (OP_READV, OP_WRITEV):
+        return <size_t> result < size_of(<iovec *> <size_t> sqe.addr, sqe.len)
+    return False
+
+
+cdef size_t size_of(const iovec *vector, unsigned count) noexcept nogil:
+    cdef size_t size = 0
+    cdef unsigned index
+    for index in range(count):
+        size += vector[index].iov_len
+    return size
+
+
+cdef int run_job(Job *job) noexcept nogil:
+    return perform(&(<Pending *> job).sqe)
+
+
+cdef class ReadinessRing(Ring):
+    def __cinit__(self, unsigned entries, unsigned cq_entries, bint is_shared=False):
+        cdef int failed
+        self.uring.ring_fd = self.event_fd = self.timer_fd = -1
+        self.is_shared = is_shared
+        self.backend = "epoll"
+        if entries == 0 or cq_entries == 0:
+            raise os_error(EINVAL, "a ring needs entries")
+        self.entries = power_of_two(min(entries, ENTRIES_MAX))
+        self.cq_entries = power_of_two(min(cq_entries, 2 * ENTRIES_MAX))
+        self.features = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
+        self.is_open = True
+        self.uring.sq.sqes = <io_uring_sqe *> calloc(self.entries, sizeof(io_uring_sqe))
+        self.uring.cq.cqes = <io_uring_cqe *> calloc(self.cq_entries, sizeof(io_uring_cqe))
+        if self.uring.sq.sqes == NULL or self.uring.cq.cqes == NULL:
+            raise MemoryError("ring")
+        self.uring.sq.khead = &self.sq_head
+        self.uring.sq.ktail = &self.sq_tail
+        self.uring.sq.kflags = &self.flags
+        self.uring.sq.ring_entries = self.entries
+        self.uring.sq.ring_mask = self.entries - 1
+        self.uring.cq.khead = &self.cq_head
+        self.uring.cq.ktail = &self.cq_tail
+        self.uring.cq.ring_entries = self.cq_entries
+        self.uring.cq.ring_mask = self.cq_entries - 1
+        self.uring.ring_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.uring.ring_fd < 0:
+            raise_os_error(errno, "epoll_create1")
+        self.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.event_fd < 0:
+            raise_os_error(errno, "eventfd")
+        open_inbox(&self.inbox, self.event_fd)
+        failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, self.event_fd, EPOLLIN, INBOX)
+        if failed:
+            raise_os_error(failed, "epoll_ctl")
+
+    def abandon(self):
+        """In a forked child: the epoll instance is the parent's, and is not touched. Closes our
+        copies of the other descriptors, and keeps the memory that the parent's threads work on."""
+        cdef unsigned fd
+        if not self.is_open:
+            return
+        self.is_open = False
+        for fd in range(self.files_size):
+            if self.files[fd].turn_fd >= 0:
+                close(self.files[fd].turn_fd)
+        close(self.event_fd)
+        if self.timer_fd >= 0:
+            close(self.timer_fd)
+        self.uring.ring_fd = -1
+        self.free_memory()
+
+    cdef void free_queues(self) noexcept nogil:
+        """Nothing is in flight but what threads have, which is waited for."""
+        cdef unsigned fd
+        self.cancel_all()
+        while self.working:
+            self.collect(CALL_OUT_NS)
+        for fd in range(self.files_size):
+            if self.files[fd].turn_fd >= 0:
+                close(self.files[fd].turn_fd)
+        if self.uring.ring_fd >= 0:
+            close(self.uring.ring_fd)
+        if self.event_fd >= 0:
+            close(self.event_fd)
+        if self.timer_fd >= 0:
+            close(self.timer_fd)
+        self.uring.ring_fd = self.event_fd = self.timer_fd = -1
+        self.free_memory()
+
+    cdef void free_memory(self) noexcept nogil:
+        cdef void *block
+        while self.blocks != NULL:
+            block = self.blocks
+            self.blocks = (<void **> block)[0]
+            free(block)
+        free(self.uring.sq.sqes)
+        free(self.uring.cq.cqes)
+        free(self.files)
+        free(self.slots)
+        self.uring.sq.sqes = NULL
+        self.uring.cq.cqes = NULL
+        self.files = NULL
+        self.files_size = 0
+        self.slots = NULL
+        self.slots_size = 0
+        self.cq_head = self.cq_tail = self.flags = 0
+
+    # ---- in ----------------------------------------------------------------------------------
+
+    cdef Pending *take_pending(self) noexcept nogil:
+        cdef Pending *one
+        cdef Pending *block
+        cdef unsigned index
+        cdef void *start
+        if self.free_pending == NULL:
+            start = calloc(1, sizeof(void *) * 2 + BLOCK_SIZE * sizeof(Pending))
+            if start == NULL:
+                return NULL
+            (<void **> start)[0] = self.blocks
+            self.blocks = start
+            block = <Pending *> (<char *> start + 2 * sizeof(void *))
+            for index in range(BLOCK_SIZE):
+                block[index].next = self.free_pending
+                self.free_pending = &block[index]
+        one = self.free_pending
+        self.free_pending = one.next
+        memset(one, 0, sizeof(Pending))
+        one.fd = -1
+        return one
+
+    cdef void release(self, Pending *one) noexcept nogil:
+        cdef uint32_t slot = <uint32_t> one.sqe.user_data
+        if slot < self.slots_size and self.slots[slot] == one:
+            self.slots[slot] = NULL
+        one.next = self.free_pending
+        self.free_pending = one
+
+    cdef int begin_all(self) noexcept nogil:
+        """Take every SQE; -ENOMEM, with the others left, when memory runs out."""
+        cdef io_uring_sqe *sqe
+        cdef Pending *one
+        cdef Pending *first = NULL      # of the chain that is being read
+        cdef Pending *last = NULL
+        cdef uint32_t slot
+        cdef Pending **slots
+        while self.sqe_head != self.sqe_tail:
+            sqe = &self.uring.sq.sqes[self.sqe_head & self.uring.sq.ring_mask]
+            slot = <uint32_t> sqe.user_data
+            if sqe.user_data >> 32 and slot >= self.slots_size:
+                slots = <Pending **> realloc(self.slots, power_of_two(slot + 64) * sizeof(Pending *))
+                if slots == NULL:
+                    return -ENOMEM
+                self.slots = slots
+                memset(slots + self.slots_size, 0,
+                       (power_of_two(slot + 64) - self.slots_size) * sizeof(Pending *))
+                self.slots_size = power_of_two(slot + 64)
+            one = self.take_pending()
+            if one == NULL:
+                if last != NULL:
+                    self.begin(first)       # what there is of its chain
+                return -ENOMEM
+            memcpy(&one.sqe, sqe, sizeof(io_uring_sqe))
+            if sqe.user_data >> 32:
+                self.slots[slot] = one
+            self.sqe_head += 1
+            self.submissions += 1
+            store_release(self.uring.sq.khead, self.sqe_head)
+            if last != NULL:
+                last.linked = one
+                one.stage = LINKED
+            else:
+                first = one
+            if one.sqe.flags & SQE_IO_LINK and self.sqe_head != self.sqe_tail:
+                last = one
+                continue
+            last = NULL
+            self.begin(first)
+        return 0
+
+    cdef void begin(self, Pending *one) noexcept nogil:
+        cdef int opcode = one.sqe.opcode
+        cdef kernel_timespec *when
+        if opcode == OP_POLL_ADD:
+            one.is_multishot = one.sqe.len & POLL_ADD_MULTI != 0
+            self.wait_for_file(one, one.sqe.fd, one.sqe.poll32_events)
+        elif opcode in (OP_RECV, OP_RECVMSG) and one.sqe.ioprio & RECV_MULTISHOT:
+            one.is_multishot = True
+            one.batch = 2
+            self.wait_for_file(one, one.sqe.fd, EPOLLIN | EPOLLRDHUP)
+        elif opcode == OP_NOP:
+            self.complete(one, 0)
+        elif opcode == OP_ASYNC_CANCEL:
+            self.complete(one, self.cancel(&one.sqe))
+        elif opcode == OP_TIMEOUT:
+            when = <kernel_timespec *> <size_t> one.sqe.addr
+            self.time_it(one, when.tv_sec * <int64_t> 1000000000 + when.tv_nsec)
+        else:
+            self.try_it(one)
+
+    cdef void try_it(self, Pending *one) noexcept nogil:
+        """Begin, or go on, with what can be done by system calls."""
+        cdef Wait wait
+        cdef int got = attempt(&one.sqe, &wait)
+        if got == -EAGAIN:
+            self.wait_for_file(one, wait.fd, wait.mask)
+        elif got == NEEDS_THREAD:
+            self.leave_file(one)
+            self.employ(one)
+        elif got == NEEDS_TIME:
+            self.leave_file(one)
+            self.time_it(one, RETRY_NS)
+        else:
+            self.complete(one, -EAGAIN if got == FINAL_EAGAIN else got)
+
+    cdef void employ(self, Pending *one) noexcept nogil:
+        """A thread does it."""
+        cdef int failed
+        one.stage = WORKING
+        one.job.work = run_job
+        one.job.inbox = &self.inbox
+        self.working += 1
+        failed = start_job(&one.job)
+        if failed:
+            self.working -= 1
+            self.complete(one, failed)
+
+    # ---- files -------------------------------------------------------------------------------
+
+    cdef int ensure_file(self, int fd) noexcept nogil:
+        cdef unsigned size
+        cdef Watched *files
+        cdef unsigned index
+        if <unsigned> fd < self.files_size:
+            return 0
+        size = power_of_two(<unsigned> fd + 64)
+        files = <Watched *> realloc(self.files, size * sizeof(Watched))
+        if files == NULL:
+            return -ENOMEM
+        memset(files + self.files_size, 0, (size - self.files_size) * sizeof(Watched))
+        for index in range(self.files_size, size):
+            files[index].turn_fd = -1
+        self.files = files
+        self.files_size = size
+        return 0
+
+    cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil:
+        """Wait until the file is ready; what has no readiness is ready, or a thread's."""
+        cdef Watched *file
+        cdef int failed
+        if fd < 0:
+            self.complete(one, -EBADF)
+            return
+        if one.fd != fd:
+            self.leave_file(one)
+            failed = self.ensure_file(fd)
+            if failed:
+                self.complete(one, failed)
+                return
+            one.fd = fd
+            file = &self.files[fd]
+            one.previous = NULL
+            one.next = file.first
+            if file.first != NULL:
+                file.first.previous = one
+            file.first = one
+        one.stage = WAITING
+        one.mask = mask
+        failed = self.arm_turn(fd) if mask & EPOLLEXCLUSIVE else self.arm(fd)
+        if failed == EPERM:
+            if one.sqe.opcode == OP_POLL_ADD:
+                self.complete(one, <int> (mask & (EPOLLIN | EPOLLOUT)))
+            else:
+                self.leave_file(one)
+                self.employ(one)
+        elif failed:
+            self.complete(one, -failed)
+
+    cdef int arm(self, int fd) noexcept nogil:
+        """Have epoll tell of what is waited for, what is there now included. 0 or errno."""
+        cdef Watched *file = &self.files[fd]
+        cdef Pending *one = file.first
+        cdef uint32_t mask = 0
+        cdef int failed = ENOENT
+        file.is_by_edge = False
+        while one != NULL:
+            if not one.mask & EPOLLEXCLUSIVE:
+                mask |= one.mask
+                if one.is_multishot:
+                    file.is_by_edge = True
+            one = one.next
+        mask |= EPOLLET if file.is_by_edge else EPOLLONESHOT
+        if file.is_registered:
+            failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_MOD, fd, mask,
+                                  <uint64_t> file.generation << 32 | <uint32_t> fd)
+        if failed == ENOENT:
+            file.generation += 1
+            if file.generation == 0:
+                file.generation = 1
+            failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, fd, mask,
+                                  <uint64_t> file.generation << 32 | <uint32_t> fd)
+            if failed == EEXIST:
+                failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_MOD, fd, mask,
+                                      <uint64_t> file.generation << 32 | <uint32_t> fd)
+        file.is_registered = file.is_armed = failed == 0
+        file.mask = mask
+        return failed
+
+    cdef int arm_turn(self, int fd) noexcept nogil:
+        cdef Watched *file = &self.files[fd]
+        cdef int failed
+        if file.is_turn_armed:
+            return 0
+        if file.turn_fd < 0:
+            file.turn_fd = zc_copy_fd(fd)
+            if file.turn_fd < 0:
+                if errno != EMFILE and errno != ENFILE:
+                    return errno
+                # No descriptor is left: it waits as others do, and wakes with everybody.
+                file.first.mask &= ~<uint32_t> EPOLLEXCLUSIVE
+                return self.arm(fd)
+        file.turns += 1
+        failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, file.turn_fd,
+                              EPOLLIN | EPOLLEXCLUSIVE,
+                              <uint64_t> file.turns << 32 | TURN | <uint32_t> fd)
+        file.is_turn_armed = failed == 0
+        return failed
+
+    cdef void leave_file(self, Pending *one) noexcept nogil:
+        cdef int fd = one.fd
+        cdef Watched *file
+        if fd < 0:
+            return
+        file = &self.files[fd]
+        if one.is_ready:
+            self.forget_visit(one)
+        if one.previous != NULL:
+            one.previous.next = one.next
+        else:
+            file.first = one.next
+        if one.next != NULL:
+            one.next.previous = one.previous
+        one.next = one.previous = NULL
+        one.fd = -1
+        self.settle_file(fd)
+
+    cdef void settle_file(self, int fd) noexcept nogil:
+        """Nobody waits for it any more: nothing of it is to wake us."""
+        cdef Watched *file = &self.files[fd]
+        cdef Pending *one = file.first
+        cdef bint has_turn = False
+        cdef bint has_other = False
+        while one != NULL:
+            if one.mask & EPOLLEXCLUSIVE:
+                has_turn = True
+            else:
+                has_other = True
+            one = one.next
+        if not has_other and file.is_armed:
+            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, fd, 0, 0)
+            file.is_registered = file.is_armed = False
+        if not has_turn and file.is_turn_armed:
+            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
+            file.is_turn_armed = False
+        if file.first == NULL and file.turn_fd >= 0:
+            close(file.turn_fd)
+            file.turn_fd = -1
+
+    cdef void arrived(self, int fd, uint32_t found, bint is_turn) noexcept nogil:
+        """What epoll says of a file."""
+        cdef Watched *file = &self.files[fd]
+        cdef Pending *one
+        cdef bint is_waited_for = False
+        if is_turn:
+            # Behind the other processes that wait, if it waits again.
+            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
+            file.is_turn_armed = False
+        elif not file.is_by_edge:
+            file.is_armed = False
+        one = file.first
+        while one != NULL:
+            if (one.mask & EPOLLEXCLUSIVE != 0) == is_turn:
+                if found & (one.mask | EPOLLERR | EPOLLHUP):
+                    one.found |= found
+                    self.want_visit(one)
+                elif not is_turn and not one.is_ready:
+                    is_waited_for = True
+            one = one.next
+        if is_waited_for and not file.is_armed:
+            self.arm(fd)        # it was told once, and of something else
+
+    # ---- visits: what is ready is done -------------------------------------------------------
+
+    cdef void want_visit(self, Pending *one) noexcept nogil:
+        if one.is_ready:
+            return
+        one.is_ready = True
+        one.next_ready = NULL
+        one.previous_ready = self.ready_last
+        if self.ready_last == NULL:
+            self.ready_first = one
+        else:
+            self.ready_last.next_ready = one
+        self.ready_last = one
+
+    cdef void forget_visit(self, Pending *one) noexcept nogil:
+        one.is_ready = False
+        if one.previous_ready != NULL:
+            one.previous_ready.next_ready = one.next_ready
+        else:
+            self.ready_first = one.next_ready
+        if one.next_ready != NULL:
+            one.next_ready.previous_ready = one.previous_ready
+        else:
+            self.ready_last = one.previous_ready
+
+    cdef void visit_ready(self) noexcept nogil:
+        """Each once: who is not done with that is visited at the next enter."""
+        cdef Pending *last = self.ready_last
+        cdef Pending *one
+        while self.ready_first != NULL:
+            one = self.ready_first
+            self.forget_visit(one)
+            self.visit(one)
+            if one == last:
+                break
+
+    cdef void visit(self, Pending *one) noexcept nogil:
+        cdef int result
+        if one.sqe.opcode == OP_POLL_ADD:
+            result = <int> (one.found & (one.mask | EPOLLERR | EPOLLHUP))
+            one.found = 0
+            if not (one.is_multishot and self.post_more(one, result, 0)):
+                self.complete(one, result)
+        elif not one.is_multishot:
+            self.try_it(one)
+        elif self.room() == 0:
+            self.want_visit(one)        # when what is there has been taken
+        elif one.sqe.opcode == OP_RECV:
+            self.receive_bytes(one)
+        else:
+            self.receive_datagrams(one)
+
+    cdef unsigned room(self) noexcept nogil:
+        """How many completions the queue has room for."""
+        if self.overflow_first != NULL:
+            return 0
+        return self.cq_entries - (self.cq_tail - load_acquire(&self.cq_head))
+
+    cdef Group *group_of(self, Pending *one) noexcept nogil:
+        cdef unsigned index
+        for index in range(GROUPS_MAX):
+            if self.groups[index].is_used and self.groups[index].id == one.sqe.buf_group:
+                return &self.groups[index]
+        return NULL
+
+    cdef void receive_bytes(self, Pending *one) noexcept nogil:
+        """The next slot of a stream's buffer ring is filled, once."""
+        cdef Group *group = self.group_of(one)
+        cdef io_uring_buf *slot
+        cdef ssize_t got
+        if group == NULL:
+            self.complete(one, -EINVAL)
+            return
+        slot = slot_at(group, 0)
+        if slot == NULL:
+            self.complete(one, -ENOBUFS)
+            return
+        got = recv(one.sqe.fd, <void *> <size_t> slot.addr, slot.len, MSG_DONTWAIT)
+        if got > 0:
+            group.head += 1
+            self.post_more(one, <int> got, slot_flags(slot))
+            if <size_t> got == slot.len or one.found & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.want_visit(one)
+        elif got == 0:
+            self.complete(one, 0)
+        elif errno == EINTR:
+            self.want_visit(one)
+        elif errno != EAGAIN:
+            self.complete(one, -errno)
+        else:
+            one.found = 0
+
+    cdef void receive_datagrams(self, Pending *one) noexcept nogil:
+        """The next few slots of a buffer ring are filled, one datagram each."""
+        cdef mmsghdr[DATAGRAMS_MAX] messages
+        cdef iovec[DATAGRAMS_MAX] pieces
+        cdef io_uring_recvmsg_out *out
+        cdef Group *group = self.group_of(one)
+        cdef msghdr *asked = <msghdr *> <size_t> one.sqe.addr
+        cdef io_uring_buf *slot
+        cdef unsigned count = 0
+        cdef unsigned index
+        cdef size_t head
+        cdef int got
+        if group == NULL:
+            self.complete(one, -EINVAL)
+            return
+        head = sizeof(io_uring_recvmsg_out) + asked.msg_namelen + asked.msg_controllen
+        while count < one.batch and count < self.room():
+            slot = slot_at(group, count)
+            if slot == NULL:
+                break
+            out = <io_uring_recvmsg_out *> <size_t> slot.addr
+            memset(&messages[count], 0, sizeof(mmsghdr))
+            pieces[count].iov_base = <char *> out + head
+            pieces[count].iov_len = slot.len - head
+            messages[count].msg_hdr.msg_iov = &pieces[count]
+            messages[count].msg_hdr.msg_iovlen = 1
+            messages[count].msg_hdr.msg_name = <char *> out + sizeof(io_uring_recvmsg_out)
+            messages[count].msg_hdr.msg_namelen = asked.msg_namelen
+            messages[count].msg_hdr.msg_control = <char *> messages[count].msg_hdr.msg_name + (
+                asked.msg_namelen)
+            messages[count].msg_hdr.msg_controllen = asked.msg_controllen
+            count += 1
+        if count == 0:
+            self.complete(one, -ENOBUFS)
+            return
+        got = zc_recvmmsg(one.sqe.fd, messages, count)
+        if got < 0:
+            if got == -EINTR:
+                self.want_visit(one)
+            elif got != -EAGAIN:
+                self.complete(one, got)
+            return
+        for index in range(<unsigned> got):
+            slot = slot_at(group, 0)
+            group.head += 1
+            out = <io_uring_recvmsg_out *> <size_t> slot.addr
+            out.namelen = messages[index].msg_hdr.msg_namelen
+            out.controllen = <uint32_t> messages[index].msg_hdr.msg_controllen
+            out.payloadlen = messages[index].msg_len
+            out.flags = messages[index].msg_hdr.msg_flags
+            self.post_more(one, <int> (head + messages[index].msg_len), slot_flags(slot))
+        if <unsigned> got == count:
+            one.batch = min(2 * one.batch, DATAGRAMS_MAX)
+            self.want_visit(one)
+        else:
+            one.batch = max(2, got + 1)
+
+    # ---- time --------------------------------------------------------------------------------
+
+    cdef void time_it(self, Pending *one, int64_t after_ns) noexcept nogil:
+        cdef Pending *before = NULL
+        cdef Pending *behind = self.timed
+        if self.timer_fd < 0:
+            self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+            if self.timer_fd < 0:
+                self.complete(one, -errno)
+                return
+            if zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, self.timer_fd, EPOLLIN, TIMER):
+                close(self.timer_fd)
+                self.timer_fd = -1
+                self.complete(one, -ENOMEM)
+                return
+        one.stage = TIMED
+        one.deadline_ns = monotonic_ns() + after_ns
+        while behind != NULL and behind.deadline_ns <= one.deadline_ns:
+            before = behind
+            behind = behind.next
+        one.next = behind
+        one.previous = before
+        if behind != NULL:
+            behind.previous = one
+        if before != NULL:
+            before.next = one
+        else:
+            self.timed = one
+            self.set_timer()
+
+    cdef void untime(self, Pending *one) noexcept nogil:
+        if one.next != NULL:
+            one.next.previous = one.previous
+        if one.previous != NULL:
+            one.previous.next = one.next
+        else:
+            self.timed = one.next
+            self.set_timer()
+        one.next = one.previous = NULL
+
+    cdef void set_timer(self) noexcept nogil:
+        zc_set_timer(self.timer_fd, 0 if self.timed == NULL else max(self.timed.deadline_ns, 1))
+
+    cdef void expire(self) noexcept nogil:
+        cdef Pending *one
+        cdef int64_t now = monotonic_ns()
+        cdef uint64_t count
+        read(self.timer_fd, &count, sizeof(count))
+        while self.timed != NULL and self.timed.deadline_ns <= now:
+            one = self.timed
+            self.untime(one)
+            one.stage = WAITING
+            if one.sqe.opcode == OP_TIMEOUT:
+                self.complete(one, -ETIME)
+            else:
+                self.try_it(one)
+
+    # ---- threads, and cancelling -------------------------------------------------------------
+
+    cdef void take_back_jobs(self) noexcept nogil:
+        cdef Job *job
+        cdef Pending *one
+        cdef uint64_t count
+        read(self.event_fd, &count, sizeof(count))
+        self.is_rung = False
+        while True:
+            job = take_done(&self.inbox)
+            if job == NULL:
+                return
+            one = <Pending *> job
+            self.working -= 1
+            one.stage = WAITING
+            if one.is_cancelled:
+                self.uncall(one)
+            if job.result == -EINTR and one.is_cancelled:
+                self.complete(one, -ECANCELED)
+            elif job.result == -EAGAIN and not one.is_cancelled:
+                self.wait_again(one)
+            else:
+                self.complete(one, job.result)
+
+    cdef void wait_again(self, Pending *one) noexcept nogil:
+        """A splice that a thread has tried: it waits for the pipe."""
+        cdef Wait wait
+        wait_for_pipe(&one.sqe, &wait)
+        self.wait_for_file(one, wait.fd, wait.mask)
+
+    cdef void uncall(self, Pending *one) noexcept nogil:
+        """It has come back: nobody calls it any more."""
+        if one.previous != NULL:
+            one.previous.next = one.next
+        else:
+            self.called_out = one.next
+        if one.next != NULL:
+            one.next.previous = one.previous
+        one.next = one.previous = NULL
+
+    cdef int cancel(self, const io_uring_sqe *sqe) noexcept nogil:
+        """The answer to a request to cancel another, or all."""
+        cdef uint32_t slot = <uint32_t> sqe.addr
+        if sqe.cancel_flags & ASYNC_CANCEL_ANY:
+            return self.cancel_all()
+        if slot >= self.slots_size or self.slots[slot] == NULL or (
+                self.slots[slot].sqe.user_data != sqe.addr):
+            return -ENOENT
+        return self.cancel_one(self.slots[slot])
+
+    cdef int cancel_all(self) noexcept nogil:
+        cdef unsigned slot
+        cdef int count = 0
+        for slot in range(self.slots_size):
+            if self.slots[slot] != NULL and self.cancel_one(self.slots[slot]) == 0:
+                count += 1
+        return count
+
+    cdef int cancel_one(self, Pending *one) noexcept nogil:
+        cdef int result
+        if one.stage == OVER:
+            return -ENOENT
+        if one.stage == LINKED:
+            # It begins, and ends so, when its turn comes; or with the one before it.
+            one.is_cancelled = True
+            return 0
+        if one.stage == WORKING:
+            if withdraw_job(&one.job):
+                self.working -= 1
+                self.complete(one, -ECANCELED)
+                return 0
+            if not one.is_cancelled:
+                one.is_cancelled = True
+                one.previous = NULL
+                one.next = self.called_out
+                if one.next != NULL:
+                    one.next.previous = one
+                self.called_out = one
+            call_out(&one.job)
+            return -EALREADY
+        if one.stage == TIMED:
+            self.untime(one)
+            one.stage = WAITING
+        result = moved(&one.sqe)
+        self.complete(one, result if result > 0 else -ECANCELED)
+        return 0
+
+    # ---- out ---------------------------------------------------------------------------------
+
+    cdef void complete(self, Pending *one, int result) noexcept nogil:
+        self.complete_with(one, result, 0)
+
+    cdef void complete_with(self, Pending *one, int result, uint32_t flags) noexcept nogil:
+        """The last completion of a request; then the chain goes on, or ends."""
+        cdef Pending *linked = one.linked
+        cdef bint is_broken = linked != NULL and breaks_link(&one.sqe, result)
+        one.linked = NULL
+        self.leave_file(one)
+        if one.sqe.flags & SQE_CQE_SKIP_SUCCESS and result >= 0:
+            self.release(one)
+        elif self.put(one.sqe.user_data, result, flags):
+            self.release(one)
+        else:
+            one.stage = OVER
+            one.result = result
+            one.flags = flags
+            one.next = NULL
+            if self.overflow_last == NULL:
+                self.overflow_first = one
+            else:
+                self.overflow_last.next = one
+            self.overflow_last = one
+            store_release(&self.flags, load_relaxed(&self.flags) | SQ_CQ_OVERFLOW)
+        if linked == NULL:
+            return
+        linked.stage = WAITING
+        if is_broken or linked.is_cancelled:
+            self.complete(linked, -ECANCELED)
+        else:
+            self.begin(linked)
+
+    cdef bint post_more(self, Pending *one, int result, uint32_t flags) noexcept nogil:
+        """A completion that is not the last one; False when there is no room for it."""
+        return self.put(one.sqe.user_data, result, flags | CQE_F_MORE)
+
+    cdef bint put(self, uint64_t user_data, int result, uint32_t flags) noexcept nogil:
+        cdef unsigned tail = self.cq_tail
+        cdef io_uring_cqe *cqe
+        if self.overflow_first != NULL or tail - load_acquire(&self.cq_head) >= self.cq_entries:
+            return False
+        cqe = &self.uring.cq.cqes[tail & self.uring.cq.ring_mask]
+        cqe.user_data = user_data
+        cqe.res = result
+        cqe.flags = flags
+        store_release(&self.cq_tail, tail + 1)
+        return True
+
+    cdef void surface(self) noexcept nogil:
+        """Completions that found no room go into the queue, as far as it has some now."""
+        cdef Pending *one
+        while self.overflow_first != NULL:
+            if self.cq_tail - load_acquire(&self.cq_head) >= self.cq_entries:
+                return
+            one = self.overflow_first
+            self.overflow_first = NULL      # or `put` would keep the order
+            self.put(one.sqe.user_data, one.result, one.flags)
+            self.overflow_first = one.next
+            self.release(one)
+        self.overflow_last = NULL
+        store_release(&self.flags, load_relaxed(&self.flags) & ~<unsigned> SQ_CQ_OVERFLOW)
+
+    # ---- waiting -----------------------------------------------------------------------------
+
+    cdef int collect(self, int64_t timeout_ns) noexcept nogil:
+        """Ask epoll what is ready: a number of events, or -errno."""
+        cdef epoll_event[EVENTS_MAX] events
+        cdef uint64_t data
+        cdef uint32_t low
+        cdef int index, fd
+        cdef int got
+        if self.called_out != NULL and not 0 <= timeout_ns <= CALL_OUT_NS:
+            timeout_ns = CALL_OUT_NS
+        got = zc_epoll_wait(self.uring.ring_fd, events, EVENTS_MAX, timeout_ns)
+        self.looked_ns = monotonic_ns()
+        for index in range(got):
+            data = zc_data(&events[index])
+            low = <uint32_t> data
+            if data == INBOX:
+                self.take_back_jobs()
+            elif data == TIMER:
+                self.expire()
+            else:
+                fd = <int> (low & ~TURN)
+                if low & TURN:
+                    if self.files[fd].is_turn_armed and self.files[fd].turns == data >> 32:
+                        self.arrived(fd, zc_events(&events[index]), True)
+                elif self.files[fd].generation == data >> 32:
+                    self.arrived(fd, zc_events(&events[index]), False)
+        self.call_again()
+        return got
+
+    cdef void call_again(self) noexcept nogil:
+        cdef Pending *one = self.called_out
+        while one != NULL:
+            call_out(&one.job)
+            one = one.next
+
+    cdef int carry_on(self, unsigned wait_count, int64_t timeout_ns) noexcept nogil:
+        """Until so many completions are visible, or for so long: 0, -ETIME or -EINTR."""
+        cdef int64_t end = monotonic_ns() + timeout_ns if timeout_ns > 0 else 0
+        cdef bint is_asleep
+        cdef int got
+        while True:
+            is_asleep = self.visible() < wait_count and self.ready_first == NULL
+            got = self.collect(timeout_ns if is_asleep else 0)
+            self.visit_ready()
+            self.surface()
+            if self.visible() >= wait_count or (got < 0 and got != -EINTR):
+                break
+            if got == -EINTR and is_asleep:
+                break
+            if timeout_ns >= 0 and is_asleep:
+                timeout_ns = end - monotonic_ns()
+                if timeout_ns <= 0:
+                    got = -ETIME
+                    break
+        if self.ready_first != NULL:
+            store_release(&self.flags, load_relaxed(&self.flags) | SQ_TASKRUN)
+        else:
+            store_release(&self.flags, load_relaxed(&self.flags) & ~<unsigned> SQ_TASKRUN)
+        return got if got < 0 and self.visible() == 0 else 0
+
+    cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
+                  kernel_timespec *timeout) noexcept nogil:
+        cdef int failed
+        self.enters += 1
+        failed = self.begin_all()
+        if failed:
+            return failed
+        return self.carry_on(wait_count,
+                             timeout.tv_sec * <int64_t> 1000000000 + timeout.tv_nsec)
+
+    cdef int enter_with(self, unsigned wait_count, unsigned flags,
+                        io_uring_getevents_arg *argument, size_t size) noexcept nogil:
+        cdef int failed
+        self.enters += 1
+        failed = self.begin_all()
+        return failed if failed else self.carry_on(wait_count, -1 if wait_count else 0)
+
+    cdef int make_room(self) noexcept nogil:
+        cdef int failed = self.begin_all()
+        self.surface()
+        return failed
+
+    cdef bint is_look_due(self) noexcept nogil:
+        return monotonic_ns() - <int64_t> self.looked_ns > LOOK_EVERY_NS
+
+    cdef int64_t spin(self, int64_t limit_ns) noexcept nogil:
+        """As a ring's, but each look is a system call."""
+        cdef int64_t start = monotonic_ns()
+        cdef int64_t now = start
+        while now - start < limit_ns:
+            if self.visible() or self.wants_enter() or self.collect(0) > 0:
+                self.visit_ready()
+                if self.visible():
+                    return now - start
+            now = monotonic_ns()
+        return -1
+
+    # ---- shared ------------------------------------------------------------------------------
+
+    cdef void ring_bell(self) noexcept nogil:
+        """The fd is readable while there is a completion."""
+        cdef uint64_t one = 1
+        if self.is_shared and not self.is_rung and (
+                self.visible() or self.ready_first != NULL or self.overflow_first != NULL):
+            self.is_rung = True
+            write(self.event_fd, &one, sizeof(one))
+
+    cdef void quiet_bell(self) noexcept nogil:
+        cdef uint64_t count
+        if self.is_rung:
+            self.is_rung = False
+            read(self.event_fd, &count, sizeof(count))
+
+    cdef int push(self) noexcept nogil:
+        cdef int failed
+        self.enters += 1
+        failed = self.begin_all()
+        self.ring_bell()
+        return failed
+
+    cdef unsigned look(self) noexcept nogil:
+        if not self.is_open:
+            return 0
+        self.collect(0)
+        self.visit_ready()
+        self.ring_bell()
+        return self.visible()
+
+    cdef void expect(self, unsigned count) noexcept nogil:
+        if self.visible() < count and self.ready_first == NULL:
+            self.quiet_bell()
+
+    cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
+        """With no count, and the GIL: bring in what found no room. Else ask the kernel alone."""
+        if wait_count == 0:
+            self.surface()
+            self.look()
+            return 0
+        if timeout == NULL:
+            return zc_wait_readable(self.uring.ring_fd, -1)
+        return zc_wait_readable(self.uring.ring_fd,
+                                timeout.tv_sec * <int64_t> 1000000000 + timeout.tv_nsec)
+
+    # ---- buffer rings ------------------------------------------------------------------------
+
+    cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil:
+        cdef io_uring_buf_reg *asked = <io_uring_buf_reg *> argument
+        cdef Group *group
+        cdef unsigned index
+        if opcode != REGISTER_PBUF_RING and opcode != UNREGISTER_PBUF_RING:
+            return -EOPNOTSUPP
+        for index in range(GROUPS_MAX):
+            group = &self.groups[index]
+            if opcode == UNREGISTER_PBUF_RING and group.is_used and group.id == asked.bgid:
+                group.is_used = False
+                return 0
+            if opcode == REGISTER_PBUF_RING and not group.is_used:
+                group.is_used = True
+                group.id = asked.bgid
+                group.entries = <char *> <size_t> asked.ring_addr
+                group.mask = asked.ring_entries - 1
+                group.head = 0
+                return 0
+        return -ENOENT if opcode == UNREGISTER_PBUF_RING else -ENOMEM
