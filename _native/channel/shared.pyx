@@ -53,10 +53,11 @@ cdef class SharedChannel(LoopChannel):
         cdef io_uring_cqe cqe
         cdef unsigned head
         cdef Operation operation
-        while self.ring.visible() or self.ring.look():
+        while self.ring.visible():
             head = load_relaxed(self.ring.uring.cq.khead)
             cqe = self.ring.uring.cq.cqes[head & self.ring.uring.cq.ring_mask]
             store_release(self.ring.uring.cq.khead, head + 1)
+            self.ring.took()
             self.completed += 1
             if cqe.user_data == IGNORED:
                 continue
@@ -135,11 +136,8 @@ cdef class SharedChannel(LoopChannel):
             timeout.tv_nsec = timeout_ns % 1000000000
             limit = &timeout
         self.ring.enters += 1
-        self.ring.expect(count)
         with nogil:
             got = self.ring.sleep(count, limit)
-        if not self.is_closed and not self.is_forked:
-            self.ring.look()
         if got < 0 and got not in (-ETIME, -EINTR, -EAGAIN):
             raise_os_error(-got, "io_uring_enter")
         return 0

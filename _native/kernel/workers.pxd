@@ -24,6 +24,10 @@ cdef struct Inbox:
     Job *last
     int event_fd
 
+ctypedef void *(*Run)(void *argument) noexcept nogil
+
+# A thread that no signal but ours disturbs, to be joined: 0 or -errno.
+cdef int start_thread_of(Run run, void *argument, pthread_t *thread) noexcept nogil
 cdef void open_inbox(Inbox *inbox, int event_fd) noexcept nogil
 cdef int start_job(Job *job) noexcept nogil         # 0, or -errno: no thread is to be had
 cdef bint withdraw_job(Job *job) noexcept nogil     # whether no thread had taken it yet

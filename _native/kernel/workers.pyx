@@ -23,11 +23,10 @@ cdef extern from "<pthread.h>" nogil:
     ctypedef struct pthread_cond_t:
         pass
     int pthread_create(pthread_t *thread, pthread_attr_t *attributes,
-                       void *(*run)(void *) noexcept nogil, void *argument)
+                       Run run, void *argument)
     int pthread_attr_init(pthread_attr_t *attributes)
     int pthread_attr_destroy(pthread_attr_t *attributes)
     int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
-    int pthread_attr_setdetachstate(pthread_attr_t *attributes, int state)
     int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
     int pthread_mutex_lock(pthread_mutex_t *lock)
     int pthread_mutex_unlock(pthread_mutex_t *lock)
@@ -35,8 +34,7 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_cond_signal(pthread_cond_t *condition)
     pthread_t pthread_self()
     int pthread_atfork(void (*before)(), void (*parent)(), void (*child)() noexcept nogil)
-    enum:
-        PTHREAD_CREATE_DETACHED
+    int pthread_detach(pthread_t thread)
 
 cdef extern from * nogil:
     """
@@ -160,24 +158,27 @@ cdef void *run(void *argument) noexcept nogil:
     return NULL
 
 
-cdef int start_thread() noexcept nogil:
+cdef int start_thread_of(Run run, void *argument, pthread_t *thread) noexcept nogil:
     cdef pthread_attr_t attributes
-    cdef pthread_t thread
     cdef sigset_t before
     cdef int failed
     pthread_attr_init(&attributes)
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
     pthread_attr_setstacksize(&attributes, STACK_SIZE)
     zc_block_all_but(call_out_signal(), &before)    # inherited by the thread
-    failed = pthread_create(&thread, &attributes, run, NULL)
+    failed = pthread_create(thread, &attributes, run, argument)
     if failed == EINVAL:        # libraries with much thread-local storage need a larger stack
-        pthread_attr_destroy(&attributes)
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED)
-        failed = pthread_create(&thread, &attributes, run, NULL)
+        failed = pthread_create(thread, NULL, run, argument)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     pthread_attr_destroy(&attributes)
     return -failed
+
+
+cdef int start_thread() noexcept nogil:
+    cdef pthread_t thread
+    cdef int failed = start_thread_of(run, NULL, &thread)
+    if failed == 0:
+        pthread_detach(thread)
+    return failed
 
 
 cdef int start_job(Job *job) noexcept nogil:

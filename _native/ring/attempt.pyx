@@ -80,9 +80,9 @@ cdef extern from * nogil:
         return syscall(SYS_statx, fd, path, flags, mask, room);
     }
     /* The best effort of Linux: 0 is as before. */
-    static void zc_set_priority(int priority)
+    static int zc_set_priority(int priority)
     {
-        syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS: the calling thread */, 0, priority);
+        return syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS: the calling thread */, 0, priority);
     }
     """
     bint zc_is_on_disk(int fd)
@@ -92,7 +92,7 @@ cdef extern from * nogil:
     bint zc_blocks(int fd)
     int zc_accept4(int fd, void *name, void *size, int flags)
     int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
-    void zc_set_priority(int priority)
+    int zc_set_priority(int priority)
     ssize_t recv(int fd, void *data, size_t size, int flags)
     ssize_t send(int fd, const void *data, size_t size, int flags)
     ssize_t recvmsg(int fd, msghdr *message, int flags)
@@ -132,6 +132,13 @@ cdef uint32_t UNDER_WAY = 1
 
 cdef inline int answer(ssize_t got) noexcept nogil:
     return <int> got if got >= 0 else -errno
+
+
+cdef inline int would_block(int got, bint is_final) noexcept nogil:
+    """EAGAIN is the answer to who has asked for a call that does not wait."""
+    if got != -EAGAIN and got != -EINTR:
+        return got
+    return FINAL_EAGAIN if is_final else -EAGAIN
 
 
 cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
@@ -192,7 +199,7 @@ cdef int receive(io_uring_sqe *sqe) noexcept nogil:
         # The kernel's own MSG_WAITALL would return what there is, and we could not tell.
         got = go_on(sqe, recv(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
                               (sqe.msg_flags & ~MSG_WAITALL) | MSG_DONTWAIT))
-    return -EAGAIN if got == -EINTR else got
+    return would_block(got, sqe.msg_flags & MSG_DONTWAIT)
 
 
 cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
@@ -202,14 +209,12 @@ cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
     else:
         got = go_on(sqe, send(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
                               sqe.msg_flags | MSG_DONTWAIT))
-    return -EAGAIN if got == -EINTR else got
+    return would_block(got, sqe.msg_flags & MSG_DONTWAIT)
 
 
 cdef int accept_one(io_uring_sqe *sqe) noexcept nogil:
-    cdef int flags, got
-    if not zc_is_ready(sqe.fd, POLLIN):
-        return -EAGAIN
-    flags = zc_unblock(sqe.fd)
+    cdef int flags = zc_unblock(sqe.fd)
+    cdef int got
     got = zc_accept4(sqe.fd, <void *> <size_t> sqe.addr, <void *> <size_t> sqe.addr2,
                      sqe.accept_flags)
     zc_block_again(sqe.fd, flags)
@@ -261,7 +266,7 @@ cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
     else:
         got = answer(preadv2(sqe.fd, vector, count, -1, <int> sqe.rw_flags | RWF_NOWAIT))
     if got != -EOPNOTSUPP and got != -ENOSYS and got != -EINVAL:
-        return -EAGAIN if got == -EINTR else got
+        return would_block(got, sqe.rw_flags & RWF_NOWAIT)
     if not zc_is_ready(sqe.fd, POLLOUT if is_write else POLLIN):
         return -EAGAIN
     if not is_write:
@@ -300,8 +305,8 @@ cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil:
 cdef int perform(io_uring_sqe *sqe) noexcept nogil:
     """The result or -errno; -EINTR when the thread was called out."""
     cdef int got
-    if sqe.ioprio:
-        zc_set_priority(sqe.ioprio)
+    if sqe.ioprio and zc_set_priority(sqe.ioprio) < 0:
+        return -errno
     got = perform_at_once(sqe)
     if sqe.ioprio:
         zc_set_priority(0)

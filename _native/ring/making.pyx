@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 
+from zcloop._native.ring.pumped cimport PumpedRing
 from zcloop._native.ring.readiness cimport ReadinessRing
 from zcloop._native.ring.uring cimport UringRing
 
@@ -40,17 +41,23 @@ cdef Ring make_uring(unsigned entries, unsigned cq_entries, bint is_shared):
     return UringRing(entries, cq_entries, is_shared)
 
 
+cdef Ring make_readiness(unsigned entries, unsigned cq_entries, bint is_shared):
+    if is_shared:
+        return PumpedRing(entries, cq_entries, True)
+    return ReadinessRing(entries, cq_entries)
+
+
 cdef Ring make_ring(object backend, unsigned entries, unsigned cq_entries, bint is_shared):
     """OSError, saying what to do, where what was insisted on cannot be had."""
     backend = wanted_backend(backend)
     if backend == "epoll":
-        return ReadinessRing(entries, cq_entries, is_shared)
+        return make_readiness(entries, cq_entries, is_shared)
     if backend == "uring":
         return make_uring(entries, cq_entries, is_shared)
     try:
         return make_uring(entries, cq_entries, is_shared)
     except (OSError, ImportError) as error:
-        ring = ReadinessRing(entries, cq_entries, is_shared)
+        ring = make_readiness(entries, cq_entries, is_shared)
         log_fallback(error)
         return ring
 

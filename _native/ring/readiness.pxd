@@ -40,7 +40,8 @@ cdef struct Pending:
 
 # A file that requests wait for, by its fd.
 cdef struct Watched:
-    Pending *first
+    Pending *first          # that waits longest
+    Pending *last
     uint32_t generation     # of its registration: what is said of an earlier one is old
     uint32_t turns          # as `generation`, of those that wait exclusively
     uint32_t mask           # registered
@@ -83,10 +84,10 @@ cdef class ReadinessRing(Ring):
     cdef Pending *called_out        # threads that are to leave their calls
     cdef Inbox inbox
     cdef Group[GROUPS_MAX] groups
-    cdef int event_fd               # the inbox's; rung, too, while a shared ring has completions
+    cdef int epoll_fd
+    cdef int event_fd               # the inbox's
     cdef int timer_fd               # -1 until something is timed
     cdef unsigned working           # requests that threads have
-    cdef bint is_rung
     cdef int64_t looked_ns          # when the kernel was last asked what is ready
 
     cdef Pending *take_pending(self) noexcept nogil
@@ -129,5 +130,4 @@ cdef class ReadinessRing(Ring):
     cdef void surface(self) noexcept nogil
     cdef int collect(self, int64_t timeout_ns) noexcept nogil
     cdef int carry_on(self, unsigned wait_count, int64_t timeout_ns) noexcept nogil
-    cdef void ring_bell(self) noexcept nogil
-    cdef void quiet_bell(self) noexcept nogil
+    cdef void advance(self) noexcept nogil

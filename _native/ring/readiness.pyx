@@ -26,8 +26,7 @@ when there is none. Nothing is received for a stream that has sent less than was
 tells of what comes next.
 
 Everything here is C memory, and runs no Python: other threads may run meanwhile, and nothing of the
-program's comes in between. A ring of a loop is one thread's; a shared one is touched with the GIL,
-but for `sleep`, which asks the kernel alone.
+program's comes in between. A ring is one thread's; see PumpedRing for one that is shared.
 
 Rejected: a channel that calls the operations' methods on readiness. It would have had to repeat,
 above this line, what a ring promises: chains, cancelling, overflow, notifications, parking. With
@@ -68,7 +67,6 @@ cdef extern from * nogil:
     #define _GNU_SOURCE
     #include <errno.h>
     #include <fcntl.h>
-    #include <poll.h>
     #include <sys/epoll.h>
     #include <sys/eventfd.h>
     #include <sys/socket.h>
@@ -117,12 +115,6 @@ cdef extern from * nogil:
         struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
         return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
     }
-    static int zc_wait_readable(int fd, long long timeout_ns)
-    {
-        struct pollfd one = {.fd = fd, .events = POLLIN};
-        struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-        return ppoll(&one, 1, timeout_ns < 0 ? NULL : &when, NULL) < 0 ? -errno : 0;
-    }
     static int zc_recvmmsg(int fd, void *messages, unsigned count)
     {
         int got = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
@@ -135,7 +127,6 @@ cdef extern from * nogil:
     uint64_t zc_data(epoll_event *event)
     int zc_copy_fd(int fd)
     int zc_set_timer(int fd, int64_t at_ns)
-    int zc_wait_readable(int fd, int64_t timeout_ns)
     int zc_recvmmsg(int fd, void *messages, unsigned count)
     struct mmsghdr:
         msghdr msg_hdr
@@ -231,7 +222,7 @@ cdef int run_job(Job *job) noexcept nogil:
 cdef class ReadinessRing(Ring):
     def __cinit__(self, unsigned entries, unsigned cq_entries, bint is_shared=False):
         cdef int failed
-        self.uring.ring_fd = self.event_fd = self.timer_fd = -1
+        self.uring.ring_fd = self.epoll_fd = self.event_fd = self.timer_fd = -1
         self.is_shared = is_shared
         self.backend = "epoll"
         if entries == 0 or cq_entries == 0:
@@ -253,14 +244,14 @@ cdef class ReadinessRing(Ring):
         self.uring.cq.ktail = &self.cq_tail
         self.uring.cq.ring_entries = self.cq_entries
         self.uring.cq.ring_mask = self.cq_entries - 1
-        self.uring.ring_fd = epoll_create1(EPOLL_CLOEXEC)
-        if self.uring.ring_fd < 0:
+        self.uring.ring_fd = self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.epoll_fd < 0:
             raise_os_error(errno, "epoll_create1")
         self.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.event_fd < 0:
             raise_os_error(errno, "eventfd")
         open_inbox(&self.inbox, self.event_fd)
-        failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, self.event_fd, EPOLLIN, INBOX)
+        failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.event_fd, EPOLLIN, INBOX)
         if failed:
             raise_os_error(failed, "epoll_ctl")
 
@@ -277,7 +268,7 @@ cdef class ReadinessRing(Ring):
         close(self.event_fd)
         if self.timer_fd >= 0:
             close(self.timer_fd)
-        self.uring.ring_fd = -1
+        self.uring.ring_fd = self.epoll_fd = -1
         self.free_memory()
 
     cdef void free_queues(self) noexcept nogil:
@@ -289,13 +280,13 @@ cdef class ReadinessRing(Ring):
         for fd in range(self.files_size):
             if self.files[fd].turn_fd >= 0:
                 close(self.files[fd].turn_fd)
-        if self.uring.ring_fd >= 0:
-            close(self.uring.ring_fd)
+        if self.epoll_fd >= 0:
+            close(self.epoll_fd)
         if self.event_fd >= 0:
             close(self.event_fd)
         if self.timer_fd >= 0:
             close(self.timer_fd)
-        self.uring.ring_fd = self.event_fd = self.timer_fd = -1
+        self.uring.ring_fd = self.epoll_fd = self.event_fd = self.timer_fd = -1
         self.free_memory()
 
     cdef void free_memory(self) noexcept nogil:
@@ -401,6 +392,8 @@ cdef class ReadinessRing(Ring):
         elif opcode == OP_NOP:
             self.complete(one, 0)
         elif opcode == OP_ASYNC_CANCEL:
+            if self.is_shared:
+                self.advance()      # what has come before the cancel is not cancelled
             self.complete(one, self.cancel(&one.sqe))
         elif opcode == OP_TIMEOUT:
             when = <kernel_timespec *> <size_t> one.sqe.addr
@@ -469,11 +462,13 @@ cdef class ReadinessRing(Ring):
                 return
             one.fd = fd
             file = &self.files[fd]
-            one.previous = NULL
-            one.next = file.first
-            if file.first != NULL:
-                file.first.previous = one
-            file.first = one
+            one.next = NULL
+            one.previous = file.last
+            if file.last != NULL:
+                file.last.next = one
+            else:
+                file.first = one
+            file.last = one
         one.stage = WAITING
         one.mask = mask
         failed = self.arm_turn(fd) if mask & EPOLLEXCLUSIVE else self.arm(fd)
@@ -501,16 +496,16 @@ cdef class ReadinessRing(Ring):
             one = one.next
         mask |= EPOLLET if file.is_by_edge else EPOLLONESHOT
         if file.is_registered:
-            failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_MOD, fd, mask,
+            failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, mask,
                                   <uint64_t> file.generation << 32 | <uint32_t> fd)
         if failed == ENOENT:
             file.generation += 1
             if file.generation == 0:
                 file.generation = 1
-            failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, fd, mask,
+            failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, mask,
                                   <uint64_t> file.generation << 32 | <uint32_t> fd)
             if failed == EEXIST:
-                failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_MOD, fd, mask,
+                failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, mask,
                                       <uint64_t> file.generation << 32 | <uint32_t> fd)
         file.is_registered = file.is_armed = failed == 0
         file.mask = mask
@@ -527,10 +522,10 @@ cdef class ReadinessRing(Ring):
                 if errno != EMFILE and errno != ENFILE:
                     return errno
                 # No descriptor is left: it waits as others do, and wakes with everybody.
-                file.first.mask &= ~<uint32_t> EPOLLEXCLUSIVE
+                file.last.mask &= ~<uint32_t> EPOLLEXCLUSIVE
                 return self.arm(fd)
         file.turns += 1
-        failed = zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, file.turn_fd,
+        failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, file.turn_fd,
                               EPOLLIN | EPOLLEXCLUSIVE,
                               <uint64_t> file.turns << 32 | TURN | <uint32_t> fd)
         file.is_turn_armed = failed == 0
@@ -550,6 +545,8 @@ cdef class ReadinessRing(Ring):
             file.first = one.next
         if one.next != NULL:
             one.next.previous = one.previous
+        else:
+            file.last = one.previous
         one.next = one.previous = NULL
         one.fd = -1
         self.settle_file(fd)
@@ -567,10 +564,10 @@ cdef class ReadinessRing(Ring):
                 has_other = True
             one = one.next
         if not has_other and file.is_armed:
-            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, fd, 0, 0)
+            zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, fd, 0, 0)
             file.is_registered = file.is_armed = False
         if not has_turn and file.is_turn_armed:
-            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
+            zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
             file.is_turn_armed = False
         if file.first == NULL and file.turn_fd >= 0:
             close(file.turn_fd)
@@ -583,7 +580,7 @@ cdef class ReadinessRing(Ring):
         cdef bint is_waited_for = False
         if is_turn:
             # Behind the other processes that wait, if it waits again.
-            zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
+            zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
             file.is_turn_armed = False
         elif not file.is_by_edge:
             file.is_armed = False
@@ -758,7 +755,7 @@ cdef class ReadinessRing(Ring):
             if self.timer_fd < 0:
                 self.complete(one, -errno)
                 return
-            if zc_epoll_ctl(self.uring.ring_fd, EPOLL_CTL_ADD, self.timer_fd, EPOLLIN, TIMER):
+            if zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.timer_fd, EPOLLIN, TIMER):
                 close(self.timer_fd)
                 self.timer_fd = -1
                 self.complete(one, -ENOMEM)
@@ -812,7 +809,6 @@ cdef class ReadinessRing(Ring):
         cdef Pending *one
         cdef uint64_t count
         read(self.event_fd, &count, sizeof(count))
-        self.is_rung = False
         while True:
             job = take_done(&self.inbox)
             if job == NULL:
@@ -967,7 +963,7 @@ cdef class ReadinessRing(Ring):
         cdef int got
         if self.called_out != NULL and not 0 <= timeout_ns <= CALL_OUT_NS:
             timeout_ns = CALL_OUT_NS
-        got = zc_epoll_wait(self.uring.ring_fd, events, EVENTS_MAX, timeout_ns)
+        got = zc_epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ns)
         self.looked_ns = monotonic_ns()
         for index in range(got):
             data = zc_data(&events[index])
@@ -986,6 +982,11 @@ cdef class ReadinessRing(Ring):
         self.call_again()
         return got
 
+    cdef void advance(self) noexcept nogil:
+        """Do what can be done now."""
+        self.collect(0)
+        self.visit_ready()
+
     cdef void call_again(self) noexcept nogil:
         cdef Pending *one = self.called_out
         while one != NULL:
@@ -997,6 +998,7 @@ cdef class ReadinessRing(Ring):
         cdef int64_t end = monotonic_ns() + timeout_ns if timeout_ns > 0 else 0
         cdef bint is_asleep
         cdef int got
+        self.surface()
         while True:
             is_asleep = self.visible() < wait_count and self.ready_first == NULL
             got = self.collect(timeout_ns if is_asleep else 0)
@@ -1053,52 +1055,6 @@ cdef class ReadinessRing(Ring):
                     return now - start
             now = monotonic_ns()
         return -1
-
-    # ---- shared ------------------------------------------------------------------------------
-
-    cdef void ring_bell(self) noexcept nogil:
-        """The fd is readable while there is a completion."""
-        cdef uint64_t one = 1
-        if self.is_shared and not self.is_rung and (
-                self.visible() or self.ready_first != NULL or self.overflow_first != NULL):
-            self.is_rung = True
-            write(self.event_fd, &one, sizeof(one))
-
-    cdef void quiet_bell(self) noexcept nogil:
-        cdef uint64_t count
-        if self.is_rung:
-            self.is_rung = False
-            read(self.event_fd, &count, sizeof(count))
-
-    cdef int push(self) noexcept nogil:
-        cdef int failed
-        self.enters += 1
-        failed = self.begin_all()
-        self.ring_bell()
-        return failed
-
-    cdef unsigned look(self) noexcept nogil:
-        if not self.is_open:
-            return 0
-        self.collect(0)
-        self.visit_ready()
-        self.ring_bell()
-        return self.visible()
-
-    cdef void expect(self, unsigned count) noexcept nogil:
-        if self.visible() < count and self.ready_first == NULL:
-            self.quiet_bell()
-
-    cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
-        """With no count, and the GIL: bring in what found no room. Else ask the kernel alone."""
-        if wait_count == 0:
-            self.surface()
-            self.look()
-            return 0
-        if timeout == NULL:
-            return zc_wait_readable(self.uring.ring_fd, -1)
-        return zc_wait_readable(self.uring.ring_fd,
-                                timeout.tv_sec * <int64_t> 1000000000 + timeout.tv_nsec)
 
     # ---- buffer rings ------------------------------------------------------------------------
 

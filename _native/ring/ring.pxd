@@ -48,8 +48,7 @@ cdef class Ring:
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil
-    cdef unsigned look(self) noexcept nogil
-    cdef void expect(self, unsigned count) noexcept nogil
+    cdef void took(self) noexcept nogil
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil
     cdef void free_queues(self) noexcept nogil

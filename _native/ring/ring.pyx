@@ -5,13 +5,14 @@ hands in and waits. Who carries the requests out is a subclass's business:
 
     UringRing       the kernel, which shares both queues
     ReadinessRing   zcloop itself, by epoll, where the kernel offers no io_uring
+    PumpedRing      the same for a shared ring, in a thread of its own
 
 Both speak the kernel's own language (opcodes, flags, results as of io_uring), so nothing above
 knows which one it has, but for `backend` and for what a request is answered that one cannot do.
 
 A ring is one thread's at a time. A shared ring is any thread's that holds the GIL. Its completions
-become visible without an enter, or by `look`, and its own fd can be polled: it is readable while
-there is one, beyond the ring's room too.
+become visible without an enter, and its own fd can be polled: it is readable while there is one,
+beyond the ring's room too.
 """
 
 from zcloop._native.kernel.clock cimport monotonic_ns
@@ -114,16 +115,12 @@ cdef class Ring:
         self.sqe_tail = self.sqe_head
         store_release(self.uring.sq.ktail, self.sqe_tail)
 
-    cdef unsigned look(self) noexcept nogil:
-        """Of a shared ring with nothing visible: bring in what a call can; how many are visible."""
-        return 0
-
-    cdef void expect(self, unsigned count) noexcept nogil:
-        """A sleep until `count` completions of a shared ring follows: called with the GIL."""
+    cdef void took(self) noexcept nogil:
+        """A completion of a shared ring has been taken out."""
 
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
-        """Wait until so many completions are there, of a shared ring, or a `look` brings one in:
-        others may submit, and even close it, meanwhile. Returns 0 or -errno."""
+        """Wait until so many completions are there, of a shared ring: others may submit, and even
+        close it, meanwhile. With no count: let in what is held beyond its room. 0 or -errno."""
         return -1
 
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil:

@@ -1,0 +1,178 @@
+"""A shared ring over epoll: a thread of its own carries requests on while the program does else.
+
+What a program asks of an event channel goes on by itself: data that comes is received, a write
+goes on when there is room, whether or not the program looks. The kernel does that for an io_uring;
+here a thread does, which sleeps until epoll has something, and runs no Python.
+
+    lock    held by whoever touches the ring: the thread, and who submits, takes and closes, with
+            the GIL. Nothing waits with it: all calls under it are of the kind that does not block.
+    bell    an eventfd, and the ring's own fd for who polls. It is written at each completion, so
+            that edge triggered polls hear of each, and cleared when the last one has been taken.
+    news    an eventfd for `sleep`, which waits for a number of completions without the lock.
+
+The thread polls the epoll instance and does not take from it before it has the lock: so nothing
+that it was told can be of a request that has ended meanwhile.
+"""
+
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport int64_t, uint64_t
+from posix.unistd cimport close, read, write
+
+from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.uring cimport io_uring_getevents_arg, kernel_timespec
+from zcloop._native.kernel.workers cimport start_thread_of
+from zcloop._native.ring.ring cimport load_acquire, store_release
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
+    int pthread_mutex_lock(pthread_mutex_t *lock)
+    int pthread_mutex_unlock(pthread_mutex_t *lock)
+    int pthread_join(pthread_t thread, void **result)
+
+cdef extern from * nogil:
+    """
+    #define _GNU_SOURCE
+    #include <errno.h>
+    #include <poll.h>
+    #include <sys/eventfd.h>
+    #include <time.h>
+    static int zc_wait_readable(int fd, long long timeout_ns)
+    {
+        struct pollfd one = {.fd = fd, .events = POLLIN};
+        struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+        return ppoll(&one, 1, timeout_ns < 0 ? NULL : &when, NULL) < 0 ? -errno : 0;
+    }
+    """
+    int zc_wait_readable(int fd, int64_t timeout_ns)
+    int eventfd(unsigned initial, int flags)
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+
+
+cdef void *run(void *argument) noexcept nogil:
+    """The thread. Its ring is borrowed: it joins the thread before it goes."""
+    (<PumpedRing> argument).pump()
+    return NULL
+
+
+cdef class PumpedRing(ReadinessRing):
+    def __cinit__(self, unsigned entries, unsigned cq_entries, bint is_shared=True):
+        cdef int failed
+        pthread_mutex_init(&self.lock, NULL)
+        self.bell_fd = self.news_fd = -1
+        self.bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.bell_fd < 0:
+            raise_os_error(errno, "eventfd")
+        self.news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        if self.news_fd < 0:
+            raise_os_error(errno, "eventfd")
+        failed = start_thread_of(run, <void *> self, &self.thread)
+        if failed:
+            raise_os_error(-failed, "no thread is to be had for an event channel")
+        self.has_thread = True
+        self.uring.ring_fd = self.bell_fd
+
+    def abandon(self):
+        cdef bint was_open = self.is_open
+        if was_open:
+            close(self.epoll_fd)
+            close(self.news_fd)
+            self.has_thread = False
+        ReadinessRing.abandon(self)
+
+    cdef void free_queues(self) noexcept nogil:
+        self.stop()
+        if self.bell_fd >= 0:
+            close(self.bell_fd)
+        if self.news_fd >= 0:
+            close(self.news_fd)
+        self.bell_fd = self.news_fd = -1
+        ReadinessRing.free_queues(self)
+
+    # ---- the thread --------------------------------------------------------------------------
+
+    cdef void pump(self) noexcept nogil:
+        cdef int64_t timeout_ns = -1
+        while True:
+            zc_wait_readable(self.epoll_fd, timeout_ns)
+            if load_acquire(&self.is_stopped):
+                return
+            pthread_mutex_lock(&self.lock)
+            self.advance()
+            # A thread that is called out of its call is called again.
+            timeout_ns = 1000000 if self.called_out != NULL or self.ready_first != NULL else -1
+            self.tell()
+            pthread_mutex_unlock(&self.lock)
+
+    cdef void stop(self) noexcept nogil:
+        cdef uint64_t one = 1
+        if self.has_thread:
+            self.has_thread = False
+            store_release(&self.is_stopped, 1)
+            write(self.event_fd, &one, sizeof(one))
+            pthread_join(self.thread, NULL)
+
+    cdef void tell(self) noexcept nogil:
+        """With the lock: whoever polls or sleeps hears of what has completed since."""
+        cdef uint64_t one = 1
+        cdef unsigned now = self.cq_tail + <unsigned> (self.overflow_first != NULL)
+        if now != self.told:
+            self.told = now
+            write(self.bell_fd, &one, sizeof(one))
+            write(self.news_fd, &one, sizeof(one))
+
+    # ---- whoever has the GIL -----------------------------------------------------------------
+
+    cdef int push(self) noexcept nogil:
+        cdef int failed
+        self.enters += 1
+        pthread_mutex_lock(&self.lock)
+        failed = self.begin_all()
+        self.tell()
+        pthread_mutex_unlock(&self.lock)
+        return failed
+
+    cdef int make_room(self) noexcept nogil:
+        return self.push()
+
+    cdef void took(self) noexcept nogil:
+        cdef uint64_t count
+        if self.visible():
+            return
+        pthread_mutex_lock(&self.lock)
+        if self.visible() == 0 and self.overflow_first == NULL:
+            read(self.bell_fd, &count, sizeof(count))
+        pthread_mutex_unlock(&self.lock)
+
+    cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
+        cdef uint64_t count
+        cdef int64_t timeout_ns = -1
+        if wait_count == 0:
+            pthread_mutex_lock(&self.lock)
+            self.advance()
+            self.surface()
+            self.told = self.cq_tail + <unsigned> (self.overflow_first != NULL)
+            pthread_mutex_unlock(&self.lock)
+            return 0
+        if timeout != NULL:
+            timeout_ns = timeout.tv_sec * <int64_t> 1000000000 + timeout.tv_nsec
+        read(self.news_fd, &count, sizeof(count))
+        if self.visible() >= wait_count or self.has_overflow():
+            return 0
+        return zc_wait_readable(self.news_fd, timeout_ns)
+
+    cdef int enter_with(self, unsigned wait_count, unsigned flags,
+                        io_uring_getevents_arg *argument, size_t size) noexcept nogil:
+        """Only an end asks for it: submit, and wait."""
+        cdef int got = self.push()
+        if got == 0 and self.visible() < wait_count:
+            self.sleep(0, NULL)
+            if self.visible() < wait_count:
+                got = self.sleep(wait_count, NULL)
+        return got
+
+    cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
+                  kernel_timespec *timeout) noexcept nogil:
+        cdef int got = self.push()
+        return got if got else self.sleep(wait_count, timeout)
