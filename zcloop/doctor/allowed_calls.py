@@ -17,7 +17,7 @@ That is what the default profiles of Docker and Podman refuse, too. `clone`, `cl
 and `socket` are allowed by their arguments, in `seccomp_profile`.
 """
 
-ALLOWED = """
+_NAMES = """
 _llseek _newselect accept accept4 access adjtimex alarm arch_prctl arm_fadvise64_64
 arm_sync_file_range bind breakpoint brk cacheflush cachestat capget capset chdir chmod chown
 chown32 chroot clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime
@@ -61,4 +61,6 @@ sysinfo tee tgkill time timer_create timer_delete timer_getoverrun timer_gettime
 timer_settime timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime
 timerfd_settime64 times tkill truncate truncate64 ugetrlimit umask uname unlink unlinkat uretprobe
 utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev
-""".split()
+"""
+
+ALLOWED = frozenset(_NAMES.split())

@@ -1,4 +1,4 @@
-"""What of all that was seen matters: each finding says what is wrong, why we think so, and cures."""
+"""What of all that was seen matters: what is wrong, why we think so, and what cures it."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def _without_pins(memory: Memory, around: Surroundings) -> list[Finding]:
     evidence = (
         f"RLIMIT_MEMLOCK is {memory.memlock_soft} bytes, and counts for this process",
         f"{memory.pinnable} bytes of it can be pinned now",
-        f"a loop that lends memory pins {POOL_SIZE} bytes, and its ring is charged "
-        f"{memory.ring_charge or 0}",
+        f"a loop's ring is charged {memory.ring_charge or 0} bytes",
+        f"a loop that lends memory pins {POOL_SIZE} bytes",
     )
     return [
         Finding(

@@ -3,8 +3,11 @@ control.
 
 A zero-copy send needs a driver that takes pages from anywhere (scatter-gather) and computes the
 checksum in hardware. What never leaves the machine is copied for its receiver: loopback, and the
-veth that joins namespaces (unless its peer runs an XDP program). Zero-copy receive (6.15) needs a driver with queues that user space may own;
-zcloop does not use it.
+veth that joins namespaces (unless its peer runs an XDP program). Zero-copy receive (6.15) needs a
+driver with queues that user space may own; zcloop does not use it.
+
+Sockets are asked, and not /sys/class/net, which shows the interfaces of the network namespace that
+it was mounted in.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
-import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -22,7 +24,9 @@ from zcloop.doctor.surroundings import Surroundings
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_GDRVINFO, _ETHTOOL_GTXCSUM, _ETHTOOL_GSG = 0x03, 0x16, 0x18
 _DRVINFO_SIZE = 196
-_LOOPBACK = 772  # ARPHRD_LOOPBACK
+_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
+_IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 1 << 0, 1 << 3, 1 << 6
+_IFREQ_SIZE = 40
 
 # Drivers whose packets go on in this machine, to a socket or a program, which copies them.
 _LOCAL = {"veth", "tun"}
@@ -45,14 +49,14 @@ class Interface:
     zero_copy_receive: str
 
 
-def look(around: Surroundings) -> list[Interface]:
+def look() -> list[Interface]:
     """Every interface of this network namespace, by name."""
     try:
-        names = sorted(os.listdir(around.root / "sys/class/net"))
-    except OSError:
+        names = sorted(name for _, name in socket.if_nameindex())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            return [_interface(sock, name) for name in names]
+    except OSError:  # a sandbox
         return []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        return [_interface(around, sock, name) for name in names if name != "bonding_masters"]
 
 
 def congestion_control(around: Surroundings) -> tuple[str | None, list[str]]:
@@ -61,19 +65,16 @@ def congestion_control(around: Surroundings) -> tuple[str | None, list[str]]:
     return around.read("proc/sys/net/ipv4/tcp_congestion_control"), available.split()
 
 
-def _interface(around: Surroundings, sock: socket.socket, name: str) -> Interface:
-    folder = f"sys/class/net/{name}"
-    is_loopback = around.number(f"{folder}/type") == _LOOPBACK
-    kind = "loopback" if is_loopback else _driver(sock, name) or "unknown"
+def _interface(sock: socket.socket, name: str) -> Interface:
+    flags = _number(sock, name, _SIOCGIFFLAGS, "=H") or 0
+    kind = "loopback" if flags & _IFF_LOOPBACK else _driver(sock, name) or "unknown"
     gathers = _flag(sock, name, _ETHTOOL_GSG)
     sums = _flag(sock, name, _ETHTOOL_GTXCSUM)
-    # Loopback is always up, and says "unknown".
-    is_up = is_loopback or around.read(f"{folder}/operstate") in ("up", "unknown")
     return Interface(
         name,
         kind,
-        is_up,
-        around.number(f"{folder}/mtu"),
+        bool(flags & _IFF_UP and flags & _IFF_RUNNING),
+        _number(sock, name, _SIOCGIFMTU, "=i"),
         gathers,
         sums,
         sending(kind, gathers, sums),
@@ -102,14 +103,24 @@ def receiving(kind: str) -> str:
     return "never" if kind == "loopback" else "not with this driver"
 
 
+def _ask(sock: socket.socket, name: str, request: int, argument: bytes = b"") -> bytes | None:
+    """What an ioctl leaves in its struct ifreq, behind the name; None where it is refused."""
+    asked = struct.pack("=16s", name.encode()[:15]) + argument
+    with contextlib.suppress(OSError):
+        return fcntl.ioctl(sock.fileno(), request, asked.ljust(_IFREQ_SIZE, b"\0"))[16:]
+    return None
+
+
+def _number(sock: socket.socket, name: str, request: int, form: str) -> int | None:
+    answer = _ask(sock, name, request)
+    return None if answer is None else int(struct.unpack_from(form, answer)[0])
+
+
 def _ethtool(sock: socket.socket, name: str, command: int, size: int) -> bytes | None:
     """The answer of one old-style request of ethtool, or None."""
     buffer = ctypes.create_string_buffer(struct.pack("=I", command), size)
-    asked = struct.pack("@16sP", name.encode()[:15], ctypes.addressof(buffer)).ljust(40, b"\0")
-    with contextlib.suppress(OSError):
-        fcntl.ioctl(sock.fileno(), _SIOCETHTOOL, asked)
-        return buffer.raw
-    return None
+    answer = _ask(sock, name, _SIOCETHTOOL, struct.pack("@P", ctypes.addressof(buffer)))
+    return None if answer is None else buffer.raw
 
 
 def _flag(sock: socket.socket, name: str, command: int) -> bool | None:

@@ -1,4 +1,4 @@
-"""The report for a bug report: Markdown without the names of hosts, users, folders or interfaces."""
+"""The report for a bug report: Markdown without names of hosts, users, folders or interfaces."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def render(report: Report) -> str:
             "| --- | --- |",
             *table,
             "",
-            "<details><summary>Everything it found (no names of hosts, users or interfaces)"
-            "</summary>",
+            "<details><summary>Everything it found, without names</summary>",
             "",
             "```json",
             whole,

@@ -12,7 +12,7 @@ import mmap
 import os
 import struct
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from zcloop.doctor.system_calls import PARAMS_SIZE, SystemCalls
 
@@ -65,7 +65,7 @@ class ProbeRing:
         self._sq, self._cq = answer[10:18], answer[19:27]
         self._maps: tuple[mmap.mmap, ...] = ()
 
-    def __enter__(self) -> ProbeRing:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""Everything that was found, as one object, and as JSON (`schema.json` beside this file says how)."""
+"""Everything that was found, as one object, and as JSON, of which `schema.json` says how."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def gather(calls: SystemCalls, around: Surroundings) -> Report:
         found,
         table,
         room,
-        interfaces.look(around),
+        interfaces.look(),
         interfaces.congestion_control(around),
         loop,
         findings.find(found, table, room, loop, around),

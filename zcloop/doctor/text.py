@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from zcloop.doctor.findings import Finding
+from zcloop.doctor.memory import POOL_SIZE
 from zcloop.doctor.report import Report
 
 _RESET = "\x1b[0m"
@@ -89,7 +90,8 @@ def _memory(report: Report) -> Iterator[str]:
     )
     if memory.pinnable is not None:
         yield f"can be pinned now: {size(memory.pinnable)} (64 MiB at most are tried)"
-        yield f"a loop's ring is charged {size(memory.ring_charge)}, its pool of lent memory 1.5 MiB"
+        yield f"a loop's ring is charged {size(memory.ring_charge)}"
+        yield f"a loop that lends memory pins {size(POOL_SIZE)}"
         yield f"loops that lend memory for which there is room: {memory.lending_loops}"
     yield f"transparent huge pages: {memory.transparent_huge_pages or 'none'}"
     yield (

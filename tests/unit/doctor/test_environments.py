@@ -1,4 +1,4 @@
-"""Five environments and their kin, for real: the right diagnosis, from the right evidence, cured."""
+"""Five environments and their kin, for real: the right diagnosis, its evidence, and a cure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 SYSCTL = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: needs root")
 
-# Everything is imported, and looked at once, before the user is another, who may not read our files.
+# Everything is imported, and looked at once, before the user is another, who may not read files of
+# ours.
 AS_A_USER = """
 import json, os, resource, sys
 from zcloop.doctor import report
