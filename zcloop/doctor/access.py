@@ -96,8 +96,7 @@ def ask(calls: SystemCalls) -> Answers:
     for mode, flags in _MODES:
         try:
             with ProbeRing(calls, LOOP_ENTRIES, LOOP_COMPLETIONS, flags) as ring:
-                result, _ = ring.perform(request(0))
-                return Answers(0, enter, register, None, result, ring.features, mode)
+                return Answers(0, enter, register, None, _nop(ring), ring.features, mode)
         except RefusedError as refusal:
             setup = -(refusal.errno or 0)
             if setup != -errno.EINVAL:
@@ -106,6 +105,14 @@ def ask(calls: SystemCalls) -> Answers:
     if setup == -errno.ENOMEM:
         small = _setup_of(calls, 1, 2)
     return Answers(setup, enter, register, small)
+
+
+def _nop(ring: ProbeRing) -> int:
+    """What a request that does nothing answers; a ring that cannot be mapped answers, too."""
+    try:
+        return ring.perform(request(0))[0]
+    except OSError as error:
+        return -(error.errno or errno.EIO)
 
 
 def _setup_of(calls: SystemCalls, entries: int, completions: int) -> int:
@@ -142,6 +149,8 @@ def _of_a_ring(answers: Answers) -> list[str]:
     """A ring was made: what may be wrong with it."""
     if answers.request in _REFUSALS:
         return ["seccomp"]
+    if answers.request == -errno.ENOMEM:
+        return ["memory"]
     if answers.request != 0:
         return ["unknown"]
     return [] if answers.features & _NEEDED == _NEEDED else ["old_kernel"]

@@ -129,7 +129,10 @@ NO_IO_URING = (
 )
 
 KERNEL = (
-    Cure("root on Debian", ("apt-get install -t $(lsb_release -cs)-backports linux-image-amd64",)),
+    Cure(
+        "root on Debian, amd64",
+        ("apt-get install -t $(lsb_release -cs)-backports linux-image-amd64",),
+    ),
     Cure("root on Ubuntu", ("apt-get install linux-generic-hwe-$(lsb_release -rs)",)),
     Cure("root on Fedora and its kin", ("dnf upgrade kernel",)),
 )

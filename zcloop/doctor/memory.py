@@ -85,7 +85,7 @@ def _measure(calls: SystemCalls, limit: int) -> tuple[int | None, int | None]:
                     return alone, alone - _largest(ring, memory, limit)
             except RefusedError:
                 return alone, None
-    except RefusedError:
+    except OSError:  # RefusedError is one; or there is no address space
         return None, None
 
 

@@ -90,6 +90,7 @@ MACHINES = {
     "too many files": (refused(MFILE), {}, ["descriptors"]),
     "Linux 5.4": (refused(INVAL), {}, ["old_kernel"]),
     "Linux 5.10": (granted(features=1 << 1), {}, ["old_kernel"]),
+    "a ring that cannot be mapped": (granted(NOMEM), {}, ["memory"]),
     "a ring that answers nonsense": (granted(INVAL), {}, ["unknown"]),
 }  # fmt: skip
 
@@ -171,6 +172,14 @@ def test_short_of_memory_a_ring_with_fewer_entries_is_asked_for(needs_io_uring):
     found = ask(calls)
     assert (found.setup, found.small_setup) == (NOMEM, 0)
     assert calls.asked == [256, 1]
+
+
+def test_a_ring_that_cannot_be_mapped_is_an_answer_and_no_error(needs_io_uring, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.ENOMEM, "no address space")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    assert ask(SystemCalls()).request == NOMEM
 
 
 def test_flags_that_a_kernel_does_not_know_are_left_out_one_set_after_another():
