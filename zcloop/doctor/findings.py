@@ -58,8 +58,17 @@ def find(
 def _without_loop(loop: LoopReport) -> list[Finding]:
     if loop.error is None:
         return []
+    evidence: tuple[str, ...]
     evidence = (f"new_event_loop() raises {loop.error}", f"epoll_create answers {loop.epoll}")
-    return [Finding("no_loop", "broken", "no event loop can be made", evidence, ())]
+    asked = _asked_backend()
+    cure = cures.BACKEND if asked else ()
+    if asked:
+        evidence += (f"ZCLOOP_BACKEND is {asked!r}",)
+    return [Finding("no_loop", "broken", "no event loop can be made", evidence, cure)]
+
+
+def _asked_backend() -> str | None:
+    return os.environ.get("ZCLOOP_BACKEND") or None
 
 
 def _refused(cause: str, severity: str, access: Access, around: Surroundings) -> Finding:
@@ -147,7 +156,7 @@ def _not_used(loop: LoopReport) -> list[Finding]:
     """io_uring can be had, and the loop runs on something else."""
     if loop.backend in (None, "uring"):
         return []
-    asked = os.environ.get("ZCLOOP_BACKEND")
+    asked = _asked_backend()
     evidence = (
         f"the loop says that its backend is {loop.backend}",
         f"ZCLOOP_BACKEND is {asked!r}" if asked else "ZCLOOP_BACKEND is not set",

@@ -18,6 +18,8 @@ import pytest
 
 import zcloop
 from zcloop.doctor import features
+from zcloop.doctor.access import CAUSES
+from zcloop.doctor.findings import SEVERITIES
 
 SCHEMA = json.loads((importlib.resources.files("zcloop.doctor") / "schema.json").read_text())
 ESCAPE = "\x1b["
@@ -67,6 +69,15 @@ def test_what_is_not_as_the_schema_says_is_noticed(diagnosis):
         spoilt = json.loads(json.dumps(found))
         spoil(spoilt)
         assert len(list(json_schemas.errors(spoilt, SCHEMA))) == 1
+
+
+def test_the_schema_knows_every_cause_and_severity():
+    properties = SCHEMA["properties"]
+    causes = properties["io_uring"]["properties"]["causes"]["items"]["enum"]
+    assert causes == list(CAUSES)
+    finding = properties["findings"]["items"]["properties"]
+    assert set(finding["code"]["enum"]) > set(causes)
+    assert finding["severity"]["enum"] == list(SEVERITIES)
 
 
 def test_the_schema_describes_every_member():
