@@ -34,7 +34,7 @@ from zcloop.doctor.system_calls import SystemCalls, name_of
 
 # What a filter or a policy answers. The kernel itself answers other errnos to a wrong descriptor.
 _REFUSALS = (-errno.EPERM, -errno.EACCES, -errno.ENOSYS)
-_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
+_NEEDED = {"NODROP": FEAT_NODROP, "EXT_ARG": FEAT_EXT_ARG, "CQE_SKIP": FEAT_CQE_SKIP}
 
 # A loop's ring, and the sets of flags that it tries, best first.
 LOOP_ENTRIES, LOOP_COMPLETIONS = 256, 2048
@@ -153,7 +153,12 @@ def _of_a_ring(answers: Answers) -> list[str]:
         return ["memory"]
     if answers.request != 0:
         return ["unknown"]
-    return [] if answers.features & _NEEDED == _NEEDED else ["old_kernel"]
+    return ["old_kernel"] if _lacking(answers) else []
+
+
+def _lacking(answers: Answers) -> list[str]:
+    """What a loop cannot do without, of a ring's features."""
+    return [name for name, bit in _NEEDED.items() if not answers.features & bit]
 
 
 def _of_eperm(answers: Answers, around: Surroundings) -> list[str]:
@@ -203,6 +208,8 @@ def _evidence(answers: Answers, around: Surroundings) -> list[str]:
         said.append(f"io_uring_{call} without a ring answers {name_of(answer)}: {place}")
     if answers.request is not None:
         said.append(f"a request on a ring answers {name_of(answers.request)}")
+        if _lacking(answers):
+            said.append(f"the ring's features do not have {', '.join(_lacking(answers))}")
     disabled = around.io_uring_disabled
     sysctl = "does not exist (it is of 6.6)" if disabled is None else f"is {disabled}"
     said.append(f"the sysctl kernel.io_uring_disabled {sysctl}")

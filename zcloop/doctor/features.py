@@ -17,6 +17,7 @@ from zcloop.doctor.probe_ring import (
     SETUP_SINGLE_ISSUER,
     ProbeRing,
     RefusedError,
+    address_of,
     request,
 )
 from zcloop.doctor.system_calls import SystemCalls, name_of
@@ -100,13 +101,9 @@ def _give_buffer(ring: ProbeRing) -> int:
     """A buffer ring with one slot, of a page; what registering it answered."""
     entries = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
     slot = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
-    struct.pack_into("=QIHH", entries, 0, _address(slot), mmap.PAGESIZE, 0, 1)  # the tail is 1
-    registration = struct.pack("=QIHH24x", _address(entries), 1, _GROUP, 0)
+    struct.pack_into("=QIHH", entries, 0, address_of(slot), mmap.PAGESIZE, 0, 1)  # the tail is 1
+    registration = struct.pack("=QIHH24x", address_of(entries), 1, _GROUP, 0)
     return ring.register(_REGISTER_PBUF_RING, registration, 1)
-
-
-def _address(memory: mmap.mmap) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 def _multishot_receive(ring: ProbeRing) -> Outcome:
@@ -195,25 +192,15 @@ def _minimal_wait(ring: ProbeRing) -> Outcome:
 
 
 def _registered_buffers(ring: ProbeRing) -> Outcome:
-    result = register_table(ring)
+    table = struct.pack("=IIQQQ", 1, _RSRC_REGISTER_SPARSE, 0, 0, 0)
+    result = ring.register(_REGISTER_BUFFERS2, table, len(table))
     if result >= 0:
-        result = register_memory(ring, ring.keep(mmap.mmap(-1, mmap.PAGESIZE)), mmap.PAGESIZE)
+        page = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
+        vector = struct.pack("@PN", address_of(page), mmap.PAGESIZE)
+        pointer = ring.keep(ctypes.create_string_buffer(vector, len(vector)))
+        update = struct.pack("=IIQQII", 0, 0, ctypes.addressof(pointer), 0, 1, 0)
+        result = ring.register(_REGISTER_BUFFERS_UPDATE, update, len(update))
     return _answered("registering a page", result, result >= 0)
-
-
-def register_table(ring: ProbeRing) -> int:
-    """A table of one registered buffer, still empty; 0 or -errno."""
-    return ring.register(
-        _REGISTER_BUFFERS2, struct.pack("=IIQQQ", 1, _RSRC_REGISTER_SPARSE, 0, 0, 0), 32
-    )
-
-
-def register_memory(ring: ProbeRing, memory: mmap.mmap | None, size: int) -> int:
-    """Put `size` bytes into the table, in place of what was there; None takes it out."""
-    address = 0 if memory is None else _address(memory)
-    vector = ring.keep(ctypes.create_string_buffer(struct.pack("@PN", address, size), 16))
-    update = struct.pack("=IIQQII", 0, 0, ctypes.addressof(vector), 0, 1, 0)
-    return ring.register(_REGISTER_BUFFERS_UPDATE, update, len(update))
 
 
 def _segmented_send() -> Outcome:

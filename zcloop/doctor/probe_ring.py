@@ -90,8 +90,9 @@ class ProbeRing:
         self._keep.append(memory)
         return memory
 
-    def register(self, opcode: int, argument: bytes, count: int) -> int:
-        buffer = ctypes.create_string_buffer(argument, len(argument))
+    def register(self, opcode: int, argument: bytes | None, count: int) -> int:
+        """As SystemCalls.register, of this ring."""
+        buffer = None if argument is None else ctypes.create_string_buffer(argument, len(argument))
         return self._calls.register(self.fd, opcode, buffer, count)
 
     def _mapped(self) -> tuple[mmap.mmap, ...]:
@@ -138,6 +139,11 @@ class ProbeRing:
         while got == -errno.EINTR:
             got = self._calls.enter(self.fd, 0, 1, flags, buffer)
         return got
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Where it is mapped. It must not be closed as long as the address is used."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 def _word(memory: mmap.mmap, offset: int) -> int:

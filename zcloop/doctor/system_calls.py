@@ -50,4 +50,6 @@ class SystemCalls:
 
 def name_of(answer: int) -> str:
     """`OK`, or the errno's name: EPERM for -1."""
+    if answer == -errno.EOPNOTSUPP:  # Python calls it by its other name, ENOTSUP
+        return "EOPNOTSUPP"
     return "OK" if answer >= 0 else errno.errorcode.get(-answer, os.strerror(-answer))

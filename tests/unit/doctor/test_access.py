@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
@@ -108,8 +109,13 @@ def test_the_cause_is_known_from_the_evidence(answers, files, causes, machine, l
     assert len(found.evidence) >= 4
 
 
+def test_what_an_old_ring_lacks_is_evidence(machine):
+    found = judge(granted(features=1 << 1), machine())
+    assert "the ring's features do not have EXT_ARG, CQE_SKIP" in found.evidence
+    assert not any("do not have" in line for line in judge(granted(), machine()).evidence)
+
+
 def test_sysctl_1_is_no_cause_for_a_member_of_its_group(machine):
-    import os
 
     around = machine(sysctl=1, group=os.getegid(), filtered=True)
     assert judge(refused(PERM, PERM, PERM), around).causes == ("seccomp",)
