@@ -34,6 +34,7 @@ from zcloop.doctor.system_calls import SystemCalls, name_of
 
 # What a filter or a policy answers. The kernel itself answers other errnos to a wrong descriptor.
 _REFUSALS = (-errno.EPERM, -errno.EACCES, -errno.ENOSYS)
+NO_DESCRIPTORS = (-errno.EMFILE, -errno.ENFILE)
 _NEEDED = {"NODROP": FEAT_NODROP, "EXT_ARG": FEAT_EXT_ARG, "CQE_SKIP": FEAT_CQE_SKIP}
 
 # A loop's ring, and the sets of flags that it tries, best first.
@@ -137,7 +138,7 @@ def judge(answers: Answers, around: Surroundings) -> Access:
         causes = ["seccomp" if filtered else "security_module"]
     elif answers.setup == -errno.ENOMEM:
         causes = ["memlock" if is_memory_limited(around) else "memory"]
-    elif answers.setup in (-errno.EMFILE, -errno.ENFILE):
+    elif answers.setup in NO_DESCRIPTORS:
         causes = ["descriptors"]
     else:
         causes = ["old_kernel" if answers.setup == -errno.EINVAL else "unknown"]
@@ -151,6 +152,8 @@ def _of_a_ring(answers: Answers) -> list[str]:
         return ["seccomp"]
     if answers.request == -errno.ENOMEM:
         return ["memory"]
+    if answers.request in NO_DESCRIPTORS:
+        return ["descriptors"]
     if answers.request != 0:
         return ["unknown"]
     return ["old_kernel"] if _lacking(answers) else []

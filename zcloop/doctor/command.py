@@ -15,7 +15,7 @@ from zcloop.doctor.system_calls import SystemCalls
 
 _EPILOG = """\
 exit status: 0 everything is there; 1 zcloop runs with less than it could; 2 it cannot run here;
-64 wrong command line.
+64 wrong command line; 74 the output cannot be written.
 
 --seccomp-profile prints a profile under which io_uring works, complete and ready for docker run
 --security-opt seccomp=FILE. With BASE it prints that profile of yours (Podman's is
@@ -29,17 +29,19 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.seccomp_profile is not None:
         try:
-            _print_json(_profile(chosen.seccomp_profile))
+            shown = _as_json(_profile(chosen.seccomp_profile))
         except (OSError, ValueError) as error:
             parser.error(str(error))
+        _write(shown, parser)
         return 0
     found = report.gather(SystemCalls(), Surroundings())
     if chosen.json:
-        _print_json(report.as_dict(found))
+        shown = _as_json(report.as_dict(found))
     elif chosen.issue:
-        sys.stdout.write(issue.render(found))
+        shown = issue.render(found)
     else:
-        sys.stdout.write(text.render(found, text.wants_colour(sys.stdout)))
+        shown = text.render(found, text.wants_colour(sys.stdout))
+    _write(shown, parser)
     return found.status
 
 
@@ -76,5 +78,17 @@ def _profile(base: str) -> dict[str, object]:
             raise ValueError(f"{base}: {error}") from None
 
 
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+def _as_json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _write(shown: str, parser: CommandLine) -> None:
+    """To standard output. Who reads it may leave early (`| head`); a full disk is an error."""
+    try:
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is still in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            parser.exit(os.EX_IOERR, f"{parser.prog}: error: cannot write: {error.strerror}\n")

@@ -88,7 +88,8 @@ def _on_a_ring(calls: SystemCalls, probe: Callable[[ProbeRing], Outcome]) -> Out
             if refusal.errno != errno.EINVAL:
                 return _answered("making a ring to try it on", -(refusal.errno or 0), False)
         except OSError as error:
-            return Outcome(False, f"could not be tried: {error.strerror or error}")
+            reason = f"could not be tried: {error.strerror or error}"
+            return Outcome(False, reason, -(error.errno or 0))
     return _answered("making a ring to try it on", -errno.EINVAL, False)
 
 

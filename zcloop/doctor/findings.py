@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from zcloop.doctor import cures
-from zcloop.doctor.access import CAUSES, Access
+from zcloop.doctor.access import CAUSES, NO_DESCRIPTORS, Access
 from zcloop.doctor.cures import Cure
 from zcloop.doctor.features import Found
 from zcloop.doctor.loops import LoopReport
@@ -48,6 +48,7 @@ def find(
         found += [
             *_without_register(access, around),
             *_without_pins(memory, around),
+            *_without_descriptors(features, around),
             *_older_kernel(access, features),
             *_not_used(loop),
         ]
@@ -132,9 +133,22 @@ def _without_pins(memory: Memory, around: Surroundings) -> list[Finding]:
     ]
 
 
+def _without_descriptors(features: list[Found], around: Surroundings) -> list[Finding]:
+    """There are too few to try everything; a loop will not get far with them."""
+    evidence = tuple(
+        f"{one.feature.name} {one.outcome.evidence}"
+        for one in features
+        if one.outcome.answer in NO_DESCRIPTORS
+    )
+    if not evidence:
+        return []
+    cure = cures.ordered(cures.DESCRIPTORS, around.container)
+    return [Finding("descriptors", "less", CAUSES["descriptors"], evidence, cure)]
+
+
 def _older_kernel(access: Access, features: list[Found]) -> list[Finding]:
     """Features that the kernel lacks, and not a limit or a filter keeps away."""
-    others = {-errno.ENOMEM, -errno.EPERM, -errno.EACCES}
+    others = {-errno.ENOMEM, -errno.EPERM, -errno.EACCES, *NO_DESCRIPTORS}
     if access.is_register_refused:
         others.add(-errno.ENOSYS)
     lacking = [

@@ -1,9 +1,9 @@
 """Memory: what RLIMIT_MEMLOCK leaves for rings and lent memory, and huge pages.
 
-Since 6.13 the kernel charges a ring to RLIMIT_MEMLOCK (as it did before 5.12), and always what is
-pinned as a registered buffer: the first region of a loop's pool of lent memory. The charge is the
-user's, of all processes together, and shown nowhere. So it is measured: as much memory is pinned
-as the kernel allows, for a moment, with and without a loop's ring beside it.
+The kernel charges to RLIMIT_MEMLOCK what is pinned as a registered buffer: the first region of a
+loop's pool of lent memory. Since 6.13 it charges a ring, too. The charge is the user's, of all
+processes together, and shown nowhere. So it is measured: as much memory is pinned as the kernel
+allows, for a moment, with and without a loop's ring beside it.
 """
 
 from __future__ import annotations

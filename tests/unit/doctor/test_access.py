@@ -89,6 +89,7 @@ MACHINES = {
     "no lockable memory": (refused(NOMEM, small=NOMEM), {}, ["memlock"]),
     "no memory at all": (refused(NOMEM, small=NOMEM), {"capabilities": LOCK}, ["memory"]),
     "too many files": (refused(MFILE), {}, ["descriptors"]),
+    "too few files to map a ring": (granted(MFILE), {}, ["descriptors"]),
     "Linux 5.4": (refused(INVAL), {}, ["old_kernel"]),
     "Linux 5.10": (granted(features=1 << 1), {}, ["old_kernel"]),
     "a ring that cannot be mapped": (granted(NOMEM), {}, ["memory"]),

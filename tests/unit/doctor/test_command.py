@@ -221,6 +221,18 @@ def test_a_wrong_command_line_has_an_exit_status_of_its_own(arguments, said, doc
     assert shown.stderr.startswith("usage: python -m zcloop doctor") and said in shown.stderr
 
 
+def test_an_output_that_cannot_be_written_is_an_error(doctor):
+    shown = doctor(before=("sh", "-c", 'exec "$@" > /dev/full', "sh"))
+    assert shown.returncode == os.EX_IOERR
+    assert shown.stderr == "python -m zcloop doctor: error: cannot write: No space left on device\n"
+
+
+def test_who_reads_may_leave_early(doctor):
+    early = 'exec 3>&1; { "$@"; echo $? >&3; } | true'
+    shown = doctor(before=("bash", "-c", early, "bash"))
+    assert shown.stderr == "" and shown.stdout in ("0\n", "1\n", "2\n")
+
+
 def test_help_says_what_the_exit_status_means(doctor):
     shown = doctor("--help")
     assert shown.returncode == 0 and shown.stderr == ""

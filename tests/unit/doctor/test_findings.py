@@ -97,6 +97,13 @@ def test_features_that_the_environment_switches_off(verdict, monkeypatch):
     assert report.findings[0].title == "ZCLOOP_WITHOUT switches off push"
 
 
+def test_features_that_could_not_be_tried_are_not_blamed_on_the_kernel(verdict):
+    untried = features.Outcome(False, "could not be tried", -errno.EMFILE)
+    report = verdict(table=[features.Found(features.FEATURES[0], untried), *EVERYTHING[1:]])
+    assert (report.status, codes(report)) == (1, ["descriptors"])
+    assert report.findings[0].evidence == ("multishot_receive could not be tried",)
+
+
 @pytest.mark.parametrize(("loops", "expected"), [(0, ["memlock"]), (1, []), (5, [])])
 def test_a_limit_that_has_no_room_for_one_pool_is_less(loops, expected, verdict):
     limited = Memory(65536, 65536, True, loops * POOL_SIZE, 53248, loops, None, None, None)
