@@ -40,7 +40,7 @@ check: $(VENV)/zcloop.check  ## formatting, lint, types, stubs against modules, 
 	ruff check
 	cython-lint _native
 	@rm -rf build/types && mkdir -p build/types/zcloop
-	@ln -s $(CURDIR)/zcloop/*.py* $(CURDIR)/_native build/types/zcloop
+	@ln -s $(CURDIR)/zcloop/*.py* $(CURDIR)/zcloop/doctor $(CURDIR)/_native build/types/zcloop
 	mypy
 	@echo stubtest
 	@MYPYPATH=build/types python -P -m mypy.stubtest \

@@ -47,3 +47,4 @@ def test_import_of_zcloop_does_not_import_what_it_need_not():
     script = "import asyncio, sys; before = set(sys.modules); import zcloop; print(*sys.modules)"
     loaded = subprocess.check_output((sys.executable, "-P", "-c", script), cwd="/", text=True)
     assert {"liburing", "uvloop", "typing_extensions"} & set(loaded.split()) == set()
+    assert [name for name in loaded.split() if name.startswith("zcloop.doctor")] == []

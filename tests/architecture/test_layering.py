@@ -15,6 +15,10 @@ URING_ABOVE_THE_CHANNEL = {
 }
 
 
+# What only `python -m zcloop doctor` imports.
+DOCTOR = "zcloop.doctor."
+
+
 def test_every_module_is_in_a_layer(native, layers):
     assert {module.layer for module in native.values()} == set(layers)
 
@@ -74,10 +78,22 @@ def test_the_channel_and_below_know_nothing_of_asyncio(native, layers):
 def test_nothing_above_the_channel_says_uring(native, facade, layers):
     upper = layers[layers.index("channel") + 1 :]
     modules = [module for module in native.values() if module.layer in upper]
+    # The doctor looks at io_uring itself, apart from the channel.
+    modules += [one for name, one in facade.items() if not name.startswith(DOCTOR)]
     said = {
         (module.name, identifier)
-        for module in [*modules, *facade.values()]
+        for module in modules
         for identifier in module.identifiers
         if "uring" in identifier.lower()
     }
     assert said == URING_ABOVE_THE_CHANNEL.keys()
+
+
+def test_nothing_but_the_front_door_knows_the_doctor(facade):
+    knows = {
+        name
+        for name, module in facade.items()
+        if not name.startswith(DOCTOR)
+        and any(imported.startswith("zcloop.doctor") for imported in module.imports())
+    }
+    assert knows == {"zcloop.__main__"}

@@ -1,0 +1,17 @@
+"""A parser of command lines whose errors have an exit status that no command uses for a result."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import NoReturn
+
+
+class CommandLine(argparse.ArgumentParser):
+    """As ArgumentParser, but that a wrong command line exits with EX_USAGE, 64.
+
+    argparse's own is 2, which is also what `doctor` says of a machine that zcloop cannot run on.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(os.EX_USAGE, f"{self.format_usage()}{self.prog}: error: {message}\n")
