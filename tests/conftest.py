@@ -13,7 +13,9 @@ tests/integration, tests/examples and tests/conformance have a harness each of t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
+import functools
 import gc
 import inspect
 import os
@@ -25,6 +27,8 @@ from collections.abc import Callable, Iterator
 
 import leaks
 import pytest
+
+import zcloop
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 TEST_SECONDS = 30
@@ -52,6 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "seconds(n): how long this test may take")
     config.addinivalue_line("markers", "zcloop_only: asks for what asyncio does not promise")
+    config.addinivalue_line(
+        "markers", "needs(name, ...): asks for features of the loop, or for the backend uring"
+    )
+
+
+@functools.cache
+def available() -> frozenset[str]:
+    """Features of the loops of this run, and their backend."""
+    with contextlib.closing(zcloop.new_event_loop()) as loop:
+        return frozenset([name for name, has in loop.features.items() if has] + [loop.backend])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +73,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.filterwarnings("error"), append=False)
         if not LOOP_NAME.startswith("zcloop") and item.get_closest_marker("zcloop_only"):
             item.add_marker(pytest.mark.skip(reason=f"{LOOP_NAME} does not promise this"))
+        for marker in item.iter_markers("needs"):
+            for name in set(marker.args) - available():
+                item.add_marker(pytest.mark.skip(reason=f"there is no {name} here"))
         if inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.fixturenames.append("run")
 

@@ -126,6 +126,8 @@ cdef extern from * nogil:
         SO_ERROR
         SPLICE_F_NONBLOCK
 
+# AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_STATX_SYNC_TYPE.
+cdef uint32_t STATX_FLAGS = 0x100 | 0x800 | 0x1000 | 0x6000
 # Set in `file_index` of a connect that is under way.
 cdef uint32_t UNDER_WAY = 1
 
@@ -325,6 +327,8 @@ cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
     if opcode == OP_CLOSE:
         return answer(close(sqe.fd))
     if opcode == OP_STATX:
+        if sqe.statx_flags & ~STATX_FLAGS:
+            return -EINVAL      # as the kernel's request, and the system call only for some files
         return answer(zc_statx(sqe.fd, <const char *> <size_t> sqe.addr, <int> sqe.statx_flags,
                                sqe.len, <void *> <size_t> sqe.off))
     if opcode == OP_FSYNC:

@@ -368,6 +368,11 @@ cdef class EventQueue:
         return self.channel.is_forked
 
     @property
+    def backend(self):
+        """What carries out its requests: "uring", the kernel's, or "epoll", a thread of its own."""
+        return self.channel.ring.backend
+
+    @property
     def entries(self):
         """How many events it holds; more are beyond its bound. What was asked for, rounded up to
         a power of two."""

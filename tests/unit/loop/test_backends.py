@@ -45,7 +45,8 @@ WHICH = """
 """
 
 
-def test_io_uring_where_it_is_to_be_had(uring_or_skip):
+@pytest.mark.needs("uring")
+def test_io_uring_where_it_is_to_be_had():
     assert output_of(WHICH) == "uring\n"
 
 

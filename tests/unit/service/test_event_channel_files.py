@@ -141,6 +141,7 @@ def test_priorities_are_the_kernels(file, kind):
         assert next_of(channel).errno == errno.EINVAL
 
 
+@pytest.mark.needs("registered_buffers")
 def test_memory_of_a_region_is_read_into_and_written_from_registered(file, path):
     data = payload(65536)
     with (

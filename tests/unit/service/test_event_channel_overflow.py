@@ -107,7 +107,7 @@ def test_descriptors_that_are_dropped_are_closed(tmp_path):
     with channel_of(2, overflow="drop") as channel:
         for _ in range(8):
             channel.open(tmp_path / "file")
-        channel.timeout(0)  # by then the others are there
+        channel.timeout(0.05)  # by then the others are there
         fds = [event.result for event in take(channel, 2)]
         while channel.wait(0.01) is not None:
             pass

@@ -219,6 +219,7 @@ def test_an_echo_server_of_many_connections_on_one_channel():
         list(channel.events())
 
 
+@pytest.mark.needs("registered_buffers")
 def test_a_socket_is_read_and_written_through_registered_memory_by_read_and_write():
     """recv() and send() use the same memory as any other."""
     data = payload(1000)
