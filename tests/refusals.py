@@ -13,6 +13,7 @@ import errno
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from zcloop._native.channel import channel
 from zcloop._native.ring import liburing
 
 FORMS = ("multishot_receive", "multishot_message")
@@ -24,6 +25,7 @@ _SQES = {
 }
 _UNKNOWN_FLAG = 0x8000
 _SQE_SIZE = 64
+REGISTER_PROBE = 8
 REGISTER_BUFFERS = 15  # IORING_REGISTER_BUFFERS2
 REGISTER_BUFFER_RING = 22
 
@@ -169,3 +171,20 @@ def short_of_memory(takes: int) -> Iterator[None]:
         yield
     finally:
         table.enter = enter
+
+
+@contextlib.contextmanager
+def futex_kernel(name: str) -> Iterator[None]:
+    """Who waits for futexes of the channels made meanwhile: with "ring" the kernel, else threads.
+    Their channel is "told" from the start, learns it when it has "asked" the kernel, or is
+    "refused" the request (by no real kernel, since each says what it has)."""
+    with contextlib.ExitStack() as stack:
+        if name == "told":
+            without = channel._WITHOUT  # type: ignore[attr-defined]
+            channel._WITHOUT = [*without, "futex_wait"]  # type: ignore[attr-defined]
+            stack.callback(setattr, channel, "_WITHOUT", without)
+        elif name == "asked":
+            stack.enter_context(failing("register", errno.EINVAL, REGISTER_PROBE))
+        elif name == "refused":
+            stack.enter_context(refusing(["futex_wait"]))
+        yield

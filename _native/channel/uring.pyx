@@ -3,8 +3,8 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EACCES, EBUSY, EAGAIN, EEXIST, EINTR, EINVAL, EPERM
-from libc.string cimport memmove
+from libc.errno cimport EACCES, EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOMEM, EPERM
+from libc.string cimport memmove, memset
 from posix.unistd cimport close
 
 from zcloop._native.kernel.clock cimport monotonic_ns
@@ -12,8 +12,9 @@ from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
 from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push_now
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
-    io_uring_cqe, io_uring_sqe, kernel_timespec, prepare_setsockopt,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_SUPPORTED, REGISTER_PROBE,
+    SQE_CQE_SKIP_SUCCESS, io_uring_cqe, io_uring_probe, io_uring_sqe, kernel_timespec,
+    prepare_setsockopt,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
@@ -50,6 +51,14 @@ cdef unsigned SEGMENTED_SLOTS = 16
 # Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
 cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
+# Since 6.13 a ring counts against RLIMIT_MEMLOCK, which is of all of a user's processes: 52 KiB of
+# 256 entries and 2048 completions, 16 KiB of 64 and 512, 8 KiB of 16 and 128 and of any fewer.
+cdef unsigned ENTRIES_MIN = 16
+
+cdef enum:
+    PROBED_MAX = 256                    # opcodes are of one byte
+    PROBE_WORDS = 2 + PROBED_MAX        # 16 bytes, and 8 of each
+
 # Of the requests that something has come for, an enter completes so many, or as many as it is to
 # wait for. Polls of sockets that have something complete when they are submitted, beyond that: who
 # has waited would get a small share of such a turn.
@@ -74,6 +83,19 @@ cdef long NOTIFICATION_WAIT_NS = 5000000
 cdef int NOTIFICATION_WAITS_MAX = 10
 
 
+cdef Ring make_ring(unsigned entries, unsigned completion_entries, bint is_shared):
+    """A ring of so many entries, or where RLIMIT_MEMLOCK leaves no room for it, of fewer. A shared
+    one has what was asked for: the program counts on its bound. OSError where there can be none."""
+    while True:
+        try:
+            return Ring(entries, completion_entries, is_shared)
+        except OSError as error:
+            if error.errno != ENOMEM or is_shared or entries <= ENTRIES_MIN:
+                raise
+            entries //= 4
+            completion_entries //= 4
+
+
 @cython.no_gc_clear     # __dealloc__ needs the ring
 cdef class UringChannel(Channel):
     """`entries` SQEs are batched before a submission is forced; see Channel for the contract."""
@@ -86,7 +108,7 @@ cdef class UringChannel(Channel):
             _is_tested = True
         self.entries = entries
         self.completion_entries = completion_entries
-        self.ring = Ring(entries, completion_entries, is_shared)
+        self.ring = make_ring(entries, completion_entries, is_shared)
         self.coalescing = Coalescing(COALESCE_US if self.can_coalesce() else 0)
         self.spinning = Spinning()
         self.pins = Pins()
@@ -195,6 +217,15 @@ cdef class UringChannel(Channel):
         if result in (-EOPNOTSUPP, -EINVAL, -EACCES, -EPERM):
             self.has_push = False
         push_now(fd)
+
+    cdef bint knows(self, unsigned opcode) noexcept:
+        """Whether the kernel says that it has such requests."""
+        cdef uint64_t[PROBE_WORDS] memory
+        cdef io_uring_probe *probe = <io_uring_probe *> memory
+        memset(memory, 0, sizeof(memory))
+        if self.ring.register_(REGISTER_PROBE, probe, PROBED_MAX) < 0:
+            return False
+        return opcode <= probe.last_op and probe.ops[opcode].flags & OP_SUPPORTED != 0
 
     # ---- out ---------------------------------------------------------------------------------
 
@@ -355,12 +386,12 @@ cdef class UringChannel(Channel):
         """The ring becomes the calling thread's, or one that is takes over: `pause` saw to it
         that nothing is in flight."""
         if not self.ring.is_open:       # made before a fork, and first started in the child
-            self.ring = Ring(self.entries, self.completion_entries)
+            self.ring = make_ring(self.entries, self.completion_entries, False)
         if self.ring.attach() != -EEXIST:
             return 0
         if self.inflight:
             raise InvariantError("requests in flight in another thread's ring")
-        ring = Ring(self.entries, self.completion_entries)
+        ring = make_ring(self.entries, self.completion_entries, False)
         for pool in self.pools():
             (<BufferRing> pool).unregister()
         self.quarantine()
@@ -506,7 +537,6 @@ cdef class UringChannel(Channel):
             try:
                 self.lending = self.make_pool(3, LENDING_SLOTS, LENDING_SLOT_SIZE,
                                               self.lending_pool())
-                self.pin(<Region> self.pool.regions[0])
             except OSError:
                 self.has_multishot_receive = False
             except MemoryError:
