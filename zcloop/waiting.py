@@ -33,14 +33,14 @@ async def take(operation: FutexWait) -> int:
     try:
         if operation.is_late:
             await let_others_go_first(loop, operation)
-        result = await loop.perform(operation)
+        outcome: int = await loop.perform(operation)
     except OSError:  # no descriptor for a thread; nothing was submitted
         operation.end()
         raise
     finally:
         if healer:
             healer.cancel()
-    return result
+    return outcome
 
 
 async def let_others_go_first(loop: Loop, operation: FutexWait) -> None:

@@ -21,7 +21,7 @@ cdef class UringChannel(Channel):
     cdef Spinning spinning
     cdef Coalescing coalescing
 
-    cdef bint knows(self, unsigned opcode) noexcept
+    cdef bint knows_futex_wait(self) noexcept
     cdef int push(self, int fd) except -1
     cdef void push_refused(self, int fd, int result) noexcept
     cdef int take_ring(self) except -1

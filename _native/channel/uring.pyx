@@ -12,9 +12,9 @@ from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
 from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push_now
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_SUPPORTED, REGISTER_PROBE,
-    SQE_CQE_SKIP_SUCCESS, io_uring_cqe, io_uring_probe, io_uring_sqe, kernel_timespec,
-    prepare_setsockopt,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_FUTEX_WAIT, OP_SUPPORTED,
+    REGISTER_PROBE, SQE_CQE_SKIP_SUCCESS, io_uring_cqe, io_uring_probe, io_uring_sqe,
+    kernel_timespec, prepare_setsockopt,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
@@ -218,14 +218,15 @@ cdef class UringChannel(Channel):
             self.has_push = False
         push_now(fd)
 
-    cdef bint knows(self, unsigned opcode) noexcept:
-        """Whether the kernel says that it has such requests."""
+    cdef bint knows_futex_wait(self) noexcept:
+        """Whether the kernel says that its rings wait for futexes."""
         cdef uint64_t[PROBE_WORDS] memory
         cdef io_uring_probe *probe = <io_uring_probe *> memory
         memset(memory, 0, sizeof(memory))
         if self.ring.register_(REGISTER_PROBE, probe, PROBED_MAX) < 0:
             return False
-        return opcode <= probe.last_op and probe.ops[opcode].flags & OP_SUPPORTED != 0
+        return (probe.last_op >= OP_FUTEX_WAIT
+                and probe.ops[<int> OP_FUTEX_WAIT].flags & OP_SUPPORTED != 0)
 
     # ---- out ---------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ A class of its own for each thing says what those steps are. An operation leaves
 whatever way it ends, its end unseen included; only a forked child does not, which has a copy of
 an operation that is the parent's.
 
-The ring waits itself since Linux 6.7. For one that cannot, `use_thread` makes the operation one that
-polls the eventfd of a thread; a kernel's refusal does that, too. Who has been refused stays among
-the waiters meanwhile: to leave and to come again would cost a place at a barrier.
+The ring waits itself since Linux 6.7. For one that cannot, `use_thread` makes the operation one
+that polls the eventfd of a thread; a kernel's refusal does that, too. Who has been refused stays
+among the waiters meanwhile: to leave and to come again would cost a place at a barrier.
 
 Without a ring, `block` is all of it in the calling thread.
 """

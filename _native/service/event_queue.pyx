@@ -19,7 +19,6 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from zcloop._native.channel.event cimport make_event
 from zcloop._native.channel.event_request cimport make_event_request
-from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
@@ -170,7 +169,7 @@ cdef class EventQueue:
         if isinstance(operation, FutexWait):
             if self.channel.has_futex_wait and not self.is_kernel_asked:
                 self.is_kernel_asked = True
-                self.channel.has_futex_wait = self.channel.knows(OP_FUTEX_WAIT)
+                self.channel.has_futex_wait = self.channel.knows_futex_wait()
             self.channel.adapt(<FutexWait> operation)
         return 0
 

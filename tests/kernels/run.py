@@ -1,6 +1,6 @@
 """Run tests under the kernels that Debian ships, each in an emulated machine.
 
-    python tests/kernels/run.py                                   # 6.1 and 6.12: unit, fault (hours)
+    python tests/kernels/run.py                                  # 6.1 and 6.12, unit and fault
     python tests/kernels/run.py --kernels 6.1 tests/unit/sync     # a part
     python tests/kernels/run.py --kernels 6.1,6.18 --environment ZCLOOP_WITHOUT=push -k barrier
 
@@ -42,7 +42,8 @@ MIRROR = "http://deb.debian.org/debian"
 SUITES = "bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky"
 SECURITY = "bullseye", "bookworm", "trixie"
 PACKAGES = (
-    "python3,iproute2,kmod,procps,ca-certificates,util-linux,mount,e2fsprogs,openssl,xz-utils,strace"
+    *("python3", "iproute2", "kmod", "procps", "ca-certificates", "util-linux", "mount"),
+    *("e2fsprogs", "openssl", "xz-utils", "strace"),
 )
 DEFAULT_KERNELS = "6.1,6.12"
 DEFAULT_TESTS = "tests/unit", "tests/fault"
@@ -117,7 +118,8 @@ def make_root() -> Path:
         return archive
     if not (root / "usr/bin/python3").exists():
         shutil.rmtree(root, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root, MIRROR)
+        packages = f"--include={','.join(PACKAGES)}"
+        run("debootstrap", "--variant=minbase", packages, "bookworm", root, MIRROR)
     with open(archive.with_suffix(".part"), "wb") as file:
         made = Archive(file)
         made.add_tree(root, "", LEFT_OUT)
@@ -320,8 +322,8 @@ def boot(kernel: Kernel, archives: list[Path]) -> Outcome:
         subprocess.run(command, timeout=HOURS_MAX * 3600, check=False)
     except subprocess.TimeoutExpired:
         print(f"{kernel.release}: not done within {HOURS_MAX} hours")
-    initrd.unlink()
-    disk.unlink()
+    initrd.unlink(missing_ok=True)
+    disk.unlink(missing_ok=True)
     outcome = Outcome(kernel)
     outcome.read(results)
     return outcome

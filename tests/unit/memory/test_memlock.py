@@ -142,7 +142,7 @@ def test_within_the_limit_a_region_is_pinned():
 
 
 def test_without_any_limit_to_spare_a_loop_runs_if_the_kernel_makes_a_ring():
-    ((pinned,), log) = run(LENDING_LOOPS, 0, 1)
+    ((pinned,), _) = run(LENDING_LOOPS, 0, 1)
     if isinstance(pinned, str):
         assert "RLIMIT_MEMLOCK" in pinned or "ulimit" in pinned
     else:

@@ -79,7 +79,7 @@ def test_a_wait_goes_on_from_one_run_to_the_next_and_to_another_thread(loop_fact
     loop.channel.has_futex_wait = False
     task = loop.create_task(semaphore.acquire())
     loop.run_until_complete(until(waiting_threads))
-    semaphore.release()     # while nobody runs the loop
+    semaphore.release()  # while nobody runs the loop
     thread = threading.Thread(target=loop.run_until_complete, args=[task])
     thread.start()
     thread.join()
