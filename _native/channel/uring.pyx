@@ -3,7 +3,7 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EACCES, EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOMEM, EPERM
+from libc.errno cimport EACCES, EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM, EPERM
 from libc.string cimport memmove, memset
 from posix.unistd cimport close
 
@@ -73,8 +73,11 @@ cdef unsigned COALESCE_US = 50
 cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
 
 # Generations start at 1. A token of generation 0 is of no operation: 0 is of what nobody hears of,
-# others are of pushes, 1 + the fd.
+# others are of pushes, 1 + the fd, or of cancels: the bit, how often it was tried, and the slot.
 cdef uint64_t IGNORED = 0
+cdef uint64_t CANCEL_BIT = <uint64_t> 1 << 31
+cdef uint64_t CANCEL_TRY = 1 << 24      # slots are below it
+cdef unsigned CANCEL_TRIES_MAX = 15
 cdef int NO_CORK = 0
 cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
@@ -165,11 +168,7 @@ cdef class UringChannel(Channel):
             while sqe == NULL:
                 self.make_room()
                 sqe = self.ring.take_sqe()
-            sqe.opcode = OP_ASYNC_CANCEL
-            sqe.flags = SQE_CQE_SKIP_SUCCESS
-            sqe.fd = -1
-            sqe.addr = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
-            sqe.user_data = IGNORED
+            self.prepare_cancel(sqe, operation, 0)
             operation.state = CANCELLING
         elif operation.state == PARKED:
             self.post_cancelled(operation)
@@ -178,6 +177,32 @@ cdef class UringChannel(Channel):
             self.acquire(operation)
             self.inflight -= 1
             self.post_cancelled(operation)
+        return 0
+
+    cdef void prepare_cancel(self, io_uring_sqe *sqe, Operation operation, unsigned tries) noexcept:
+        sqe.opcode = OP_ASYNC_CANCEL
+        sqe.flags = SQE_CQE_SKIP_SUCCESS
+        sqe.fd = -1
+        sqe.addr = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
+        sqe.user_data = IGNORED
+        if not self.ring.is_shared:
+            sqe.user_data = CANCEL_BIT | tries * CANCEL_TRY | operation.slot
+
+    cdef int cancel_failed(self, uint64_t user_data, int result) except -1:
+        """The kernel did not find a request that was on its way, as of a poll that came true to a
+        worker: the next time it will."""
+        cdef uint32_t slot = user_data & (CANCEL_TRY - 1)
+        cdef unsigned tries = (user_data & (CANCEL_BIT - 1)) // CANCEL_TRY
+        cdef Operation operation
+        cdef io_uring_sqe *sqe
+        if result != -ENOENT or tries == CANCEL_TRIES_MAX or self.operations[slot] is None:
+            return 0
+        operation = <Operation> self.operations[slot]
+        if operation.state != CANCELLING or operation.has_left:
+            return 0
+        sqe = self.ring.take_sqe()
+        if sqe != NULL:
+            self.prepare_cancel(sqe, operation, tries + 1)
         return 0
 
     cdef int cancel_now(self, Operation operation) except -1:
@@ -192,7 +217,7 @@ cdef class UringChannel(Channel):
                 before = self.completed
                 self.make_room()
                 self.reap()
-                if not self.ring.wants_enter():
+                if not self.ring.wants_enter() and self.ring.unsubmitted() == 0:
                     break
                 idle = idle + 1 if self.completed == before else 0
         return 0
@@ -247,7 +272,9 @@ cdef class UringChannel(Channel):
             # Given back before it is recorded: an error below must not bring it up again.
             store_release(self.ring.uring.cq.khead, head + index + 1)
             if cqe.user_data >> 32 == 0:
-                if cqe.user_data != IGNORED:
+                if cqe.user_data & CANCEL_BIT:
+                    self.cancel_failed(cqe.user_data, cqe.res)
+                elif cqe.user_data != IGNORED:
                     self.push_refused(<int> (cqe.user_data - 1), cqe.res)
                 continue
             if self.is_pausing and cqe.res == -ECANCELED and self.park(cqe.user_data):
