@@ -22,7 +22,7 @@ SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stre
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 .PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance suites stress collector clean
+  conformance suites stress collector kernels clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,9 @@ stress: $(VENV)/zcloop.tests  ## seeded load, for minutes
 collector:  ## finalizers at every allocation, under ASan, for 30 minutes on Python 3.11
 	ZCLOOP_COLLECTOR_SECONDS=20 ZCLOOP_COLLECTOR_SEEDS=60 \
 	  $(MAKE) PYTHON=python3.11 SANITIZED=tests/stress/test_collector.py sanitize
+
+kernels: $(VENV)/zcloop.tests  ## unit and fault tests under Debian's kernels in qemu (root; hours)
+	python tests/kernels/run.py $(if $(KERNELS),--kernels $(KERNELS)) $(TESTS)
 
 clean:  ## remove what was made here, .venv included
 	rm -rf build .venv $(VENV)/zcloop.*

@@ -13,6 +13,7 @@ import errno
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from zcloop._native.channel import channel
 from zcloop._native.ring import liburing
 
 FORMS = ("multishot_receive", "multishot_message")
@@ -24,6 +25,8 @@ _SQES = {
 }
 _UNKNOWN_FLAG = 0x8000
 _SQE_SIZE = 64
+ASYNC_CANCEL = 14
+REGISTER_PROBE = 8
 REGISTER_BUFFERS = 15  # IORING_REGISTER_BUFFERS2
 REGISTER_BUFFER_RING = 22
 
@@ -65,6 +68,17 @@ def _spoil(sqes: Any, forms: Collection[str], is_shortened: bool) -> int:
     return count
 
 
+def _miss(sqes: Any) -> int:
+    """Let cancels of one request look for another one; how many there were."""
+    count = 0
+    for start in range(0, len(sqes), _SQE_SIZE):
+        # A cancel of everything has other flags, and asks for no request.
+        if sqes[start] == ASYNC_CANCEL and any(sqes[start + 16 : start + 24]):
+            sqes[start + 16 : start + 24] = bytes(8)
+            count += 1
+    return count
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
@@ -96,10 +110,14 @@ def failing(name: str, number: int, opcode: int | None = None, times: int = -1) 
 
 @contextlib.contextmanager
 def refusing(
-    forms: Collection[str], buffer_rings: bool = False, is_shortened: bool = False
+    forms: Collection[str],
+    buffer_rings: bool = False,
+    is_shortened: bool = False,
+    missed_cancels: int = 0,
 ) -> Iterator[list[int]]:
     """What every ring made meanwhile does not know, or ends after one completion, as a kernel may
-    at any time; the list gets the number of requests each time."""
+    at any time; and how many cancels find nothing, as when a request is between its poll and a
+    worker. The list gets the number of requests each time."""
     table = _table()
     original = tuple(getattr(table, name) for name, _ in table._fields_)
     init, exit_, enter, register = (
@@ -125,6 +143,8 @@ def refusing(
         try:
             if submit:
                 count = sum(_spoil(sqes, forms, is_shortened) for sqes in queues.values())
+                if sum(refusals) < missed_cancels:
+                    count += sum(map(_miss, queues.values()))
                 if count:
                     refusals.append(count)
             return int(enter(fd, submit, wait, flags, argument, size))
@@ -169,3 +189,20 @@ def short_of_memory(takes: int) -> Iterator[None]:
         yield
     finally:
         table.enter = enter
+
+
+@contextlib.contextmanager
+def futex_kernel(name: str) -> Iterator[None]:
+    """Who waits for futexes of the channels made meanwhile: with "ring" the kernel, else threads.
+    Their channel is "told" from the start, learns it when it has "asked" the kernel, or is
+    "refused" the request (by no real kernel, since each says what it has)."""
+    with contextlib.ExitStack() as stack:
+        if name == "told":
+            without = channel._WITHOUT  # type: ignore[attr-defined]
+            channel._WITHOUT = [*without, "futex_wait"]  # type: ignore[attr-defined]
+            stack.callback(setattr, channel, "_WITHOUT", without)
+        elif name == "asked":
+            stack.enter_context(failing("register", errno.EINVAL, REGISTER_PROBE))
+        elif name == "refused":
+            stack.enter_context(refusing(["futex_wait"]))
+        yield

@@ -16,11 +16,20 @@ _Result = TypeVar("_Result")
 def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None) -> _Result:
     """Run a coroutine on a new zcloop loop and return its result, as asyncio.run does.
 
-    Raises RuntimeError when a loop is running in this thread already.
+    Raises RuntimeError when a loop is running in this thread already, and OSError when no loop can
+    be made, which says what to do. The coroutine is closed then: it will not be run.
     """
     if asyncio._get_running_loop() is not None:
         raise RuntimeError("zcloop.run() cannot be called from a running event loop")
-    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+    runner = asyncio.Runner(debug=debug, loop_factory=new_event_loop)
+    try:
+        runner.get_loop()
+    except BaseException:
+        # Else "coroutine was never awaited" stands below what is wrong.
+        if asyncio.iscoroutine(main):
+            main.close()
+        raise
+    with runner:
         return runner.run(main)
 
 

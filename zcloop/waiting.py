@@ -1,9 +1,9 @@
 """Waiting on the running loop for what a FutexWait takes.
 
 The wait is a request of the loop's own ring: no thread, no polling. Where the kernel has none
-(before 6.7) each wait costs a thread of its own, which sleeps on the word until it is woken or the
-wait is cancelled; threads of the loop's executor would be used up by waits that depend on each
-other.
+(before 6.7) each wait costs a native thread of its own, which sleeps on the word until it is woken
+or the wait is cancelled. Threads of the loop's executor would be used up by waits that depend on
+each other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import threading
 from types import TracebackType
 from typing import Any, Literal
 
@@ -34,10 +33,14 @@ async def take(operation: FutexWait) -> int:
     try:
         if operation.is_late:
             await let_others_go_first(loop, operation)
-        return await perform(loop, operation)
+        outcome: int = await loop.perform(operation)
+    except OSError:  # no descriptor for a thread; nothing was submitted
+        operation.end()
+        raise
     finally:
         if healer:
             healer.cancel()
+    return outcome
 
 
 async def let_others_go_first(loop: Loop, operation: FutexWait) -> None:
@@ -48,44 +51,6 @@ async def let_others_go_first(loop: Loop, operation: FutexWait) -> None:
     try:
         await loop.perform(nop())
     except BaseException:
-        operation.end()
-        raise
-
-
-async def perform(loop: Loop, operation: FutexWait) -> int:
-    if loop.channel.has_futex_wait:
-        result: int = await loop.perform(operation)
-        if result != -errno.EOPNOTSUPP:
-            return result
-        loop.channel.has_futex_wait = False
-    result = NOT_YET
-    while result == NOT_YET:
-        result = operation.finish(await wait_in_thread(loop, operation))
-    return result
-
-
-async def wait_in_thread(loop: Loop, operation: FutexWait) -> int:
-    woken: asyncio.Future[int] = loop.create_future()
-
-    def deliver(result: int) -> None:
-        if not woken.done():
-            woken.set_result(result)
-
-    def wait() -> None:
-        result = operation.wait()
-        # A loop that was closed meanwhile has nobody who waits: the operation's end undoes it.
-        try:
-            loop.call_soon_threadsafe(deliver, result)
-        except RuntimeError:
-            operation.end()
-
-    thread = threading.Thread(target=wait, name="zcloop futex wait", daemon=True)
-    thread.start()
-    try:
-        return await woken
-    except BaseException:
-        operation.stop()
-        thread.join()
         operation.end()
         raise
 

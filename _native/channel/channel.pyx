@@ -173,6 +173,15 @@ cdef class Channel:
             raise RuntimeError("Event loop is closed")
         return 0
 
+    cdef int adapt(self, FutexWait wait) except -1:
+        """Before each submission of such a wait: a thread waits where the kernel does not. OSError
+        where there is no descriptor for it."""
+        if wait.is_refused:
+            self.has_futex_wait = False
+        if not self.has_futex_wait:
+            wait.use_thread()
+        return 0
+
     cdef int starve(self, Operation operation) except -1:
         """Submit an IDLE receive again once slots have come back: after this dispatch."""
         operation.state = STARVED

@@ -1,10 +1,13 @@
 """What an event channel is asked for: an operation, and what its event will say."""
 
+from libc.errno cimport EINTR
+
 from zcloop._native.channel.event cimport make_event
 from zcloop._native.kernel.errors cimport ECANCELED, ETIME
 from zcloop._native.kernel.uring cimport (
     OP_ASYNC_CANCEL, OP_READ, OP_READV, OP_TIMEOUT, OP_WRITE, OP_WRITEV,
 )
+from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET
 from zcloop._native.operation.request cimport Request
 
@@ -90,7 +93,12 @@ cdef class EventRequest(Owner):
         The kernel lets a request of a thread that has ended wait on, and says ECANCELED when it
         should run; nothing was taken then.
         """
-        cdef int settled = self.operation.settle(result)
+        cdef int settled
+        if (result == -ECANCELED and self.reign != reign and not self.is_cancelled
+                and isinstance(self.operation, FutexWait)):
+            self.reign = reign
+            result = -EINTR     # it is among the waiters still: to leave would lose its place
+        settled = self.operation.settle(result)
         if settled == -ECANCELED and self.reign != reign and not self.is_linked:
             self.reign = reign
             settled = NOT_YET

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from zcloop._native.channel.channel cimport Channel
 from zcloop._native.channel.coalescing cimport Coalescing
 from zcloop._native.channel.spinning cimport Spinning
+from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
 from zcloop._native.memory.pool cimport Pool
@@ -22,6 +23,9 @@ cdef class LoopChannel(Channel):
     cdef Spinning spinning
     cdef Coalescing coalescing
 
+    cdef void prepare_cancel(self, io_uring_sqe *sqe, Operation operation, unsigned tries) noexcept
+    cdef int cancel_failed(self, uint64_t user_data, int result) except -1
+    cdef bint knows_futex_wait(self) noexcept
     cdef int push(self, int fd) except -1
     cdef void push_refused(self, int fd, int result) noexcept
     cdef int take_ring(self) except -1

@@ -3,8 +3,8 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EACCES, EBUSY, EAGAIN, EEXIST, EINTR, EINVAL, EPERM
-from libc.string cimport memmove
+from libc.errno cimport EACCES, EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOENT, EPERM
+from libc.string cimport memmove, memset
 from posix.unistd cimport close
 
 from zcloop._native.kernel.clock cimport monotonic_ns
@@ -12,8 +12,9 @@ from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
 from zcloop._native.kernel.tcp cimport IPPROTO_TCP, TCP_CORK, push_now
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, SQE_CQE_SKIP_SUCCESS,
-    io_uring_cqe, io_uring_sqe, kernel_timespec, prepare_setsockopt,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_FUTEX_WAIT, OP_SUPPORTED,
+    REGISTER_PROBE, SQE_CQE_SKIP_SUCCESS, io_uring_cqe, io_uring_probe, io_uring_sqe,
+    kernel_timespec, prepare_setsockopt,
 )
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins
@@ -48,6 +49,10 @@ cdef unsigned SEGMENTED_SLOTS = 16
 # Blocks of 128 KiB, of which a datagram leaves free what it does not fill.
 cdef unsigned LENDING_DATAGRAM_SLOTS = 16
 
+cdef enum:
+    PROBED_MAX = 256                    # opcodes are of one byte
+    PROBE_WORDS = 2 + PROBED_MAX        # 16 bytes, and 8 of each
+
 # Of the requests that something has come for, an enter completes so many, or as many as it is to
 # wait for. Polls of sockets that have something complete when they are submitted, beyond that: who
 # has waited would get a small share of such a turn.
@@ -62,8 +67,11 @@ cdef unsigned COALESCE_US = 50
 cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
 
 # Generations start at 1. A token of generation 0 is of no operation: 0 is of what nobody hears of,
-# others are of pushes, 1 + the fd.
+# others are of pushes, 1 + the fd, or of cancels: the bit, how often it was tried, and the slot.
 cdef uint64_t IGNORED = 0
+cdef uint64_t CANCEL_BIT = <uint64_t> 1 << 31
+cdef uint64_t CANCEL_TRY = 1 << 24      # slots are below it
+cdef unsigned CANCEL_TRIES_MAX = 15
 cdef int NO_CORK = 0
 cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
@@ -144,11 +152,7 @@ cdef class LoopChannel(Channel):
             while sqe == NULL:
                 self.make_room()
                 sqe = self.ring.take_sqe()
-            sqe.opcode = OP_ASYNC_CANCEL
-            sqe.flags = SQE_CQE_SKIP_SUCCESS
-            sqe.fd = -1
-            sqe.addr = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
-            sqe.user_data = IGNORED
+            self.prepare_cancel(sqe, operation, 0)
             operation.state = CANCELLING
         elif operation.state == PARKED:
             self.post_cancelled(operation)
@@ -157,6 +161,32 @@ cdef class LoopChannel(Channel):
             self.acquire(operation)
             self.inflight -= 1
             self.post_cancelled(operation)
+        return 0
+
+    cdef void prepare_cancel(self, io_uring_sqe *sqe, Operation operation, unsigned tries) noexcept:
+        sqe.opcode = OP_ASYNC_CANCEL
+        sqe.flags = SQE_CQE_SKIP_SUCCESS
+        sqe.fd = -1
+        sqe.addr = (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
+        sqe.user_data = IGNORED
+        if not self.ring.is_shared:
+            sqe.user_data = CANCEL_BIT | tries * CANCEL_TRY | operation.slot
+
+    cdef int cancel_failed(self, uint64_t user_data, int result) except -1:
+        """The kernel did not find a request that was on its way, as of a poll that came true to a
+        worker: the next time it will."""
+        cdef uint32_t slot = user_data & (CANCEL_TRY - 1)
+        cdef unsigned tries = (user_data & (CANCEL_BIT - 1)) // CANCEL_TRY
+        cdef Operation operation
+        cdef io_uring_sqe *sqe
+        if result != -ENOENT or tries == CANCEL_TRIES_MAX or self.operations[slot] is None:
+            return 0
+        operation = <Operation> self.operations[slot]
+        if operation.state != CANCELLING or operation.has_left:
+            return 0
+        sqe = self.ring.take_sqe()
+        if sqe != NULL:
+            self.prepare_cancel(sqe, operation, tries + 1)
         return 0
 
     cdef int cancel_now(self, Operation operation) except -1:
@@ -171,7 +201,7 @@ cdef class LoopChannel(Channel):
                 before = self.completed
                 self.make_room()
                 self.reap()
-                if not self.ring.wants_enter():
+                if not self.ring.wants_enter() and self.ring.unsubmitted() == 0:
                     break
                 idle = idle + 1 if self.completed == before else 0
         return 0
@@ -197,6 +227,16 @@ cdef class LoopChannel(Channel):
             self.has_push = False
         push_now(fd)
 
+    cdef bint knows_futex_wait(self) noexcept:
+        """Whether the kernel says that its rings wait for futexes."""
+        cdef uint64_t[PROBE_WORDS] memory
+        cdef io_uring_probe *probe = <io_uring_probe *> memory
+        memset(memory, 0, sizeof(memory))
+        if self.ring.register_(REGISTER_PROBE, probe, PROBED_MAX) < 0:
+            return False
+        return (probe.last_op >= OP_FUTEX_WAIT
+                and probe.ops[<int> OP_FUTEX_WAIT].flags & OP_SUPPORTED != 0)
+
     # ---- out ---------------------------------------------------------------------------------
 
     cdef bint is_pending(self) noexcept:
@@ -217,7 +257,9 @@ cdef class LoopChannel(Channel):
             # Given back before it is recorded: an error below must not bring it up again.
             store_release(self.ring.uring.cq.khead, head + index + 1)
             if cqe.user_data >> 32 == 0:
-                if cqe.user_data != IGNORED:
+                if cqe.user_data & CANCEL_BIT:
+                    self.cancel_failed(cqe.user_data, cqe.res)
+                elif cqe.user_data != IGNORED:
                     self.push_refused(<int> (cqe.user_data - 1), cqe.res)
                 continue
             if self.is_pausing and cqe.res == -ECANCELED and self.park(cqe.user_data):
@@ -511,7 +553,6 @@ cdef class LoopChannel(Channel):
             try:
                 self.lending = self.make_pool(3, LENDING_SLOTS, LENDING_SLOT_SIZE,
                                               self.lending_pool())
-                self.pin(<Region> self.pool.regions[0])
             except OSError:
                 self.has_multishot_receive = False
             except MemoryError:

@@ -9,15 +9,10 @@ cdef extern from * nogil:
     #include <limits.h>
     #include <linux/futex.h>
     #include <stdint.h>
-    #include <string.h>
     #include <sys/syscall.h>
     #include <time.h>
     #include <unistd.h>
     enum { ZC_FUTEX2_SIZE_U32 = 2 };        /* since 6.7, of IORING_OP_FUTEX_WAIT */
-    #ifndef SYS_futex_waitv
-    #define SYS_futex_waitv 449             /* since 5.16, the same on every architecture */
-    #endif
-    struct zc_futex_waitv { uint64_t expected, address; uint32_t flags, reserved; };
 
     #define zc_load32(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
     #define zc_load64(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
@@ -50,17 +45,6 @@ cdef extern from * nogil:
         return syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, deadline < 0 ? NULL : &when,
                        NULL, FUTEX_BITSET_MATCH_ANY) < 0 ? -errno : 0;
     }
-    /* Until the word is woken or differs, or `stop` is woken or not 0: 0 or -errno. */
-    static int zc_futex_wait_or_stop(uint32_t *word, uint32_t expected, uint32_t *stop)
-    {
-        struct zc_futex_waitv words[2];
-        memset(words, 0, sizeof(words));
-        words[0].address = (uintptr_t)word;
-        words[0].expected = expected;
-        words[1].address = (uintptr_t)stop;
-        words[0].flags = words[1].flags = ZC_FUTEX2_SIZE_U32;
-        return syscall(SYS_futex_waitv, words, 2, 0, NULL, 0) < 0 ? -errno : 0;
-    }
     """
     enum:
         FUTEX2_SIZE_U32 "ZC_FUTEX2_SIZE_U32"
@@ -77,5 +61,3 @@ cdef extern from * nogil:
     uint32_t *low_half "zc_low_half"(uint64_t *word)
     void futex_wake "zc_futex_wake"(uint32_t *word, int count)
     int futex_wait "zc_futex_wait"(uint32_t *word, uint32_t expected, double deadline)
-    int futex_wait_or_stop "zc_futex_wait_or_stop"(uint32_t *word, uint32_t expected,
-                                                   uint32_t *stop)

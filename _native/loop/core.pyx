@@ -43,6 +43,7 @@ from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
 from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.loop.socket_wait cimport make_socket_wait
+from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.read cimport make_read
@@ -598,6 +599,8 @@ cdef class Core(Scheduler):
             raise RuntimeError("this operation is in flight already")
         result = NOT_YET
         while result == NOT_YET:
+            if isinstance(operation, FutexWait):
+                self.channel.adapt(<FutexWait> operation)
             future = self.create_future()
             make_pending(operation, future)
             self.channel.submit(operation)

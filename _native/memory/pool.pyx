@@ -1,9 +1,9 @@
 """The memory that a loop lends when its transports have no region of their own: it grows by whole
 regions, up to a limit.
 
-The first region is small enough that four loops of an ordinary user are pinned within the usual
-RLIMIT_MEMLOCK of 8 MiB; those that growth adds are never pinned. Regions are tried in the order
-they were made, so that the first stays the one in the cache.
+Only the first region may be pinned, when something of it was sent in place. It is small enough that
+four loops of an ordinary user do so within the usual RLIMIT_MEMLOCK of 8 MiB. Regions are tried in
+the order they were made, so that the first stays the one in the cache.
 """
 
 from zcloop._native.memory.region cimport Region, block_size_of

@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t
 
 from zcloop._native.memory.words cimport Words
+from zcloop._native.operation.futex_thread cimport FutexThread
 from zcloop._native.operation.operation cimport Operation
 
 
@@ -8,11 +9,15 @@ cdef class FutexWait(Operation):
     cdef Words words                # what the waited word is part of
     cdef uint32_t *word             # woken when it is worth another attempt
     cdef uint32_t expected          # while it holds this there is nothing to attempt
-    cdef uint32_t stopped           # not 0: `wait` returns
+    cdef uint32_t nothing           # what is waited for once the words are closed
+    cdef FutexThread thread         # waits in the kernel's place; None: the ring does it
+    cdef bint is_refused            # the kernel knows no such request
     cdef readonly bint is_late      # see `begin`
     cdef int enlisted_by            # the process that counted this among the waiters; 0: none
 
     cdef int use(self, Words words) except -1
+    cdef int use_thread(self) except -1
+    cdef int refused(self) noexcept
     cdef void look(self) noexcept
     cdef int take(self) noexcept
     cdef bint is_contended(self) noexcept

@@ -1,4 +1,4 @@
-"""Wait until a word of memory is woken, and then take what it stands for: since Linux 6.7.
+"""Wait until a word of memory is woken, and then take what it stands for.
 
 What is waited for may be taken by others at any time, so the wait only says when it is worth an
 attempt, and the attempt is made by who asked:
@@ -11,25 +11,30 @@ A class of its own for each thing says what those steps are. An operation leaves
 whatever way it ends, its end unseen included; only a forked child does not, which has a copy of
 an operation that is the parent's.
 
-Without a ring, `block` is all of it in the calling thread, and `wait` the sleep alone, for a
-thread that waits on behalf of a loop whose kernel is older; `stop` ends it.
+The ring waits itself since Linux 6.7. For one that cannot, `use_thread` makes the operation one
+that polls the eventfd of a thread; a kernel's refusal does that, too. Who has been refused stays
+among the waiters meanwhile: to leave and to come again would cost a place at a barrier.
+
+Without a ring, `block` is all of it in the calling thread.
 """
 
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ETIMEDOUT
+from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, ETIMEDOUT
 from posix.unistd cimport getpid
 
 from zcloop._native.kernel.errors cimport EOPNOTSUPP
 from zcloop._native.kernel.clock cimport monotonic
-from zcloop._native.kernel.futex cimport (
-    EVERYBODY, FUTEX2_SIZE_U32, FUTEX_BITSET_MATCH_ANY, futex_wait, futex_wait_or_stop, futex_wake,
-    store32,
-)
+from zcloop._native.kernel.futex cimport FUTEX2_SIZE_U32, FUTEX_BITSET_MATCH_ANY, futex_wait
 from zcloop._native.kernel.sealed cimport seal
-from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, io_uring_sqe
+from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, OP_POLL_ADD, io_uring_sqe
+from zcloop._native.operation.futex_thread cimport make_futex_thread
 from zcloop._native.operation.operation cimport NOT_YET as _NOT_YET
+
+cdef extern from "<poll.h>" nogil:
+    enum:
+        POLLIN
 
 # How often whoever waits looks whether a process that holds things up has died.
 HEAL_SECONDS = 1.0
@@ -70,6 +75,12 @@ cdef class FutexWait(Operation):
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.watch()
+        if self.thread is not None:
+            self.thread.begin(self.word, self.expected)
+            sqe.opcode = OP_POLL_ADD
+            sqe.fd = self.thread.fd
+            sqe.poll32_events = POLLIN
+            return
         sqe.opcode = OP_FUTEX_WAIT
         sqe.fd = FUTEX2_SIZE_U32
         sqe.addr = <size_t> self.word
@@ -81,9 +92,15 @@ cdef class FutexWait(Operation):
 
     cdef int settle(self, int result) noexcept:
         cdef int got
+        if self.thread is not None:
+            got = self.thread.end()
+            if result >= 0:         # of the poll: what the thread has to say
+                result = got
+        elif result == -EINVAL or result == -EOPNOTSUPP:
+            result = self.refused()
         if result != 0 and result != -EAGAIN and result != -EINTR:
             self.discard(result, 0)
-            return -EOPNOTSUPP if result == -EINVAL else result
+            return result
         got = self.attempt()
         if got == -EAGAIN:
             return _NOT_YET
@@ -101,9 +118,26 @@ cdef class FutexWait(Operation):
         self.words = words
         return 0
 
+    cdef int use_thread(self) except -1:
+        """From now on a thread waits in the ring's place. OSError where there is no descriptor."""
+        if self.thread is None:
+            self.thread = make_futex_thread()
+        return 0
+
+    cdef int refused(self) noexcept:
+        """The kernel does not know the request: -EAGAIN, to go on with a thread, or -errno."""
+        self.is_refused = True
+        try:
+            self.use_thread()
+        except OSError as error:
+            return -error.errno
+        except MemoryError:
+            return -ENOMEM
+        return -EAGAIN
+
     cdef void watch(self) noexcept:
         if self.words.start == NULL:
-            self.word, self.expected = &self.stopped, ~self.stopped     # no wait: `settle` tells
+            self.word, self.expected = &self.nothing, ~self.nothing     # no wait: `settle` tells
             return
         if self.enlisted_by == 0:
             self.enlisted_by = getpid()
@@ -114,6 +148,8 @@ cdef class FutexWait(Operation):
     cdef bint withdraw(self) noexcept:
         """Leave the waiters; False for one that was not among them, or is another process's."""
         cdef int who = self.enlisted_by
+        if self.thread is not None:
+            self.thread.end()           # which reads the word
         self.enlisted_by = 0
         if who == 0:
             return False
@@ -142,24 +178,8 @@ cdef class FutexWait(Operation):
         self.withdraw()
         return got
 
-    def wait(self):
-        """Sleep, without the GIL, until an attempt is worth it or `stop` was called.
-
-        The result is for `finish` or `end`. -ENOSYS before Linux 5.16.
-        """
-        cdef int got
-        self.watch()
-        with nogil:
-            got = futex_wait_or_stop(self.word, self.expected, &self.stopped)
-        return got if got < 0 else 0
-
-    def stop(self):
-        """From another thread: end `wait`, now or when it is called."""
-        store32(&self.stopped, 1)
-        futex_wake(&self.stopped, EVERYBODY)
-
     def finish(self, int result):
-        """What a result of `wait` comes to: a result, -errno, or NOT_YET."""
+        """What a completion with this result comes to: a result, -errno, or NOT_YET."""
         return self.settle(result)
 
     def end(self):

@@ -8,6 +8,8 @@ import errno
 import logging
 import os
 
+from libc.errno cimport ENOMEM
+
 from zcloop._native.ring.pumped cimport PumpedRing
 from zcloop._native.ring.readiness cimport ReadinessRing
 from zcloop._native.ring.uring cimport UringRing
@@ -15,6 +17,10 @@ from zcloop._native.ring.uring cimport UringRing
 from zcloop._native.ring.uring import self_test
 
 BACKENDS = ("auto", "uring", "epoll")
+
+# Since 6.13 a ring counts against RLIMIT_MEMLOCK, which is of all of a user's processes: 52 KiB of
+# 256 entries and 2048 completions, 16 KiB of 64 and 512, 8 KiB of 16 and 128 and of any fewer.
+cdef unsigned ENTRIES_MIN = 16
 
 # The first ring of a process proves that the kernel answers, and in the layout compiled for.
 cdef bint _is_tested = False
@@ -34,11 +40,20 @@ def wanted_backend(backend=None):
 
 
 cdef Ring make_uring(unsigned entries, unsigned cq_entries, bint is_shared):
+    """A ring of so many entries, or where RLIMIT_MEMLOCK leaves no room for it, of fewer. A shared
+    one has what was asked for: the program counts on its bound."""
     global _is_tested
     if not _is_tested:
         self_test()
         _is_tested = True
-    return UringRing(entries, cq_entries, is_shared)
+    while True:
+        try:
+            return UringRing(entries, cq_entries, is_shared)
+        except OSError as error:
+            if error.errno != ENOMEM or is_shared or entries <= ENTRIES_MIN:
+                raise
+            entries //= 4
+            cq_entries //= 4
 
 
 cdef Ring make_readiness(unsigned entries, unsigned cq_entries, bint is_shared):

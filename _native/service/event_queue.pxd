@@ -16,12 +16,14 @@ cdef class EventQueue:
     cdef uint64_t beyond            # events beyond the bound, since the last "overflow"
     cdef readonly uint64_t dropped  # in all
     cdef list dropped_requests
+    cdef bint is_kernel_asked       # whether its ring can wait for futexes
     cdef EventRequest healer        # a timer, while in flight is what a dead process may hold up
 
     cdef int check_open(self) except -1
     cdef int check(self) except -1
     cdef int submit_requests(self, list requests, bint is_linked) except -1
     cdef int pin_memory(self, EventRequest request) except -1
+    cdef int adapt(self, Operation operation) except -1
     cdef int watch_over(self, Operation operation) except -1
     cdef int heal(self) except -1
     cdef int await_requests(self, list requests) except -1

@@ -142,6 +142,7 @@ cdef class EventQueue:
                 request.begin(self.reign, is_linked)
                 begun.append(request)
                 self.pin_memory(request)
+                self.adapt(request.operation)
                 self.watch_over(request.operation)
             self.channel.submit_all([(<EventRequest> each).operation for each in requests],
                                     is_linked)
@@ -160,6 +161,16 @@ cdef class EventQueue:
             if region is not None:
                 self.channel.pin(region)
                 (<Request> request.operation).use_pin(self.channel.pin_of(region))
+        return 0
+
+    cdef int adapt(self, Operation operation) except -1:
+        """The kernel is asked once whether it waits for futexes: by its refusal of a request,
+        submit(wait=True) would return."""
+        if isinstance(operation, FutexWait):
+            if self.channel.has_futex_wait and not self.is_kernel_asked:
+                self.is_kernel_asked = True
+                self.channel.has_futex_wait = self.channel.knows_futex_wait()
+            self.channel.adapt(<FutexWait> operation)
         return 0
 
     cdef int watch_over(self, Operation operation) except -1:
@@ -293,6 +304,7 @@ cdef class EventQueue:
         settled = request.settle(result, self.reign)
         if settled == NOT_YET:
             try:
+                self.adapt(operation)
                 self.channel.submit_all([operation], False)
                 return None
             except OSError as error:

@@ -397,7 +397,6 @@ cdef class Endpoint(Client):
 
     def associate(self, region):
         self.lend().associate(region)
-        self.channel.pin(region)
         self.update_reading()
 
     def disassociate(self, region):
@@ -429,7 +428,9 @@ cdef class Endpoint(Client):
     cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size):
         cdef Region region = (<Lease> lease).region
         cdef int pin = self.channel.pin_of(region)
-        if pin < 0 and region.pinned:
+        # RLIMIT_MEMLOCK counts pinned memory of all of a user's processes, and rings. So none is
+        # pinned before the network has taken something of this connection in place.
+        if pin < 0 and region.pinned and self.lend().account.sent_zero_copy_bytes:
             self.channel.pin(region)
             pin = self.channel.pin_of(region)
         return make_send_zero_copy(self, self.fd, lease, data, size, pin)

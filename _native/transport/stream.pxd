@@ -50,6 +50,7 @@ cdef class Stream(Endpoint):
     cdef int send_queue(self, bint is_joined) except -1
     cdef int join(self) except -1
     cdef bint is_reading_wanted(self) noexcept
+    cdef bint is_holding_back(self) noexcept
 
     cdef inline bint may_write(self) noexcept:
         """Open, and not so much is queued that pause_writing() was called."""

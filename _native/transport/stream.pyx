@@ -367,10 +367,16 @@ cdef class Stream(Endpoint):
     cdef int protocol_failed(self, object error, str name) except -1:
         return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
 
+    cdef bint is_holding_back(self) noexcept:
+        """Whether what comes is to wait. Over its quota a protocol that takes leases gets copies of
+        what was received already; TLS would decrypt that into more leases."""
+        return self.is_paused or (self.lender is not None and not self.is_lending
+                                  and self.lender.account.is_waiting)
+
     cdef int hold_or_deliver(self, object data) except -1:
         if self.held is not None:
             self.held.append(data)
-        elif self.is_paused:
+        elif self.is_holding_back():
             self.held = [data]
         else:
             return self.deliver(data)
@@ -669,11 +675,18 @@ cdef class Stream(Endpoint):
         else:
             self.update_reading()
 
+    def _leases_returned(self):
+        if self.held is not None and not self.is_paused and not self.is_closing_:
+            self.core.waiting.discard(self)
+            self.want_delivery()
+        else:
+            Endpoint._leases_returned(self)
+
     def _deliver_held(self):
         """Hand over what arrived during a pause, oldest first, until paused again."""
         self.is_resume_posted = False
         try:
-            while self.held and not self.is_paused and not self.is_closing_:
+            while self.held and not self.is_holding_back() and not self.is_closing_:
                 item = self.held[0]
                 del self.held[0]
                 if not isinstance(item, int):
@@ -688,7 +701,7 @@ cdef class Stream(Endpoint):
                 self.drop_held()
             elif not self.held:
                 self.held = None
-            if not self.is_paused and not self.is_closing_:
+            if not self.is_holding_back() and not self.is_closing_:
                 if self.held is not None:
                     self.want_delivery()    # interrupted
                 else:

@@ -1,7 +1,9 @@
 """The ways to make zcloop the loop of a program."""
 
 import asyncio
+import os
 
+import peers
 from peers import script
 
 import zcloop
@@ -50,3 +52,42 @@ def test_an_open_loop_does_not_disturb_the_exit_of_the_interpreter():
         """
     )
     assert said == "end\n"
+
+
+def test_where_no_loop_can_be_made_the_coroutine_is_closed_and_only_the_cause_is_told():
+    said = script(
+        f"""
+        sys.path.insert(0, {os.path.dirname(peers.__file__)!r})
+        os.environ["ZCLOOP_BACKEND"] = "uring"
+        import errno, gc, refuse_uring
+        import zcloop
+        refuse_uring.install(refuse_uring.refusing([425], errno.EPERM))
+
+        async def main():
+            print("this must not run")
+
+        try:
+            zcloop.run(main())
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        gc.collect()
+        """
+    )
+    assert said == "EPERM\n"
+
+
+def test_where_no_loop_can_be_made_what_is_no_coroutine_is_left_alone():
+    said = script(
+        f"""
+        sys.path.insert(0, {os.path.dirname(peers.__file__)!r})
+        os.environ["ZCLOOP_BACKEND"] = "uring"
+        import errno, refuse_uring
+        import zcloop
+        refuse_uring.install(refuse_uring.refusing([425], errno.EPERM))
+        try:
+            zcloop.run("no coroutine")
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+        """
+    )
+    assert said == "EPERM\n"

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from channels import PATIENCE, channel_of, next_of
+from refusals import futex_kernel
 from waits import dies_holding, kill
 
 import zcloop
@@ -15,6 +16,12 @@ from zcloop import requests
 from zcloop.sync import Mutex
 
 pytestmark = pytest.mark.zcloop_only
+
+
+@pytest.fixture(autouse=True, params=["ring", "told", "asked"])
+def kernel(request):
+    with futex_kernel(request.param):
+        yield
 
 
 @pytest.fixture

@@ -1,10 +1,20 @@
-"""Things that a channel waits for and others may take first: semaphores, mutexes."""
+"""Things that a channel waits for and others may take first: semaphores, mutexes, barriers.
+
+Each test runs where the kernel waits, and as before Linux 6.7, where a thread does: the channel is
+`told` so, or has `asked` the kernel.
+"""
 
 import errno
+import gc
+import os
+import select
 import threading
 
 import pytest
-from channels import by_type, channel_of, is_readable, next_of
+from blocked import until, waiting_threads
+from channels import PATIENCE, by_type, channel_of, is_readable, next_of
+from refusals import futex_kernel
+from waits import child
 
 import zcloop
 from zcloop import requests, sync
@@ -12,6 +22,14 @@ from zcloop import requests, sync
 pytestmark = pytest.mark.zcloop_only
 
 TOKENS = 20_000
+
+
+@pytest.fixture(autouse=True, params=["ring", "told", "asked"])
+def who_waits(request):
+    """How many threads one wait takes."""
+    with futex_kernel(request.param):
+        yield 0 if request.param == "ring" else 1
+    assert waiting_threads() == 0
 
 
 def test_a_token_is_taken_by_who_takes_the_event():
@@ -30,7 +48,7 @@ def test_one_that_another_took_first_is_waited_for_again():
         semaphore = sync.Semaphore(0)
         request = channel.request(semaphore)
         semaphore.release()
-        assert is_readable(channel)
+        assert select.select([channel], [], [], PATIENCE)[0]
         assert semaphore.try_acquire()
         assert channel.next_event() is None
         assert request.is_pending
@@ -43,7 +61,7 @@ def test_a_cancelled_one_that_another_took_first_is_over():
         semaphore = sync.Semaphore(0)
         request = channel.request(semaphore)
         semaphore.release()
-        assert is_readable(channel)
+        assert select.select([channel], [], [], PATIENCE)[0]
         assert semaphore.try_acquire()
         channel.cancel(request)
         assert by_type(channel, 2)["request"].errno == errno.ECANCELED
@@ -103,3 +121,130 @@ def test_such_a_wait_cannot_be_linked():
         with pytest.raises(ValueError, match="cannot be linked"):
             channel.submit([requests.wait_for(semaphore)], mode="linked")
         assert semaphore.value == 1
+
+
+def waits_in(count):
+    until(lambda: waiting_threads() == count)
+
+
+def test_a_wait_takes_one_thread_at_most_and_none_when_it_is_over(who_waits):
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(0)
+        for _ in range(3):
+            channel.request(semaphore)
+        assert channel.next_event() is None
+        waits_in(3 * who_waits)
+        semaphore.release(3)
+        assert [next_of(channel).errno for _ in range(3)] == [0, 0, 0]
+        assert (waiting_threads(), semaphore.value, semaphore.waiting) == (0, 0, 0)
+
+
+def test_what_is_free_already_takes_no_thread():
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(1)
+        channel.request(semaphore)
+        assert next_of(channel).errno == 0
+        assert semaphore.value == 0
+
+
+def test_submitting_waits_until_somebody_releases():
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(0)
+        releaser = threading.Thread(
+            target=lambda: (until(lambda: semaphore.waiting), semaphore.release())
+        )
+        releaser.start()
+        channel.submit([requests.wait_for(semaphore)], wait=True)
+        assert is_readable(channel)
+        event = channel.next_event()
+        releaser.join()
+        assert (event.errno, semaphore.value) == (0, 0)
+
+
+def test_a_channel_that_is_dropped_leaves_the_queue(who_waits):
+    semaphore = sync.Semaphore(0)
+    channels = [zcloop.EventChannel()]
+    channels[0].request(semaphore)
+    assert channels[0].next_event() is None
+    waits_in(who_waits)
+    with pytest.warns(ResourceWarning, match="unclosed"):
+        channels.clear()
+    assert (semaphore.waiting, waiting_threads()) == (0, 0)
+
+
+def test_a_request_that_was_never_submitted_takes_nothing():
+    semaphore = sync.Semaphore(0)
+    requests.wait_for(semaphore)
+    assert (semaphore.waiting, waiting_threads()) == (0, 0)
+
+
+def test_a_forked_child_ends_nobodys_wait(who_waits):
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(0)
+        request = channel.request(semaphore)
+        assert channel.next_event() is None
+        waits_in(who_waits)
+
+        def leave():
+            nonlocal request
+            channel.close()
+            del request
+            gc.collect()
+            assert (semaphore.waiting, waiting_threads()) == (1, 0)
+
+        with child(leave):
+            pass
+        waits_in(who_waits)
+        semaphore.release()
+        assert next_of(channel).errno == 0
+        assert semaphore.waiting == 0
+
+
+def test_the_wait_goes_on_when_the_thread_that_asked_has_ended(who_waits):
+    semaphore = sync.Semaphore(0)
+    with channel_of() as channel:
+
+        def ask():
+            channel.take_over()
+            channel.request(semaphore)
+            assert channel.next_event() is None
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        asker.join()
+        until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
+        channel.take_over()
+        semaphore.release()
+        assert next_of(channel).errno == 0
+        assert (semaphore.value, semaphore.waiting) == (0, 0)
+
+
+def test_who_has_arrived_at_a_barrier_has_when_its_thread_ends():
+    """To leave and come again would be to wait for a round that nobody else comes to."""
+    barrier = sync.Barrier(2)
+    with channel_of() as channel:
+
+        def ask():
+            channel.take_over()
+            channel.request(barrier)
+            assert channel.next_event() is None
+            until(lambda: barrier.n_waiting == 1)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        asker.join()
+        until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
+        channel.take_over()
+        assert barrier.wait_blocking(PATIENCE) == 1
+        assert next_of(channel).result == 0
+
+
+def test_a_barrier_is_passed_in_one_round():
+    barrier = sync.Barrier(3)
+    with channel_of() as channel:
+        for _ in range(2):
+            channel.request(barrier)
+        assert barrier.n_waiting == 2
+        assert barrier.wait_blocking(PATIENCE) == 2
+        assert sorted(next_of(channel).result for _ in range(2)) == [0, 1]
+        assert barrier.n_waiting == 0

@@ -228,3 +228,37 @@ async def test_nothing_is_delivered_while_reading_is_paused(certificates):
         assert protocol.data == b""
         protocol.transport.resume_reading()
         assert len(await protocol.received(10_000)) == 10_000
+
+
+async def test_what_came_before_the_pause_is_held_as_it_came(certificates):
+    """A turn brings as many slots as the kernel likes: decrypted, all of them would be leases."""
+    data = payload(2_000_000)
+    slot = 16 * 1024
+    async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
+        transport = protocol.transport
+        transport.set_lease_limits(quota=slot)
+        peer.transport.write(data)
+        await protocol.until(lambda: transport.lease_statistics()["held"] > slot)
+        for _ in range(20):
+            await io_passed()
+        # One record more than the quota, and what its block has beyond the record.
+        assert transport.lease_statistics()["held"] <= 4 * slot
+        while len(protocol.data) < len(data):
+            protocol.release()
+            await protocol.until(lambda: protocol.views)
+        assert bytes(protocol.data) == data
+        protocol.release()
+
+
+async def test_the_end_comes_after_what_was_held_for_leases(certificates):
+    data = payload(300_000)
+    async with encrypted(certificates, lambda: LeaseRecorder(keeps=True)) as (protocol, peer):
+        protocol.transport.set_lease_limits(quota=16 * 1024)
+        peer.transport.write(data)
+        peer.transport.close()
+        while len(protocol.data) < len(data):
+            protocol.release()
+            await protocol.until(lambda: protocol.views or protocol.is_lost)
+        assert bytes(protocol.data) == data
+        protocol.release()
+        await protocol.until(lambda: protocol.is_lost)
