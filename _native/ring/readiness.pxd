@@ -108,6 +108,7 @@ cdef class ReadinessRing(Ring):
     cdef void visit_ready(self) noexcept nogil
     cdef void visit(self, Pending *one) noexcept nogil
     cdef unsigned room(self) noexcept nogil
+    cdef void lack_slots(self, Pending *one) noexcept nogil
     cdef void receive_bytes(self, Pending *one) noexcept nogil
     cdef void receive_datagrams(self, Pending *one) noexcept nogil
     cdef Group *group_of(self, Pending *one) noexcept nogil
@@ -129,5 +130,6 @@ cdef class ReadinessRing(Ring):
     cdef bint put(self, uint64_t user_data, int result, uint32_t flags) noexcept nogil
     cdef void surface(self) noexcept nogil
     cdef int collect(self, int64_t timeout_ns) noexcept nogil
+    cdef void note_events(self, epoll_event *events, int count) noexcept nogil
     cdef int carry_on(self, unsigned wait_count, int64_t timeout_ns) noexcept nogil
     cdef void advance(self) noexcept nogil

@@ -159,6 +159,8 @@ cdef extern from * nogil:
 # As the kernel's limits.
 cdef unsigned ENTRIES_MAX = 32768
 cdef unsigned BLOCK_SIZE = 64
+# As libuv: who waits longest does not wait for a second turn, up to so many.
+cdef int EVENTS_AT_ONCE_MAX = 1024
 cdef enum:
     DATAGRAMS_MAX = 16
 # The data of what is no file. Generations of files begin at 1, in the upper half.
@@ -661,6 +663,14 @@ cdef class ReadinessRing(Ring):
                 return &self.groups[index]
         return NULL
 
+    cdef void lack_slots(self, Pending *one) noexcept nogil:
+        """Those that this enter has filled are about to come back; if it is none, who holds them
+        keeps them."""
+        if self.visible():
+            self.want_visit(one)
+        else:
+            self.complete(one, -ENOBUFS)
+
     cdef void receive_bytes(self, Pending *one) noexcept nogil:
         """The next slot of a stream's buffer ring is filled, once."""
         cdef Group *group = self.group_of(one)
@@ -671,7 +681,7 @@ cdef class ReadinessRing(Ring):
             return
         slot = slot_at(group, 0)
         if slot == NULL:
-            self.complete(one, -ENOBUFS)
+            self.lack_slots(one)
             return
         got = recv(one.sqe.fd, <void *> <size_t> slot.addr, slot.len, MSG_DONTWAIT)
         if got > 0:
@@ -721,7 +731,7 @@ cdef class ReadinessRing(Ring):
             messages[count].msg_hdr.msg_controllen = asked.msg_controllen
             count += 1
         if count == 0:
-            self.complete(one, -ENOBUFS)
+            self.lack_slots(one)
             return
         got = zc_recvmmsg(one.sqe.fd, messages, count)
         if got < 0:
@@ -957,15 +967,26 @@ cdef class ReadinessRing(Ring):
     cdef int collect(self, int64_t timeout_ns) noexcept nogil:
         """Ask epoll what is ready: a number of events, or -errno."""
         cdef epoll_event[EVENTS_MAX] events
+        cdef int got
+        cdef int count = 0
+        if self.called_out != NULL and not 0 <= timeout_ns <= CALL_OUT_NS:
+            timeout_ns = CALL_OUT_NS
+        while True:
+            got = zc_epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ns)
+            self.note_events(events, got)
+            count += max(got, 0)
+            if got < EVENTS_MAX or count >= EVENTS_AT_ONCE_MAX:
+                break
+            timeout_ns = 0
+        self.looked_ns = monotonic_ns()
+        self.call_again()
+        return got if got < 0 and count == 0 else count
+
+    cdef void note_events(self, epoll_event *events, int count) noexcept nogil:
         cdef uint64_t data
         cdef uint32_t low
         cdef int index, fd
-        cdef int got
-        if self.called_out != NULL and not 0 <= timeout_ns <= CALL_OUT_NS:
-            timeout_ns = CALL_OUT_NS
-        got = zc_epoll_wait(self.epoll_fd, events, EVENTS_MAX, timeout_ns)
-        self.looked_ns = monotonic_ns()
-        for index in range(got):
+        for index in range(count):
             data = zc_data(&events[index])
             low = <uint32_t> data
             if data == INBOX:
@@ -979,8 +1000,6 @@ cdef class ReadinessRing(Ring):
                         self.arrived(fd, zc_events(&events[index]), True)
                 elif self.files[fd].generation == data >> 32:
                     self.arrived(fd, zc_events(&events[index]), False)
-        self.call_again()
-        return got
 
     cdef void advance(self) noexcept nogil:
         """Do what can be done now."""

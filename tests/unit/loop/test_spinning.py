@@ -155,6 +155,7 @@ async def ping_pong(sock, count):
         assert await loop.sock_recv(sock, 100) == b"x"
 
 
+@pytest.mark.needs("uring")
 @pytest.mark.seconds(120)
 def test_a_loop_in_ping_pong_tries_to_spin(loop):
     with echo(0) as sock:

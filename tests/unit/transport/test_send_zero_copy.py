@@ -38,6 +38,7 @@ async def test_to_the_same_machine_the_kernel_is_not_asked():
         assert found.kernel_copied_bytes == found.sent_zero_copy_bytes == found.leases == 0
 
 
+@pytest.mark.needs("send_zero_copy")
 async def test_loopback_reports_that_it_copied():
     async with connection(asyncio.Protocol) as (transport, _, peer):
         transport.set_zero_copy_send("always")
@@ -49,6 +50,7 @@ async def test_loopback_reports_that_it_copied():
         assert asyncio.get_running_loop().statistics()["notifying"] == 0
 
 
+@pytest.mark.needs("send_zero_copy")
 @pytest.mark.parametrize("size", [4096, 10_000, 40_000])
 async def test_leases_of_several_transports_in_one_turn_are_sent_as_each_wants(size):
     async with (
@@ -176,6 +178,7 @@ def sent_over_veth(kind):
     return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), kind)))
 
 
+@pytest.mark.needs("send_zero_copy")
 @namespaces.needed
 def test_over_a_network_that_can_nothing_is_copied():
     found = sent_over_veth("xdp")
@@ -184,6 +187,7 @@ def test_over_a_network_that_can_nothing_is_copied():
     assert found.pinned > 0
 
 
+@pytest.mark.needs("send_zero_copy")
 @namespaces.needed
 def test_over_a_network_that_cannot_it_is_given_up_at_the_first_report():
     found = sent_over_veth("plain")

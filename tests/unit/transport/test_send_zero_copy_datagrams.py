@@ -72,6 +72,7 @@ async def test_to_the_same_machine_the_kernel_is_not_asked(is_connected):
         assert (found.sent_bytes, found.kernel_copied_bytes, found.leases) == (SIZE, 0, 0)
 
 
+@pytest.mark.needs("send_zero_copy")
 @both
 async def test_loopback_reports_that_it_copied(is_connected):
     async with sender_and_receiver("always", is_connected) as (transport, send, received):
@@ -119,6 +120,7 @@ async def test_an_error_of_a_send_is_told_and_the_next_goes_out():
         await settled()
 
 
+@pytest.mark.needs("send_zero_copy")
 async def test_a_unix_socket_is_sent_to_with_a_copy_and_others_go_on_without(tmp_path):
     path = str(tmp_path / "to")
     async with (
@@ -217,6 +219,7 @@ def sent_over_veth(*arguments):
     return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), *arguments)))
 
 
+@pytest.mark.needs("send_zero_copy")
 @namespaces.needed
 @pytest.mark.parametrize("how", ["connected", "to"])
 def test_over_a_network_that_can_nothing_is_copied(how):
@@ -226,6 +229,7 @@ def test_over_a_network_that_can_nothing_is_copied(how):
     assert found.pinned > 0
 
 
+@pytest.mark.needs("send_zero_copy")
 @namespaces.needed
 @pytest.mark.parametrize(("kind", "mtu"), [("plain", "65535"), ("xdp", "1500")])
 def test_where_it_is_copied_it_is_given_up_at_the_first_report(kind, mtu):
