@@ -89,14 +89,14 @@ async def other_threads() -> None:
 
 async def a_child() -> None:
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
+        "/bin/sh",
         "-c",
-        "import sys; print(sys.stdin.read()[::-1]); sys.exit(7)",
+        "read line; echo child of $line; exit 7",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    said, _ = await child.communicate(b"child")
-    assert (said.split(), child.returncode) == ([b"dlihc"], 7)
+    said, _ = await child.communicate(b"zcloop\n")
+    assert (said, child.returncode) == (b"child of zcloop\n", 7)
 
 
 async def main() -> str:
