@@ -115,6 +115,6 @@ async def main() -> str:
 if __name__ == "__main__":
     backend = zcloop.run(asyncio.wait_for(main(), LIMIT_S))
     print(
-        f"zcloop {zcloop.__version__} works: backend {backend}, CPython {platform.python_version()}, "
-        f"{platform.machine()}, Linux {platform.release()}"
+        f"zcloop {zcloop.__version__} works: backend {backend}, "
+        f"CPython {platform.python_version()}, {platform.machine()}, Linux {platform.release()}"
     )

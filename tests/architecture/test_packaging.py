@@ -52,7 +52,7 @@ def test_a_wheel_is_tested_by_a_program_that_is_there(pyproject, root):
 
 def test_the_smoke_test_needs_only_python_and_zcloop(root):
     text = (root / "tests/smoke.py").read_text()
-    names = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
+    names = set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE))
     assert names - {"__future__", "zcloop"} <= sys.stdlib_module_names
 
 
@@ -71,5 +71,5 @@ def test_only_our_header_says_what_io_uring_is(root):
     assert [
         str(path)
         for path in sources
-        if re.search(r"^\s*#include <linux/(io_uring|time_types)", path.read_text(), re.M)
+        if re.search(r"^\s*#include <linux/(io_uring|time_types)", path.read_text(), re.MULTILINE)
     ] == []

@@ -83,7 +83,9 @@ def prove_here(folder: pathlib.Path) -> None:
     """Install and run, where there is no compiler and no index."""
     python = make_venv(folder / "empty")
     alone = {"PATH": str(python.parent), "PIP_CONFIG_FILE": os.devnull, "LANG": "C.UTF-8"}
-    found = [name for name in ("cc", "gcc", "clang", "c99") if shutil.which(name, path=alone["PATH"])]
+    found = [
+        name for name in ("cc", "gcc", "clang", "c99") if shutil.which(name, path=alone["PATH"])
+    ]
     assert not found, f"there is a compiler on PATH: {found}"
     pip = (python, "-m", "pip", "--disable-pip-version-check")
     said = run(*pip, "install", "--no-index", "--find-links", folder / "dist", "zcloop", env=alone)

@@ -22,10 +22,12 @@ pytestmark = [
 ]
 # A structure since this kernel, or a field since that.
 STRUCTURE = re.compile(
-    r"^(?:/\* since ([\d.]+)[^\n]*\n)?struct (io_\w+) \{\n(.*?)^\};", re.M | re.S
+    r"^(?:/\* since ([\d.]+)[^\n]*\n)?struct (io_\w+) \{\n(.*?)^\};", re.MULTILINE | re.DOTALL
 )
-FIELD = re.compile(r"^ +(?:__\w+|struct \w+) (\w+)(?:\[\d*\])?;(?: +/\* since ([\d.]+))?", re.M)
-CONSTANT = re.compile(r"^#define (IO\w+|SOCKET\w+) +[^/\n]+(?:/\* since ([\d.]+))?", re.M)
+FIELD = re.compile(
+    r"^ +(?:__\w+|struct \w+) (\w+)(?:\[\d*\])?;(?: +/\* since ([\d.]+))?", re.MULTILINE
+)
+CONSTANT = re.compile(r"^#define (IO\w+|SOCKET\w+) +[^/\n]+(?:/\* since ([\d.]+))?", re.MULTILINE)
 
 
 def release(text: str) -> tuple[int, int]:
@@ -97,9 +99,9 @@ def test_its_names_have_the_values_and_places_that_the_systems_header_gives_them
 def test_everything_is_looked_at(expressions):
     text = HEADER.read_text()
     for name in re.findall(r"\b(?:IORING|IOSQE)_\w+", text):
-        if name not in ("IORING_H",):
+        if name != "IORING_H":
             assert f"(unsigned long long) {name}" in expressions
-    for name in re.findall(r"^struct (io_\w+)", text, re.M):
+    for name in re.findall(r"^struct (io_\w+)", text, re.MULTILINE):
         assert f"sizeof(struct {name})" in expressions
     assert "offsetof(struct io_uring_sqe, optlen)" in expressions
     assert "offsetof(struct io_uring_probe, ops)" in expressions
