@@ -2,10 +2,10 @@
 
     python tests/packaging/wheel.py [FOLDER]    # make wheel; FOLDER is build/wheel
 
-What is proved: auditwheel names the platform and takes the symbols out; the wheel installs without
-an index into an empty venv, with no compiler on PATH, and works there on each backend
-(tests/smoke.py); pip resolves it for platforms that we cannot run here, from its metadata alone, so
-that nothing it depends on is missing on musl or aarch64. What is built is what is committed.
+What is proved: auditwheel names the platform; the wheel installs without an index into an empty
+venv, with no compiler on PATH, and works there on each backend (tests/smoke.py); pip resolves it
+for platforms that we cannot run here, from its metadata alone, so that nothing it depends on is
+missing on musl or aarch64. What is built is what is committed.
 """
 
 from __future__ import annotations
@@ -65,12 +65,11 @@ def build(folder: pathlib.Path) -> pathlib.Path:
     run(tools, "-m", "build", "-nx", "-o", folder / "built", ROOT, env=found)
     source, built = only(folder / "built", "*.tar.gz"), only(folder / "built", "*.whl")
     print(f"{source.name}: {megabytes(source)}")
-    print(f"{built.name}: {megabytes(built)} as linked")
     print(run(tools, "-m", "auditwheel", "show", built, env=found), "\n")
     repaired = folder / "dist"
-    run(tools, "-m", "auditwheel", "repair", "--strip", "-w", repaired, built, env=found)
+    run(tools, "-m", "auditwheel", "repair", "-w", repaired, built, env=found)
     wheel = only(repaired, "*.whl")
-    print(f"{wheel.name}: {megabytes(wheel)} without symbols", flush=True)
+    print(f"{wheel.name}: {megabytes(wheel)}", flush=True)
     for tag in ELSEWHERE:
         copy = folder / "elsewhere" / built.name
         copy.parent.mkdir(exist_ok=True)
