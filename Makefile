@@ -10,7 +10,8 @@ PIP = python -m pip --disable-pip-version-check -qq install
 INSTALL = $(PIP) --no-build-isolation $(SETUP) \
   --config-settings=build-dir=$(abspath $(VENV))/zcloop.build
 SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
-  -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.build')
+  -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.h' \
+  -o -name '*.build')
 # The dotted name of each module that has a stub, and of each of the facade's.
 TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-z]*.py; } \
   | sed 's|\.pyi*$$||; s|/|.|g')
@@ -22,10 +23,13 @@ SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stre
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 .PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance suites stress collector kernels clean
+  conformance suites stress collector kernels wheel wheel-aarch64 headers clean
+
+# As most programs run: without python-liburing, which the venv of tests has where it can be had.
+test debug-test sanitized stress: export ZCLOOP_LIBURING ?= direct
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 build: $(VENV)/zcloop.built  ## compile, and install with what tests need (1 minute at first)
 
@@ -79,6 +83,15 @@ conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.
 	  $(MAKE) VENV=$$venv PYTHON=$$python build || exit 1; \
 	  $$venv/bin/python tests/conformance/run.py || status=1; done; exit $$status
 
+wheel:  ## a wheel as released, audited, proved in an empty venv; build/wheel/dist (needs PyPI)
+	$(PYTHON) tests/packaging/wheel.py build/wheel
+
+wheel-aarch64:  ## the same for aarch64: cross-compiled, run by qemu-user (needs Debian and PyPI)
+	$(PYTHON) tests/packaging/aarch64.py build/aarch64
+
+headers: $(VENV)/zcloop.built  ## whether it compiles with headers of other kernels, and musl's
+	python tests/packaging/headers.py build/headers $(VENV)/zcloop.build
+
 suites:  ## the tests of anyio and aiohttp, on asyncio and on zcloop (half an hour; needs PyPI)
 	$(MAKE) VENV=build/suites/venv build
 	build/suites/venv/bin/python -m pip --disable-pip-version-check -qq install \
@@ -114,6 +127,8 @@ $(VENV)/zcloop.built: $(SOURCES) | $(VENV)/bin/python
 	  print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(PIP) -r /dev/stdin
 	@$(INSTALL) '.[test]'
+	@$(PIP) --only-binary=:all: liburing \
+	  || echo 'no liburing for this Python: what needs it is skipped'
 	@touch $@
 
 $(VENV)/zcloop.tests: $(VENV)/zcloop.built tests/integration/requirements.txt

@@ -74,7 +74,8 @@ class RawFile:
         self._fd = raw.fileno()
         self._waits: set[request.Request | Poll] = set()
         self._is_appending = bool(status & os.O_APPEND)
-        self._reads_at_once = not status & os.O_DIRECT
+        # Python has the flag where its C library does: musl since 1.2.5.
+        self._reads_at_once = hasattr(os, "RWF_NOWAIT") and not status & os.O_DIRECT
         # A part written at once and the rest later would no longer be one append.
         self._writes_at_once = self._reads_at_once and not self._is_appending
 

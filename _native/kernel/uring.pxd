@@ -1,56 +1,12 @@
-# What <linux/io_uring.h> says, and what is newer than Debian 12's header (6.1), each with its
-# kernel.
+# The kernel's constants and structures of io_uring, as Cython sees them. The C header beside this
+# file holds their values; the system's <linux/io_uring.h> is not needed.
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef extern from * nogil:
-    """
-    #include <linux/io_uring.h>
-    #include <linux/time_types.h>
-    #include <string.h>
-    enum {
-        ZC_SETUP_NO_SQARRAY = 1u << 16,     /* since 6.6 */
-        ZC_OP_READ_MULTISHOT = 49,          /* since 6.7 */
-        ZC_OP_WAITID = 50,                  /* since 6.7 */
-        ZC_OP_FUTEX_WAIT = 51,              /* since 6.7 */
-        ZC_OP_FTRUNCATE = 55,               /* since 6.9 */
-        ZC_SEND_ZC_REPORT_USAGE = 1u << 3,  /* since 6.2 */
-        ZC_ENTER_NO_IOWAIT = 1u << 7,       /* since 6.15 */
-        ZC_FEAT_NO_IOWAIT = 1u << 17,       /* since 6.15 */
-        ZC_FEAT_MIN_TIMEOUT = 1u << 15,     /* since 6.12 */
-    };
-    struct zc_getevents_arg {               /* of the size it has always had */
-        __u64 sigmask;
-        __u32 sigmask_sz;
-        __u32 min_wait_usec;                /* since 6.12, padding before */
-        __u64 ts;
-    };
-    #define ZC_NOTIF_COPIED (1u << 31)      /* since 6.2 */
-    /* setsockopt() of an int as a request, since 6.7. The header that this is compiled with may not
-       name the fields: they are written by their places in the structure. */
-    static void zc_prepare_setsockopt(struct io_uring_sqe *sqe, int fd, int level, int name,
-                                      const int *value)
-    {
-        const __u32 operation = 3, size = sizeof(*value);   /* SOCKET_URING_OP_SETSOCKOPT */
-        const __u64 address = (unsigned long) value;
-        char *start = (char *) sqe;
-        sqe->opcode = IORING_OP_URING_CMD;
-        sqe->fd = fd;
-        memcpy(start + 8, &operation, 4);
-        memcpy(start + 16, &level, 4);
-        memcpy(start + 20, &name, 4);
-        memcpy(start + 44, &size, 4);
-        memcpy(start + 48, &address, 8);
-    }
-    """
+cdef extern from "kernel/io_uring.h" nogil:
     enum:
-        SEND_ZC_REPORT_USAGE "ZC_SEND_ZC_REPORT_USAGE"
-        NOTIF_COPIED "ZC_NOTIF_COPIED"
-        SETUP_NO_SQARRAY "ZC_SETUP_NO_SQARRAY"
-        OP_READ_MULTISHOT "ZC_OP_READ_MULTISHOT"
-        OP_WAITID "ZC_OP_WAITID"
-        OP_FUTEX_WAIT "ZC_OP_FUTEX_WAIT"
-        OP_FTRUNCATE "ZC_OP_FTRUNCATE"
+        SEND_ZC_REPORT_USAGE "IORING_SEND_ZC_REPORT_USAGE"      # since 6.2
+        NOTIF_COPIED "IORING_NOTIF_USAGE_ZC_COPIED"             # since 6.2
 
     enum:
         OP_NOP "IORING_OP_NOP"
@@ -76,7 +32,10 @@ cdef extern from * nogil:
         OP_RECVMSG "IORING_OP_RECVMSG"
         OP_SENDMSG "IORING_OP_SENDMSG"
         OP_SEND_ZC "IORING_OP_SEND_ZC"                          # since 6.0
-        OP_LAST "IORING_OP_LAST"
+        OP_READ_MULTISHOT "IORING_OP_READ_MULTISHOT"            # since 6.7
+        OP_WAITID "IORING_OP_WAITID"                            # since 6.7
+        OP_FUTEX_WAIT "IORING_OP_FUTEX_WAIT"                    # since 6.7
+        OP_FTRUNCATE "IORING_OP_FTRUNCATE"                      # since 6.9
 
     enum:
         SETUP_CQSIZE "IORING_SETUP_CQSIZE"
@@ -86,6 +45,7 @@ cdef extern from * nogil:
         SETUP_TASKRUN_FLAG "IORING_SETUP_TASKRUN_FLAG"          # since 5.19
         SETUP_SINGLE_ISSUER "IORING_SETUP_SINGLE_ISSUER"        # since 6.0
         SETUP_DEFER_TASKRUN "IORING_SETUP_DEFER_TASKRUN"        # since 6.1
+        SETUP_NO_SQARRAY "IORING_SETUP_NO_SQARRAY"              # since 6.6
 
     enum:
         SQE_BUFFER_SELECT "IOSQE_BUFFER_SELECT"
@@ -109,14 +69,14 @@ cdef extern from * nogil:
         SQ_CQ_OVERFLOW "IORING_SQ_CQ_OVERFLOW"
         SQ_TASKRUN "IORING_SQ_TASKRUN"
         ENTER_GETEVENTS "IORING_ENTER_GETEVENTS"
-        ENTER_EXT_ARG "IORING_ENTER_EXT_ARG"
+        ENTER_EXT_ARG "IORING_ENTER_EXT_ARG"                    # since 5.11
         ENTER_REGISTERED_RING "IORING_ENTER_REGISTERED_RING"    # since 5.18
-        ENTER_NO_IOWAIT "ZC_ENTER_NO_IOWAIT"
-        FEAT_EXT_ARG "IORING_FEAT_EXT_ARG"
+        ENTER_NO_IOWAIT "IORING_ENTER_NO_IOWAIT"                # since 6.15
+        FEAT_EXT_ARG "IORING_FEAT_EXT_ARG"                      # since 5.11
         FEAT_NODROP "IORING_FEAT_NODROP"
-        FEAT_CQE_SKIP "IORING_FEAT_CQE_SKIP"
-        FEAT_NO_IOWAIT "ZC_FEAT_NO_IOWAIT"
-        FEAT_MIN_TIMEOUT "ZC_FEAT_MIN_TIMEOUT"
+        FEAT_CQE_SKIP "IORING_FEAT_CQE_SKIP"                    # since 5.17
+        FEAT_NO_IOWAIT "IORING_FEAT_NO_IOWAIT"                  # since 6.15
+        FEAT_MIN_TIMEOUT "IORING_FEAT_MIN_TIMEOUT"              # since 6.12
 
     enum:
         REGISTER_PROBE "IORING_REGISTER_PROBE"
@@ -171,13 +131,13 @@ cdef extern from * nogil:
         uint32_t flags
         uint32_t features
 
-    struct io_uring_getevents_arg "zc_getevents_arg":
+    struct io_uring_getevents_arg:
         uint64_t sigmask
         uint32_t sigmask_sz
         uint32_t min_wait_usec
         uint64_t ts
 
-    struct kernel_timespec "__kernel_timespec":
+    struct kernel_timespec "zc_kernel_timespec":
         long long tv_sec
         long long tv_nsec
 
@@ -222,6 +182,5 @@ cdef extern from * nogil:
         uint8_t ops_len
         io_uring_probe_op *ops
 
-cdef extern from * nogil:
     void prepare_setsockopt "zc_prepare_setsockopt"(io_uring_sqe *sqe, int fd, int level, int name,
                                                     const int *value)

@@ -17,6 +17,7 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
 from zcloop._native.kernel.sealed cimport seal
+from zcloop._native.kernel.uio cimport RWF_NOWAIT, preadv2, pwritev2
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_NOP, OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
@@ -26,12 +27,6 @@ from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.operation.operation cimport length_of
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.wait_child import WaitChild
-
-cdef extern from "<sys/uio.h>" nogil:
-    ssize_t preadv2(int fd, const iovec *vector, int count, int64_t offset, int flags)
-    ssize_t pwritev2(int fd, const iovec *vector, int count, int64_t offset, int flags)
-    enum:
-        RWF_NOWAIT
 
 cdef extern from "<fcntl.h>" nogil:
     enum:

@@ -7,7 +7,6 @@ from zcloop._native.kernel.uring cimport io_uring_cqe, io_uring_params, io_uring
 cdef extern from * nogil:
     """
     #include <stddef.h>
-    #include <linux/io_uring.h>
     /* liburing's struct io_uring: 216 bytes, its fields unchanged from 2.3 to 2.15. */
     struct zc_submission {
         unsigned *khead, *ktail, *kring_mask, *kring_entries, *kflags, *kdropped, *array;

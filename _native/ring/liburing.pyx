@@ -1,12 +1,23 @@
-"""Binds C liburing out of the python-liburing wheel, or makes the same system calls directly.
+"""Makes the three system calls of io_uring, or has C liburing make them where it is installed.
+
+Nothing but the kernel is needed: `direct` below fills liburing's struct by mmap and makes the
+system calls. python-liburing, an extra (`pip install zcloop[liburing]`), brings C liburing in a
+wheel. Where it is installed, five of its functions are taken instead, and nothing above knows the
+difference; everything on the hot path is inline in ring.pxd either way. `provider` says which it
+is, and `cure` what to type when that turns out to be broken.
+
+ZCLOOP_LIBURING decides at import:
+
+| value | is bound |
+|---|---|
+| not set, or empty | python-liburing if it is installed, else the system calls |
+| `direct` | the system calls, whatever is installed |
+| `wheel` | python-liburing; ImportError if it is not installed |
 
 The wheel's shared object is opened by path, without importing the Python package (23 ms), and
-RTLD_LOCAL, so that another liburing in the process is not disturbed. Five functions are taken;
-everything on the hot path is inline in ring.pxd, on the kernel's ABI. Linking was rejected: the
-wheel's SONAME does not match its file name.
-
-Where no wheel exists (aarch64, musl) `direct` below fills the same struct by mmap and three
-system calls, so that nothing above knows the difference. `provider` says which it is.
+RTLD_LOCAL, so that another liburing in the process is not disturbed. Linking was rejected: the
+wheel's SONAME does not match its file name. So was a dependency on it: its one wheel is for x86-64
+glibc and the stable ABI, and pip fails where that cannot be installed.
 """
 
 import importlib.util
@@ -16,6 +27,8 @@ from libc.errno cimport errno
 from libc.string cimport memset
 from posix.mman cimport MAP_FAILED, MAP_POPULATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close
+
+from zcloop._native.kernel.uring cimport SETUP_NO_SQARRAY
 
 cdef extern from "<dlfcn.h>" nogil:
     void *dlopen(const char *path, int flags)
@@ -29,7 +42,6 @@ cdef extern from * nogil:
     """
     #include <errno.h>
     #include <unistd.h>
-    #include <sys/syscall.h>
     #include <sys/mman.h>
     static int zc_sys_setup(unsigned entries, struct io_uring_params *p)
     {
@@ -81,9 +93,9 @@ cdef extern from * nogil:
         MADV_DONTFORK
         IORING_OFF_SQ_RING
         IORING_OFF_SQES
-        IORING_SETUP_NO_SQARRAY "(1u << 16)"
 
 provider = "direct"
+cure = "pip install --force-reinstall zcloop"
 
 
 cdef inline unsigned *_at(char *base, unsigned offset) noexcept nogil:
@@ -99,7 +111,7 @@ cdef int direct_init(unsigned entries, zc_uring *ring, io_uring_params *p) noexc
     cdef zc_offsets co = zc_cq_offsets(p)
     cdef size_t sq_size = so.array + p.sq_entries * sizeof(unsigned)
     cdef size_t size = co.cqes + p.cq_entries * sizeof(io_uring_cqe)
-    if p.flags & IORING_SETUP_NO_SQARRAY:
+    if p.flags & SETUP_NO_SQARRAY:
         sq_size = so.tail + sizeof(unsigned)
     if sq_size > size:
         size = sq_size
@@ -130,7 +142,7 @@ cdef int direct_init(unsigned entries, zc_uring *ring, io_uring_params *p) noexc
     sq.ring_entries = p.sq_entries
     sq.ring_mask = p.sq_entries - 1
     cdef unsigned index
-    if not p.flags & IORING_SETUP_NO_SQARRAY:
+    if not p.flags & SETUP_NO_SQARRAY:
         sq.array = _at(base, so.array)
         for index in range(p.sq_entries):
             sq.array[index] = index
@@ -174,16 +186,14 @@ cdef int _bind_direct() except -1:
 cdef void *_symbol(void *library, bytes name) except NULL:
     cdef void *address = dlsym(library, name)
     if address == NULL:
-        raise ImportError(f"this build of liburing has no {name.decode()}; "
-                          "pip install --upgrade 'liburing>=2026.3.30'")
+        raise ImportError(f"the liburing that is installed has no {name.decode()}: {cure}")
     return address
 
 
 cdef int _bind_wheel(str path) except -1:
     cdef void *library = dlopen(os.fsencode(path), RTLD_NOW | RTLD_LOCAL)
     if library == NULL:
-        raise ImportError(f"cannot load {path}: {dlerror().decode(errors='replace')}; "
-                          "pip install --force-reinstall liburing")
+        raise ImportError(f"cannot load {path}: {dlerror().decode(errors='replace')}: {cure}")
     liburing.queue_init_params = (
         <int (*)(unsigned, zc_uring *, io_uring_params *) noexcept nogil>
         _symbol(library, b"io_uring_queue_init_params"))
@@ -200,18 +210,32 @@ cdef int _bind_wheel(str path) except -1:
     return 0
 
 
-def _bind():
-    global provider
+def _installed():
+    """The path of the shared object in python-liburing, None where that is not installed."""
     found = importlib.util.find_spec("liburing")
-    if found is None or os.environ.get("ZCLOOP_LIBURING") == "direct":
-        _bind_direct()
-        return
-    for folder in found.submodule_search_locations or ():
+    for folder in (found and found.submodule_search_locations) or ():
         path = os.path.join(folder, "liburing.so")
         if os.path.exists(path):
-            _bind_wheel(path)
-            provider = path
-            return
+            return path
+    return None
+
+
+def _bind():
+    global cure, provider
+    wish = os.environ.get("ZCLOOP_LIBURING", "")
+    if wish not in ("", "direct", "wheel"):
+        raise ImportError(f"ZCLOOP_LIBURING is {wish!r}: leave it empty to bind python-liburing "
+                          "where that is installed, 'direct' never binds it, 'wheel' always does")
+    path = None if wish == "direct" else _installed()
+    if path is not None:
+        cure = ("pip install --force-reinstall zcloop 'liburing>=2026.3.30', "
+                "or set ZCLOOP_LIBURING=direct to do without liburing")
+        _bind_wheel(path)
+        provider = path
+        return
+    if wish == "wheel":
+        raise ImportError("ZCLOOP_LIBURING is 'wheel', and python-liburing is not installed: "
+                          "pip install 'zcloop[liburing]', or set ZCLOOP_LIBURING=direct")
     _bind_direct()
 
 

@@ -15,6 +15,14 @@ cdef extern from * nogil:
     #include <string.h>
     #include <sys/socket.h>
 
+    /* glibc has named them since 2.29 and 2.30. */
+    #ifndef UDP_SEGMENT
+    #define UDP_SEGMENT 103         /* since Linux 4.18 */
+    #endif
+    #ifndef UDP_GRO
+    #define UDP_GRO 104             /* since Linux 5.0 */
+    #endif
+
     static int zc_set_gro(int fd, int value)
     {
         return setsockopt(fd, IPPROTO_UDP, UDP_GRO, &value, sizeof(value));

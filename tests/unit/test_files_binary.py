@@ -228,3 +228,12 @@ async def test_no_thread_is_started(tmp_path):
     assert await files.copy(tmp_path / "file", tmp_path / "copy") == len(LINES)
     assert (tmp_path / "copy").read_bytes() == LINES
     assert threading.enumerate() == before
+
+
+async def test_a_python_whose_c_library_has_no_nowait_reads_and_writes_too(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "RWF_NOWAIT")
+    async with files.open(tmp_path / "file", "w+b") as file:
+        await file.write(LINES)
+        await file.seek(0)
+        assert await file.readlines() == LINES.splitlines(keepends=True)
+        assert await file.pread(5, 0) == b"first"

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from peers import script
+from providers import EITHER
 from refusals import FORMS as REFUSED
 
 import zcloop
@@ -13,16 +14,17 @@ FORMS = (*REFUSED, "segmented_send", "minimal_wait")
 SWITCHES = {
     **{f"without {form}": {"ZCLOOP_WITHOUT": form} for form in FORMS},
     "without all": {"ZCLOOP_WITHOUT": ",".join(FORMS)},
-    "direct": {"ZCLOOP_LIBURING": "direct"},
-    "direct, without all": {"ZCLOOP_LIBURING": "direct", "ZCLOOP_WITHOUT": ",".join(FORMS)},
+    "with all": {},
 }
 
 
+@pytest.mark.parametrize("provider", EITHER)
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
-def test_everything_goes_on_without_what_the_environment_names(switches, monkeypatch):
+def test_everything_goes_on_without_what_the_environment_names(switches, provider, monkeypatch):
     monkeypatch.delenv("ZCLOOP_WITHOUT", raising=False)
     with contextlib.closing(zcloop.new_event_loop()) as loop:
         had = [form for form, is_there in loop.features.items() if is_there]
+    monkeypatch.setenv("ZCLOOP_LIBURING", provider)
     for name, value in switches.items():
         monkeypatch.setenv(name, value)
     said = script(
@@ -64,8 +66,7 @@ async def main():
     endpoint.close()
     await asyncio.sleep(0.01)
     print(*(form for form in {FORMS} if not getattr(loop.channel, "has_" + form)), sep=",")
-    if os.environ.get("ZCLOOP_LIBURING") == "direct":
-        assert liburing.provider == "direct"
+    assert (liburing.provider == "direct") == (os.environ["ZCLOOP_LIBURING"] == "direct")
 
 with asyncio.Runner(loop_factory=new_event_loop) as runner:
     runner.run(main())
