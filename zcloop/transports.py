@@ -132,6 +132,10 @@ class _Face(Lending):
     def _protocol(self) -> Any:
         return self._stream.protocol
 
+    @property
+    def _paused(self) -> bool:
+        return not (self.is_reading() or self.is_closing())
+
     def _force_close(self, exc: BaseException | None) -> None:
         self._stream.force_close_with(exc)
 
