@@ -16,20 +16,21 @@ SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
 TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-z]*.py; } \
   | sed 's|\.pyi*$$||; s|/|.|g')
 # Of each version the first that runs.
-PYTHONS ?= $(shell for v in 3.11 3.12 3.13; do \
+PYTHONS ?= $(shell for v in 3.11 3.12 3.13 3.14 3.15; do \
   for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
   $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
+DEBIAN_PYTHONS ?= 3.14 3.15
 SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stress/test_collector.py
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 .PHONY: help build demo test check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance suites stress collector kernels wheel wheel-aarch64 headers clean
+  conformance conformance-debian suites stress collector kernels wheel wheel-aarch64 headers clean
 
 # As most programs run: without python-liburing, which the venv of tests has where it can be had.
 test debug-test sanitized stress: export ZCLOOP_LIBURING ?= direct
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 build: $(VENV)/zcloop.built  ## compile, and install with what tests need (1 minute at first)
 
@@ -77,7 +78,7 @@ bench-aims: $(VENV)/zcloop.bench  ## every promise against uvloop and C; build/a
 	python -m bench aims --against uvloop,c-uring --rounds 3 --seconds 1 --windows 4 --with-fresh \
 	  --json build/aims.json --markdown build/aims.md
 
-conformance:  ## CPython's own asyncio tests on each of Python 3.11, 3.12 and 3.13 that is there
+conformance:  ## CPython's own asyncio tests on each of Python 3.11 to 3.15 that is there
 	@status=0; for python in $(PYTHONS); do name=$${python##*/}; \
 	  venv=build/$$name; [ ! -e $(VENV)/bin/$$name ] || venv=$(VENV); \
 	  $(MAKE) VENV=$$venv PYTHON=$$python build || exit 1; \
@@ -91,6 +92,9 @@ wheel-aarch64:  ## the same for aarch64: cross-compiled, run by qemu-user (needs
 
 headers: $(VENV)/zcloop.built  ## whether it compiles with headers of other kernels, and musl's
 	python tests/packaging/headers.py build/headers $(VENV)/zcloop.build
+
+conformance-debian:  ## Python 3.14 and 3.15 of Debian: conformance, unit tests (root; half an hour)
+	DEBIAN_PYTHONS='$(DEBIAN_PYTHONS)' nice tests/conformance/debian.sh
 
 suites:  ## the tests of anyio and aiohttp, on asyncio and on zcloop (half an hour; needs PyPI)
 	$(MAKE) VENV=build/suites/venv build

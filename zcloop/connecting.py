@@ -7,7 +7,9 @@ needs no resolution, and over loopback the peer has answered before connect(2) r
 from __future__ import annotations
 
 import _socket
+import contextvars
 import socket
+import sys
 import types
 from asyncio import base_events
 from collections.abc import Generator
@@ -19,6 +21,8 @@ from zcloop.transports import StreamTransport
 
 _connect = _socket.socket.connect
 _Socket = socket.socket
+# Until Python 3.14 a protocol runs in the context that its factory leaves behind.
+_IS_CONTEXT_OF_CALLER = sys.version_info >= (3, 15)
 _parse: Any = base_events._ipaddr_info  # type: ignore[attr-defined]
 
 
@@ -59,9 +63,10 @@ class Connecting:
             return made
         if not stream.has_peer:
             await finish_connecting(stream, _peer(host, port))
+        context = contextvars.copy_context() if _IS_CONTEXT_OF_CALLER else None
         try:
             protocol = protocol_factory()
-            transport = StreamTransport(stream, protocol)
+            transport = StreamTransport(stream, protocol, context=context)
         except BaseException:
             stream.drop()
             raise

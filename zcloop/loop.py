@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import errno
 import os
 import signal
@@ -43,7 +44,7 @@ Backend = Literal["auto", "uring", "epoll"]
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
 
-# Every name here is public API or a helper of one, present from 3.11 to 3.14.
+# Every name here is public API or a helper of one, present from 3.11 to 3.15.
 _FROM_UNIX_LOOP = (
     "_handle_signal",
     "_check_signal",
@@ -303,11 +304,12 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
         *,
         extra: Any = None,
         server: Any = None,
+        context: contextvars.Context | None = None,
     ) -> StreamTransport:
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
         stream = Stream(self, sock.fileno())
-        transport = StreamTransport(stream, protocol, extra, server, sock)
-        self.call_soon(protocol.connection_made, transport)
+        transport = StreamTransport(stream, protocol, extra, server, sock, context)
+        self.call_soon(protocol.connection_made, transport, context=context)
         self.call_soon(stream.start)
         if waiter is not None:
             self.call_soon(_set_result_unless_cancelled, waiter, None)
@@ -326,13 +328,14 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
         server: Any = None,
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: contextvars.Context | None = None,
     ) -> Any:
         tls = TlsProtocol(
             self, protocol, sslcontext, waiter, server_side, server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )  # fmt: skip
-        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server, context=context)
         return tls._app_transport
 
     def _tls_over(
@@ -410,14 +413,18 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
         backlog: int = 100,
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: contextvars.Context | None = None,
     ) -> None:
-        self._accepting[sock] = Accepting(
-            self, protocol_factory, sock, sslcontext, server,
-            {
-                "ssl_handshake_timeout": ssl_handshake_timeout,
-                "ssl_shutdown_timeout": ssl_shutdown_timeout,
-            },
-        )  # fmt: skip
+        timeouts = {
+            "ssl_handshake_timeout": ssl_handshake_timeout,
+            "ssl_shutdown_timeout": ssl_shutdown_timeout,
+        }
+        # Each connection runs in a copy of the context that the listener is made in. Python 3.15
+        # gives one, which may be entered already; a copy never is.
+        around = contextvars.copy_context() if context is None else context.copy()
+        self._accepting[sock] = around.run(
+            Accepting, self, protocol_factory, sock, sslcontext, server, timeouts
+        )
 
     def _stop_serving(self, sock: socket.socket) -> None:
         accepting = self._accepting.pop(sock, None)

@@ -44,14 +44,12 @@ def _size_of(file: Any) -> int:
     return status.st_size
 
 
-def _start_at(file: Any, offset: int) -> int:
-    """Where reading begins: without an offset where the file is, as with asyncio."""
+def _start_at(file: Any, offset: int) -> None:
+    """Put the file there, wherever it is. What cannot seek is read on, but not at an offset."""
     if offset:
         file.seek(offset)
-        return offset
-    with contextlib.suppress(AttributeError, OSError):
-        return int(file.tell())
-    return 0  # it has no position
+    else:
+        _leave_at(file, 0)
 
 
 def _leave_at(file: Any, position: int) -> None:
@@ -98,13 +96,12 @@ class SendingFiles:
                     await asyncio.sleep(0)  # all is sent: no need of room; as asyncio, not at once
             return sent
         finally:
-            if sent:
-                _leave_at(file, offset + sent)
+            _leave_at(file, offset + sent)
 
     async def _sock_sendfile_fallback(
         self, sock: socket.socket, file: Any, offset: int, count: int | None
     ) -> int:
-        start = _start_at(file, offset)
+        _start_at(file, offset)
         sent = 0
         before = None
         try:
@@ -119,7 +116,7 @@ class SendingFiles:
                         block = block[piece:]
             return sent
         finally:
-            _leave_at(file, start + sent)
+            _leave_at(file, offset + sent)
 
     async def _read_block(
         self, file: Any, sent: int, count: int | None, size_max: int
@@ -157,7 +154,7 @@ class SendingFiles:
         self._check_sendfile_params(transp.get_extra_info("socket"), file, offset, count)
         tls: Any = transp._ssl_protocol
         with tls.sending_file():
-            start = _start_at(file, offset)
+            _start_at(file, offset)
             sent = 0
             try:
                 while block := await self._read_block(file, sent, count, _RECORD_SIZE):
@@ -166,7 +163,7 @@ class SendingFiles:
                     sent += len(block)
                 return sent
             finally:
-                _leave_at(file, start + sent)
+                _leave_at(file, offset + sent)
 
     @contextlib.asynccontextmanager
     async def _socket_alone(self, transp: StreamTransport) -> AsyncIterator[socket.socket]:

@@ -9,6 +9,7 @@ filled when first read: it costs what a direct call costs.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import sys
 import warnings
@@ -131,6 +132,10 @@ class _Face(Lending):
     def _protocol(self) -> Any:
         return self._stream.protocol
 
+    @property
+    def _paused(self) -> bool:
+        return not (self.is_reading() or self.is_closing())
+
     def _force_close(self, exc: BaseException | None) -> None:
         self._stream.force_close_with(exc)
 
@@ -229,11 +234,12 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         extra: dict[str, Any] | None = None,
         server: Any = None,
         sock: socket.socket | None = None,
+        context: contextvars.Context | None = None,
     ) -> None:
         self._extra: Any = extra
         self._stream = stream
         self._server: Any = None
-        stream.bind(self, protocol, sock)
+        stream.bind(self, protocol, sock, context)
         if server is not None:
             try:
                 if sys.version_info >= (3, 13):

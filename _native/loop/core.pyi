@@ -1,5 +1,6 @@
 from asyncio import Handle
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, TypeVarTuple
 
 from _typeshed import FileDescriptorLike
@@ -55,6 +56,7 @@ class Core(Scheduler):
         fd: FileDescriptorLike,
         callback: Callable[[*_Arguments], object],
         *args: *_Arguments,
+        context: Context | None = None,
     ) -> Handle: ...
     def _remove_reader(self, fd: FileDescriptorLike) -> bool: ...
     def _add_writer(
@@ -62,6 +64,7 @@ class Core(Scheduler):
         fd: FileDescriptorLike,
         callback: Callable[[*_Arguments], object],
         *args: *_Arguments,
+        context: Context | None = None,
     ) -> Handle: ...
     def _remove_writer(self, fd: FileDescriptorLike) -> bool: ...
     def _wait_for_socket(

@@ -549,18 +549,18 @@ cdef class Core(Scheduler):
         self.check_no_transport(fd)
         return self.remove_watch(fd, False)
 
-    def _add_reader(self, fd, callback, *args):
+    def _add_reader(self, fd, callback, *args, context=None):
         self.check_open()
-        handle = make_handle(callback, args, self, None, self.contexts)
+        handle = make_handle(callback, args, self, context, self.contexts)
         self.add_watch(fd, True, handle)
         return handle
 
     def _remove_reader(self, fd):
         return self.remove_watch(fd, True)
 
-    def _add_writer(self, fd, callback, *args):
+    def _add_writer(self, fd, callback, *args, context=None):
         self.check_open()
-        handle = make_handle(callback, args, self, None, self.contexts)
+        handle = make_handle(callback, args, self, context, self.contexts)
         self.add_watch(fd, False, handle)
         return handle
 

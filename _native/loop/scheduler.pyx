@@ -31,10 +31,9 @@ cdef object stack_here():
     """Where the program is, for who reads a handle in debug mode; None in a thread that another
     language has started, which runs no Python code of its own."""
     try:
-        frame = sys._getframe()
-    except ValueError:
-        return None
-    return format_helpers.extract_stack(frame)
+        return format_helpers.extract_stack(sys._getframe())
+    except (ValueError, AttributeError):
+        return None     # it has no frame, or, from Python 3.15 on, one without code
 
 
 cdef class Scheduler(Owner):

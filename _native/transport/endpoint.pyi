@@ -1,5 +1,6 @@
 import socket as _socket
 from asyncio import BaseProtocol, BaseTransport, Future
+from contextvars import Context
 from typing import Self
 
 from typing_extensions import disjoint_base
@@ -29,7 +30,11 @@ class Endpoint(Client):
     @property
     def state_text(self) -> str: ...
     def bind(
-        self, face: BaseTransport, protocol: BaseProtocol, socket: _socket.socket | None = None
+        self,
+        face: BaseTransport,
+        protocol: BaseProtocol,
+        socket: _socket.socket | None = None,
+        context: Context | None = None,
     ) -> None: ...
     def set_protocol(self, protocol: BaseProtocol) -> None: ...
     @property

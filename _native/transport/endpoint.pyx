@@ -105,11 +105,14 @@ cdef class Endpoint(Client):
         if self.fd >= 0 and self.owns_fd:
             close(self.fd)
 
-    def bind(self, face, protocol, socket=None):
-        """Who is above: the transport object and its protocol. A given socket keeps the fd."""
+    def bind(self, face, protocol, socket=None, context=None):
+        """Who is above: the transport object and its protocol, which is called in `context`; None
+        is a copy of the current one. A given socket keeps the fd."""
         self.socket = socket
         self.owns_fd = socket is None
         self.put_under(face, protocol)
+        if context is not None:
+            self.context = context
         self.core.add_transport(self.fd, self)
 
     cdef int put_under(self, object face, object protocol) except -1:
@@ -174,10 +177,11 @@ cdef class Endpoint(Client):
         cdef object context = self.context
         cdef object protocol = self.protocol
         cdef double start = self.core.time_of_debug()
-        cdef bint before = let_program_in()
+        cdef bint before
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> argument
-        PyContext_Enter(context)
+        PyContext_Enter(context)    # refused for a given one that its giver has entered
+        before = let_program_in()
         result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
         PyContext_Exit(context)
         try:
@@ -195,11 +199,12 @@ cdef class Endpoint(Client):
         cdef PyObject *arguments[3]
         cdef object context = self.context
         cdef object protocol = self.protocol
-        cdef bint before = let_program_in()
+        cdef bint before
         arguments[0] = <PyObject *> protocol
         arguments[1] = <PyObject *> one
         arguments[2] = <PyObject *> two
         PyContext_Enter(context)
+        before = let_program_in()
         result = PyObject_VectorcallMethod(name, arguments, 3, NULL)
         PyContext_Exit(context)
         program_left(before)

@@ -12,7 +12,7 @@ NAMES = (
     "test_locks", "test_unix_events", "test_free_threading", "test_server", "test_runners",
     "test_taskgroups", "test_timeouts", "test_waitfor", "test_context", "test_queues",
     "test_eager_task_factory", "test_threads", "test_staggered", "test_buffered_proto",
-    "test_futures2", "test_pep492", "test_protocols", "test_transports",
+    "test_futures2", "test_pep492", "test_protocols", "test_transports", "test_server_context",
 )  # fmt: skip
 
 # Their subject is not a loop that could be replaced: the two loops of asyncio, by mocks; Windows;

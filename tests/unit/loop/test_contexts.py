@@ -5,6 +5,7 @@ import contextvars
 import gc
 import os
 import signal
+import sys
 import weakref
 
 import pytest
@@ -394,5 +395,6 @@ async def test_what_the_factory_of_a_client_sets_its_protocol_sees():
         _, protocol = await loop.create_connection(factory, *address)
         (await served).transport.close()
         await protocol.lost()
-        assert contexts(protocol) == {"factory"}
+        # From Python 3.15 on the context is copied before the factory is called.
+        assert contexts(protocol) == {"default" if sys.version_info >= (3, 15) else "factory"}
         await served.result().lost()

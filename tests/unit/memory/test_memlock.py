@@ -62,7 +62,7 @@ LENDING_LOOPS = textwrap.dedent("""
 
 FEWER_ENTRIES = textwrap.dedent("""
     import errno, time
-    from zcloop._native.ring.ring import Ring
+    from zcloop._native.ring.uring import UringRing as Ring
 
     try:
         Ring(256, 2048).close()

@@ -36,6 +36,16 @@ async def test_extra_info_tells_the_socket_and_both_addresses():
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
+async def test_a_paused_transport_says_so_by_asyncios_name_for_it():
+    """Private, but programs read it, and so do CPython's own tests since 3.15."""
+    async with connection(Recorder) as (transport, _, _):
+        assert transport._paused is False
+        transport.pause_reading()
+        assert transport._paused is True
+        transport.resume_reading()
+        assert transport._paused is False
+
+
 class Served(Echo):
     def connection_made(self, transport):
         super().connection_made(transport)
