@@ -35,7 +35,8 @@ cdef struct Pending:
     uint8_t stage
     uint8_t is_multishot
     uint8_t is_ready        # to be visited
-    uint8_t is_cancelled    # by an asker, while a thread has it
+    uint8_t is_short_empty  # of a receive: a socket that gave less than was asked for has no more
+    uint8_t is_cancelled    # while a thread has it, or before it has begun
     uint8_t batch           # datagrams that the next visit asks for
 
 # A file that requests wait for, by its fd.
@@ -81,6 +82,8 @@ cdef class ReadinessRing(Ring):
     cdef Pending *timed             # earliest first
     cdef Pending *overflow_first
     cdef Pending *overflow_last
+    cdef Pending *due_first         # linked to what is over: to begin
+    cdef Pending *due_last
     cdef Pending *called_out        # threads that are to leave their calls
     cdef Inbox inbox
     cdef Group[GROUPS_MAX] groups
@@ -94,6 +97,7 @@ cdef class ReadinessRing(Ring):
     cdef void release(self, Pending *one) noexcept nogil
     cdef int begin_all(self) noexcept nogil
     cdef void begin(self, Pending *one) noexcept nogil
+    cdef void begin_due(self) noexcept nogil
     cdef void try_it(self, Pending *one) noexcept nogil
     cdef void employ(self, Pending *one) noexcept nogil
     cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil

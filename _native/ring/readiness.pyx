@@ -115,6 +115,15 @@ cdef extern from * nogil:
         struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
         return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
     }
+    /* Whether a socket that gave less than was asked for has no more. A Unix one stops, too, behind
+       what came with descriptors. */
+    static int zc_is_short_empty(int fd)
+    {
+        int family = 0;
+        socklen_t size = sizeof(family);
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0
+               && (family == AF_INET || family == AF_INET6);
+    }
     static int zc_recvmmsg(int fd, void *messages, unsigned count)
     {
         int got = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
@@ -132,6 +141,7 @@ cdef extern from * nogil:
         msghdr msg_hdr
         unsigned msg_len
     ssize_t recv(int fd, void *data, size_t size, int flags)
+    bint is_short_empty "zc_is_short_empty"(int fd)
     int epoll_create1(int flags)
     int eventfd(unsigned initial, int flags)
     int timerfd_create(int clock, int flags)
@@ -146,6 +156,7 @@ cdef extern from * nogil:
         EPOLLIN
         EPOLLONESHOT
         EPOLLOUT
+        EPOLLPRI
         EPOLLRDHUP
         EPOLL_CLOEXEC
         EPOLL_CTL_ADD
@@ -159,6 +170,8 @@ cdef extern from * nogil:
 # As the kernel's limits.
 cdef unsigned ENTRIES_MAX = 32768
 cdef unsigned BLOCK_SIZE = 64
+# Slots that one stream fills in a visit, as long as it fills them.
+cdef unsigned RECEIVES_A_VISIT = 4
 # As libuv: who waits longest does not wait for a second turn, up to so many.
 cdef int EVENTS_AT_ONCE_MAX = 1024
 cdef enum:
@@ -362,6 +375,7 @@ cdef class ReadinessRing(Ring):
             if one == NULL:
                 if last != NULL:
                     self.begin(first)       # what there is of its chain
+                    self.begin_due()
                 return -ENOMEM
             memcpy(&one.sqe, sqe, sizeof(io_uring_sqe))
             if sqe.user_data >> 32:
@@ -379,6 +393,7 @@ cdef class ReadinessRing(Ring):
                 continue
             last = NULL
             self.begin(first)
+            self.begin_due()
         return 0
 
     cdef void begin(self, Pending *one) noexcept nogil:
@@ -390,7 +405,8 @@ cdef class ReadinessRing(Ring):
         elif opcode in (OP_RECV, OP_RECVMSG) and one.sqe.ioprio & RECV_MULTISHOT:
             one.is_multishot = True
             one.batch = 2
-            self.wait_for_file(one, one.sqe.fd, EPOLLIN | EPOLLRDHUP)
+            one.is_short_empty = is_short_empty(one.sqe.fd)
+            self.wait_for_file(one, one.sqe.fd, EPOLLIN | EPOLLPRI | EPOLLRDHUP)
         elif opcode == OP_NOP:
             self.complete(one, 0)
         elif opcode == OP_ASYNC_CANCEL:
@@ -633,6 +649,7 @@ cdef class ReadinessRing(Ring):
             self.visit(one)
             if one == last:
                 break
+        self.begin_due()
 
     cdef void visit(self, Pending *one) noexcept nogil:
         cdef int result
@@ -672,24 +689,32 @@ cdef class ReadinessRing(Ring):
             self.complete(one, -ENOBUFS)
 
     cdef void receive_bytes(self, Pending *one) noexcept nogil:
-        """The next slot of a stream's buffer ring is filled, once."""
+        """The next slots of a stream's buffer ring are filled: a few, if it has so much."""
         cdef Group *group = self.group_of(one)
         cdef io_uring_buf *slot
+        cdef unsigned count = 0
         cdef ssize_t got
         if group == NULL:
             self.complete(one, -EINVAL)
             return
-        slot = slot_at(group, 0)
-        if slot == NULL:
-            self.lack_slots(one)
-            return
-        got = recv(one.sqe.fd, <void *> <size_t> slot.addr, slot.len, MSG_DONTWAIT)
-        if got > 0:
+        while True:
+            slot = slot_at(group, 0)
+            if slot == NULL:
+                self.lack_slots(one)
+                return
+            got = recv(one.sqe.fd, <void *> <size_t> slot.addr, slot.len, MSG_DONTWAIT)
+            if got <= 0:
+                break
+            count += 1
             group.head += 1
             self.post_more(one, <int> got, slot_flags(slot))
-            if <size_t> got == slot.len or one.found & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+            if (<size_t> got < slot.len and one.is_short_empty
+                    and not one.found & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)):
+                return      # epoll tells of what comes next
+            if count == RECEIVES_A_VISIT or self.room() == 0:
                 self.want_visit(one)
-        elif got == 0:
+                return
+        if got == 0:
             self.complete(one, 0)
         elif errno == EINTR:
             self.want_visit(one)
@@ -926,11 +951,29 @@ cdef class ReadinessRing(Ring):
             store_release(&self.flags, load_relaxed(&self.flags) | SQ_CQ_OVERFLOW)
         if linked == NULL:
             return
-        linked.stage = WAITING
-        if is_broken or linked.is_cancelled:
-            self.complete(linked, -ECANCELED)
+        linked.is_cancelled |= is_broken
+        linked.next = NULL
+        if self.due_last == NULL:
+            self.due_first = linked
         else:
-            self.begin(linked)
+            self.due_last.next = linked
+        self.due_last = linked
+
+    cdef void begin_due(self) noexcept nogil:
+        """What was linked to requests that are over: in a loop, since chains are long and stacks of
+        threads small."""
+        cdef Pending *one
+        while self.due_first != NULL:
+            one = self.due_first
+            self.due_first = one.next
+            if self.due_first == NULL:
+                self.due_last = NULL
+            one.next = NULL
+            one.stage = WAITING
+            if one.is_cancelled:
+                self.complete(one, -ECANCELED)
+            else:
+                self.begin(one)
 
     cdef bint post_more(self, Pending *one, int result, uint32_t flags) noexcept nogil:
         """A completion that is not the last one; False when there is no room for it."""
@@ -978,6 +1021,7 @@ cdef class ReadinessRing(Ring):
             if got < EVENTS_MAX or count >= EVENTS_AT_ONCE_MAX:
                 break
             timeout_ns = 0
+        self.begin_due()
         self.looked_ns = monotonic_ns()
         self.call_again()
         return got if got < 0 and count == 0 else count

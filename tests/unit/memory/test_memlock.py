@@ -129,6 +129,7 @@ def test_a_loop_for_whose_ring_there_is_no_room_has_a_smaller_one():
     assert log == ""
 
 
+@pytest.mark.needs("registered_buffers")
 def test_a_region_that_cannot_be_pinned_is_used_unpinned_and_that_is_said_once():
     pinned, log = run(REGIONS, 512 << 10, 3)
     assert pinned == [0, 0, 0]
@@ -136,6 +137,7 @@ def test_a_region_that_cannot_be_pinned_is_used_unpinned_and_that_is_said_once()
     assert "ulimit -l" in log
 
 
+@pytest.mark.needs("registered_buffers")
 def test_within_the_limit_a_region_is_pinned():
     pinned, log = run(REGIONS, 4 << 20, 1)
     assert (pinned, log) == ([1 << 20], "")
