@@ -2,8 +2,7 @@
 
     python tests/packaging/headers.py FOLDER BUILD    # make headers; BUILD is meson's folder
 
-The C code that Cython made in BUILD is read by the compiler (no code is made: that takes a minute
-for each) with Debian's kernel headers of each release that has some, and compared with them
+The C code that Cython made in BUILD is read by the compiler (no machine code is made) with Debian's kernel headers of each release that has some, and compared with them
 (tests/unit/ring/test_header.py). "none" has no <linux/io_uring.h> and <linux/time_types.h>, like
 the containers of manylinux_2_28, whose kernel headers are of 4.18.
 """
