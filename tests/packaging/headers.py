@@ -2,10 +2,10 @@
 
     python tests/packaging/headers.py FOLDER BUILD    # make headers; BUILD is meson's folder
 
-The C code that Cython made in BUILD is read by the compiler (no code is made: that takes a minute
-for each) with Debian's kernel headers of each release that has some, and compared with them
-(tests/unit/ring/test_header.py). "none" has no <linux/io_uring.h> and <linux/time_types.h>, like
-the containers of manylinux_2_28, whose kernel headers are of 4.18.
+Our constants are compared with Debian's kernel headers of four releases
+(tests/unit/ring/test_header.py). The C code that Cython made in BUILD is then read by the compiler,
+which makes no machine code of it: with the oldest of them, without <linux/io_uring.h> and
+<linux/time_types.h> (containers of manylinux_2_28 have kernel headers of 4.18), and with musl's.
 """
 
 from __future__ import annotations
