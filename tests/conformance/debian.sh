@@ -88,11 +88,11 @@ passes() {
 
 if [[ ${1:-} != --mounted ]]; then
   ((EUID == 0)) || refuse 'a root of its own takes root: sudo make conformance-debian'
-  make_root
   exec unshare --mount --propagation private "$0" --mounted
 fi
 
 results=() status=0
+make_root
 mount_all
 install_packages
 for version in "${pythons[@]}"; do

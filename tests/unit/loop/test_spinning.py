@@ -7,7 +7,6 @@ import signal
 import socket
 import threading
 import time
-import warnings
 
 import pytest
 
@@ -134,10 +133,7 @@ def echo(delay):
     """A socket to a process that sends everything back after so many seconds."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        with warnings.catch_warnings():
-            # Since Python 3.12 a fork beside other threads warns; this child needs none of them.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = os.fork()
         if pid == 0:
             try:
                 ours.close()
