@@ -202,6 +202,15 @@ def test_a_forked_child_ends_nobodys_wait(who_waits):
         assert semaphore.waiting == 0
 
 
+def test_a_forked_child_does_not_take_what_its_parent_is_told():
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(1)
+        channel.request(semaphore)  # at once: it is free
+        with child(channel.close):
+            pass
+        assert next_of(channel).errno == 0
+
+
 def test_the_wait_goes_on_when_the_thread_that_asked_has_ended(who_waits):
     semaphore = sync.Semaphore(0)
     with channel_of() as channel:
