@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from slowness import SLOWNESS
+
 FUTEX = {"x86_64": "202", "aarch64": "98"}[platform.machine()]
-SECONDS_MAX = 10
+SECONDS_MAX = 10 * SLOWNESS
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -7,10 +7,12 @@ import select
 from collections.abc import Iterator
 from typing import Any
 
+from slowness import SLOWNESS
+
 import zcloop
 
 # No event of a test takes so long; waiting ends with the event, not with the time.
-PATIENCE = 10
+PATIENCE = 10 * SLOWNESS
 
 
 @contextlib.contextmanager

@@ -27,12 +27,11 @@ from collections.abc import Callable, Iterator
 
 import leaks
 import pytest
+from slowness import SLOWNESS
 
 import zcloop
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
-# Under an emulated kernel (tests/kernels) everything takes longer.
-TEST_SLOWNESS = float(os.environ.get("ZCLOOP_TEST_SLOWNESS", "1"))
 TEST_SECONDS = 30
 HERE = pathlib.Path(__file__).parent
 OURS = ("unit", "fault", "stress", "property")
@@ -128,7 +127,7 @@ def time_is_bounded(request: pytest.FixtureRequest) -> Iterator[None]:
         raise TooLong
 
     marker = request.node.get_closest_marker("seconds")
-    seconds = (marker.args[0] if marker else TEST_SECONDS) * TEST_SLOWNESS
+    seconds = (marker.args[0] if marker else TEST_SECONDS) * SLOWNESS
     previous = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     faulthandler.dump_traceback_later(

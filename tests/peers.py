@@ -14,8 +14,10 @@ import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from slowness import SLOWNESS
+
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
-SCRIPT_SECONDS = 25
+SCRIPT_SECONDS = 25 * SLOWNESS
 
 
 def payload(size: int, seed: int = 0) -> bytes:

@@ -14,9 +14,10 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterator
 
 from peers import LOOP_NAME
+from slowness import SLOWNESS
 
 Handler = Callable[[asyncio.Server, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 10 * SLOWNESS
 
 
 class Signal:

@@ -12,7 +12,7 @@ cdef class FutexThread:
     cdef int fd             # an eventfd: readable when the wait is over
     cdef Call call
     cdef Sleep target
-    cdef int pid            # whose thread it is: a forked child has none
+    cdef int pid            # whose wait it is: a forked child has no thread
     cdef int result         # of a wait for which no thread was started
     cdef bint is_begun      # and not ended
     cdef bint is_running    # a thread was started, and not joined

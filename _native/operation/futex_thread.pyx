@@ -60,6 +60,7 @@ cdef class FutexThread:
         if self.is_begun:
             return
         self.is_begun = True
+        self.pid = getpid()
         self.result = -EAGAIN
         if load32(word) == expected:
             self.target.word = word
@@ -68,7 +69,6 @@ cdef class FutexThread:
             self.call.argument = &self.target
             self.is_running = start_call(&self.call) == 0
             if self.is_running:
-                self.pid = getpid()
                 return
             self.result = -ENOMEM       # as of any request that there are no means for
         write(self.fd, &one, sizeof(one))
@@ -80,11 +80,13 @@ cdef class FutexThread:
         if not self.is_begun:
             return -EINTR
         self.is_begun = False
-        if not self.is_running:
-            read(self.fd, &count, sizeof(count))
-            return self.result
-        self.is_running = False
-        return end_call(&self.call) if self.pid == getpid() else -EINTR
+        if self.pid != getpid():
+            return -EINTR       # the parent's, and what its eventfd counts is, too
+        if self.is_running:
+            self.is_running = False
+            return end_call(&self.call)
+        read(self.fd, &count, sizeof(count))
+        return self.result
 
 
 seal(FutexThread)

@@ -20,7 +20,7 @@ from libc.errno cimport (
 from libc.stdint cimport int64_t
 
 from zcloop._native.kernel.errors cimport EOPNOTSUPP
-from zcloop._native.kernel.uio cimport iovec, msghdr
+from zcloop._native.kernel.uio cimport RWF_NOWAIT, iovec, msghdr, preadv2, pwritev2
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_CLOSE, OP_CONNECT, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_RECV, OP_RECVMSG, OP_SEND, OP_SENDMSG,
@@ -101,8 +101,6 @@ cdef extern from * nogil:
     struct sockaddr:
         pass
     int connect(int fd, const sockaddr *address, unsigned size)
-    ssize_t preadv2(int fd, const iovec *vector, int count, int64_t offset, int flags)
-    ssize_t pwritev2(int fd, const iovec *vector, int count, int64_t offset, int flags)
     ssize_t readv(int fd, const iovec *vector, int count)
     ssize_t writev(int fd, const iovec *vector, int count)
     ssize_t splice(int source, int64_t *source_offset, int target, int64_t *target_offset,
@@ -121,7 +119,6 @@ cdef extern from * nogil:
         POLLIN
         POLLOUT
         POLLPRI
-        RWF_NOWAIT
         SOL_SOCKET
         SO_ERROR
         SPLICE_F_NONBLOCK

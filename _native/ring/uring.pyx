@@ -26,6 +26,8 @@ from zcloop._native.kernel.uring cimport (
 from zcloop._native.ring.liburing cimport liburing
 from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
 
+from zcloop._native.ring.liburing import cure
+
 # Best first; a kernel that knows a flag no better than -EINVAL gets the next set.
 cdef unsigned[4] SETUPS
 SETUPS[0] = (SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_TASKRUN_FLAG | SETUP_SUBMIT_ALL
@@ -189,12 +191,10 @@ def self_test():
             raise os_error(-got, "io_uring_setup is allowed here, but io_uring_enter is refused: "
                                  + _SECCOMP_CURE)
         if ring.visible() != 1:
-            raise ImportError("liburing's layout is not the one zcloop was built for; "
-                              "pip install --force-reinstall zcloop liburing")
+            raise ImportError(f"io_uring's layout is not the one zcloop was built for; {cure}")
         cqe = &ring.uring.cq.cqes[load_relaxed(ring.uring.cq.khead) & ring.uring.cq.ring_mask]
         if cqe.user_data != 0x7A636C6F6F70 or cqe.res != 0:
-            raise ImportError("io_uring answered a NOP with something else; "
-                              "pip install --force-reinstall zcloop liburing")
+            raise ImportError(f"io_uring answered a NOP with something else; {cure}")
         store_release(ring.uring.cq.khead, load_relaxed(ring.uring.cq.khead) + 1)
     finally:
         ring.close()

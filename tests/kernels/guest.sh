@@ -11,7 +11,10 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t mqueue mqueue /dev/mqueue
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 hostname kernels
+printf '127.0.0.1 localhost kernels\n::1 localhost\n' > /etc/hosts
 ip link set lo up
+# As from Linux 6.12 on: tests fill sockets with more than the 208 KiB of before.
+sysctl -q -w net.core.rmem_max=4194304
 
 modprobe -a virtio_pci virtio_blk ext4 veth dummy tun
 until [ -b /dev/vda ] || [ "$((tries += 1))" -gt 50 ]; do sleep 0.1; done

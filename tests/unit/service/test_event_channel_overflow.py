@@ -109,8 +109,8 @@ def test_descriptors_that_are_dropped_are_closed(tmp_path):
             channel.open(tmp_path / "file")
         channel.timeout(0.05)  # by then the others are there
         fds = [event.result for event in take(channel, 2)]
-        while channel.wait(0.01) is not None:
-            pass
+        while channel.dropped < 7:
+            channel.wait(0.01)
         assert len(channel.take_dropped()) == 7
         for fd in fds:
             os.close(fd)

@@ -27,6 +27,8 @@ TOKENS = 20_000
 @pytest.fixture(autouse=True, params=["ring", "told", "asked"])
 def who_waits(request):
     """How many threads one wait takes."""
+    if request.param == "ring":
+        request.getfixturevalue("needs_futex_wait")
     with futex_kernel(request.param):
         yield 0 if request.param == "ring" else 1
     assert waiting_threads() == 0
@@ -198,6 +200,15 @@ def test_a_forked_child_ends_nobodys_wait(who_waits):
         semaphore.release()
         assert next_of(channel).errno == 0
         assert semaphore.waiting == 0
+
+
+def test_a_forked_child_does_not_take_what_its_parent_is_told():
+    with channel_of() as channel:
+        semaphore = sync.Semaphore(1)
+        channel.request(semaphore)  # at once: it is free
+        with child(channel.close):
+            pass
+        assert next_of(channel).errno == 0
 
 
 def test_the_wait_goes_on_when_the_thread_that_asked_has_ended(who_waits):

@@ -22,7 +22,8 @@ PATIENCE = 0.3
 
 ELSEWHERE = {
     "without /proc": ["-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"],
-    "in another time namespace": ["-T", "--boottime", "100000"],
+    # With a process of its own: before Linux 6.3 only a child is there.
+    "in another time namespace": ["-T", "--boottime", "100000", "-f"],
     "in another pid namespace": ["-p", "-f", "--mount-proc"],
     "in another pid namespace with our /proc": ["-p", "-f"],
     "in another pid namespace without /proc": [

@@ -88,6 +88,7 @@ def test_a_wait_goes_on_from_one_run_to_the_next_and_to_another_thread(loop_fact
     loop.close()
 
 
+@pytest.mark.usefixtures("needs_futex_wait")
 async def test_the_ring_needs_no_thread():
     semaphore = Semaphore(0)
     async with waiters(semaphore, semaphore.acquire, 100):
