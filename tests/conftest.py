@@ -33,6 +33,8 @@ import zcloop
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 TEST_SECONDS = 30
+# Since Python 3.12 it warns; the children that tests fork need none of the threads.
+FORK_BESIDE_THREADS = "ignore:This process .* is multi-threaded:DeprecationWarning"
 HERE = pathlib.Path(__file__).parent
 OURS = ("unit", "fault", "stress", "property")
 
@@ -71,7 +73,7 @@ def available() -> frozenset[str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in filter(is_ours, items):
-        item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+        item.add_marker(pytest.mark.filterwarnings("error", FORK_BESIDE_THREADS), append=False)
         if not LOOP_NAME.startswith("zcloop") and item.get_closest_marker("zcloop_only"):
             item.add_marker(pytest.mark.skip(reason=f"{LOOP_NAME} does not promise this"))
         for marker in item.iter_markers("needs"):
