@@ -12,12 +12,12 @@ the thread reads that memory.
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EINTR, EINVAL, ENOMEM, ETIMEDOUT, errno
 from libc.stdint cimport uint32_t, uint64_t
-from posix.unistd cimport close, getpid, write
+from posix.unistd cimport close, getpid, read, write
 
 from zcloop._native.kernel.calling_thread cimport end_call, start_call
 from zcloop._native.kernel.errors cimport ECANCELED, raise_os_error
 from zcloop._native.kernel.uring cimport io_uring_sqe
-from zcloop._native.operation.operation cimport NOT_YET
+from zcloop._native.operation.operation cimport IDLE, NOT_YET
 
 from time import monotonic
 
@@ -58,8 +58,10 @@ cdef class BlockingCall(Poll):
 
     cdef int begin(self) noexcept:
         cdef uint64_t one = 1
+        cdef uint64_t count
         if self.is_running:
             return 0
+        read(self.fd, &count, sizeof(count))    # what a withdrawal has left
         self.failed = -EINVAL if self.call.work == NULL else start_call(&self.call)
         self.is_running = self.failed == 0
         if self.failed:
@@ -100,9 +102,12 @@ cdef class BlockingCall(Poll):
         pass
 
     cdef void let_go(self) noexcept:
+        cdef uint64_t one = 1
         cdef int result = self.answer()
         if result >= 0:
             self.undo(result)
+        if self.state != IDLE:
+            write(self.fd, &one, sizeof(one))   # the poll ends, also where it only asks later
 
     def withdraw(self):
         """Nobody waits any more: when it returns the call is over, and nothing was done, or it

@@ -640,9 +640,19 @@ cdef class ReadinessRing(Ring):
             self.ready_last = one.previous_ready
 
     cdef void visit_ready(self) noexcept nogil:
-        """Each once: who is not done with that is visited at the next enter."""
-        cdef Pending *last = self.ready_last
-        cdef Pending *one
+        """Each once: who is not done with that is visited at the next enter. Polls come first, as
+        they complete in a kernel's ring at once: a child's end is told before its SIGCHLD is read,
+        whose handler may reap it."""
+        cdef Pending *last
+        cdef Pending *one = self.ready_first
+        cdef Pending *after
+        while one != NULL:
+            after = one.next_ready
+            if one.sqe.opcode == OP_POLL_ADD:
+                self.forget_visit(one)
+                self.visit(one)
+            one = after
+        last = self.ready_last
         while self.ready_first != NULL:
             one = self.ready_first
             self.forget_visit(one)
