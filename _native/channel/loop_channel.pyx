@@ -3,7 +3,9 @@
 cimport cython
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EACCES, EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOENT, EPERM
+from libc.errno cimport (
+    EACCES, EAGAIN, EALREADY, EBUSY, EEXIST, EINTR, EINVAL, ENOENT, EPERM,
+)
 from libc.string cimport memmove, memset
 from posix.unistd cimport close
 
@@ -174,12 +176,15 @@ cdef class LoopChannel(Channel):
 
     cdef int cancel_failed(self, uint64_t user_data, int result) except -1:
         """The kernel did not find a request that was on its way, as of a poll that came true to a
-        worker: the next time it will."""
+        worker (ENOENT), or called a worker that did not sleep yet (EALREADY): the next time it
+        will."""
         cdef uint32_t slot = user_data & (CANCEL_TRY - 1)
         cdef unsigned tries = (user_data & (CANCEL_BIT - 1)) // CANCEL_TRY
         cdef Operation operation
         cdef io_uring_sqe *sqe
-        if result != -ENOENT or tries == CANCEL_TRIES_MAX or self.operations[slot] is None:
+        if result not in (-ENOENT, -EALREADY) or tries == CANCEL_TRIES_MAX:
+            return 0
+        if self.operations[slot] is None:
             return 0
         operation = <Operation> self.operations[slot]
         if operation.state != CANCELLING or operation.has_left:

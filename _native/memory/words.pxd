@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.export cimport Export
+
 cdef enum Kind:
     # The first word of an object: its kind, and the version of its layout.
     SEMAPHORE = 0x7A635301
@@ -13,7 +15,7 @@ cdef enum Kind:
 
 cdef class Words:
     cdef char *start                # NULL: not made yet, or closed
-    cdef Py_buffer view
+    cdef Export export
     cdef bint has_view
     cdef void *block                # private memory
     cdef object keeper              # what keeps foreign memory in place

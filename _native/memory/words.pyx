@@ -47,7 +47,7 @@ cdef class Words:
         self.block = NULL
         if self.has_view:
             self.has_view = False
-            PyBuffer_Release(&self.view)
+            PyBuffer_Release(&self.export.view)
         self.keeper = None
 
     cdef int check_open(self) except -1:
@@ -67,7 +67,7 @@ cdef class Words:
             self.start = <char *> self.block
             return 0
         try:
-            PyObject_GetBuffer(buffer, &self.view, PyBUF_WRITABLE)
+            PyObject_GetBuffer(buffer, &self.export.view, PyBUF_WRITABLE)
         except BufferError:
             raise BufferError(f"a {self.name()} needs writable, contiguous memory, which this "
                               f"{type(buffer).__name__} is not") from None
@@ -77,15 +77,16 @@ cdef class Words:
         except BaseException:
             self.let_go()
             raise
-        self.start = <char *> self.view.buf + offset
+        self.start = <char *> self.export.view.buf + offset
         self.is_shared = True
         return 0
 
     cdef int check_place(self, Py_ssize_t offset, size_t size) except -1:
-        if offset < 0 or offset > self.view.len or <size_t> (self.view.len - offset) < size:
+        cdef Py_ssize_t room = self.export.view.len
+        if offset < 0 or offset > room or <size_t> (room - offset) < size:
             raise ValueError(f"a {self.name()} takes {size} bytes, and the buffer has "
-                             f"{self.view.len}, of which offset {offset} leaves too few")
-        if (<size_t> self.view.buf + offset) % ALIGNMENT:
+                             f"{room}, of which offset {offset} leaves too few")
+        if (<size_t> self.export.view.buf + offset) % ALIGNMENT:
             raise ValueError(f"a {self.name()} lies at a multiple of {ALIGNMENT} bytes: offset "
                              f"{offset} of this buffer is none")
         return 0

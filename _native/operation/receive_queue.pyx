@@ -23,12 +23,12 @@ cdef class ReceiveQueue(Poll):
         self.is_own = buffer is None
         if buffer is None:
             buffer = bytearray(descriptor.msgsize)
-        PyObject_GetBuffer(buffer, &self.view, PyBUF_WRITABLE)
+        PyObject_GetBuffer(buffer, &self.export.view, PyBUF_WRITABLE)
         self.descriptor = descriptor
         self.mask = POLLIN
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.view)
+        PyBuffer_Release(&self.export.view)
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.fd = self.descriptor.fd
@@ -40,10 +40,11 @@ cdef class ReceiveQueue(Poll):
             return result
         if self.descriptor.fd < 0:      # its number may be another's by now
             return -EBADF
-        got = self.descriptor.take(<char *> self.view.buf, self.view.len, &self.priority)
+        got = self.descriptor.take(<char *> self.export.view.buf, self.export.view.len,
+                                   &self.priority)
         return NOT_YET if got == -EAGAIN else <int> got
 
     cdef object outcome(self, int result):
         if self.is_own:
-            return PyBytes_FromStringAndSize(<char *> self.view.buf, result), self.priority
+            return PyBytes_FromStringAndSize(<char *> self.export.view.buf, result), self.priority
         return result, self.priority

@@ -1,6 +1,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
+from zcloop._native.kernel.export cimport Export
 from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport Operation, Owner
@@ -9,7 +10,7 @@ from zcloop._native.kernel.uio cimport iovec
 
 cdef class Request(Operation):
     cdef io_uring_sqe sqe           # as it will be submitted, but for the user_data
-    cdef Py_buffer view             # what the kernel reads or writes, kept until the end
+    cdef Export export          # what the kernel reads or writes, kept until the end
     cdef bint has_view
     cdef list views                 # of a vectored one: its memoryviews
     cdef iovec *vector

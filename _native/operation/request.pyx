@@ -59,7 +59,7 @@ cdef class Request(Operation):
     def __dealloc__(self):
         free(self.vector)
         if self.has_view:
-            PyBuffer_Release(&self.view)
+            PyBuffer_Release(&self.export.view)
 
     def holding(self, file):
         """Itself; `file`, whose fd it uses, is kept until the kernel is done."""
@@ -93,7 +93,7 @@ cdef class Request(Operation):
         cdef size_t size
         if not self.has_view or self.sqe.opcode not in (OP_READ, OP_WRITE):
             return None
-        cdef Lease lease = lease_of(<object> self.view.obj, &data, &size)
+        cdef Lease lease = lease_of(<object> self.export.view.obj, &data, &size)
         return None if lease is None else lease.region
 
     cdef void use_pin(self, int pin) noexcept:
@@ -103,12 +103,12 @@ cdef class Request(Operation):
             self.sqe.buf_index = pin
 
     cdef int set_memory(self, object buffer, bint is_written) except -1:
-        if PyObject_GetBuffer(buffer, &self.view,
+        if PyObject_GetBuffer(buffer, &self.export.view,
                               PyBUF_WRITABLE if is_written else PyBUF_SIMPLE) < 0:
             return -1
         self.has_view = True
-        self.sqe.addr = <size_t> self.view.buf
-        self.sqe.len = length_of(self.view.len)
+        self.sqe.addr = <size_t> self.export.view.buf
+        self.sqe.len = length_of(self.export.view.len)
         return 0
 
     cdef int set_pieces(self, object buffers, bint is_written) except -1:
@@ -222,10 +222,10 @@ def statx(buffer, path=b"", int dir_fd=AT_FDCWD, int flags=0, unsigned mask=0x7F
         raise ValueError("embedded null byte")
     cdef Request request = make_request(OP_STATX, dir_fd)
     request.set_memory(buffer, True)
-    if request.view.len < 256:
+    if request.export.view.len < 256:
         raise ValueError("a struct statx takes 256 bytes")
     request.kept = name
-    request.sqe.off = <size_t> request.view.buf
+    request.sqe.off = <size_t> request.export.view.buf
     request.sqe.addr = <size_t> <const char *> name
     request.sqe.len = mask
     request.sqe.statx_flags = flags | (0 if name else AT_EMPTY_PATH)

@@ -1,8 +1,9 @@
+from zcloop._native.kernel.export cimport Export
 from zcloop._native.kernel.queue_descriptor cimport QueueDescriptor
 from zcloop._native.operation.poll cimport Poll
 
 
 cdef class SendQueue(Poll):
     cdef QueueDescriptor descriptor
-    cdef Py_buffer view             # the message, in the asker's memory
+    cdef Export export          # the message, in the asker's memory
     cdef unsigned priority

@@ -18,13 +18,13 @@ cdef class SendQueue(Poll):
     """The outcome is None. The data is not copied, and must not change meanwhile."""
 
     def __cinit__(self, QueueDescriptor descriptor not None, data, unsigned priority=0):
-        PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
+        PyObject_GetBuffer(data, &self.export.view, PyBUF_SIMPLE)
         self.descriptor = descriptor
         self.priority = priority
         self.mask = POLLOUT
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.view)
+        PyBuffer_Release(&self.export.view)
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.fd = self.descriptor.fd
@@ -35,7 +35,8 @@ cdef class SendQueue(Poll):
             return result
         if self.descriptor.fd < 0:      # its number may be another's by now
             return -EBADF
-        result = self.descriptor.put(<char *> self.view.buf, self.view.len, self.priority)
+        result = self.descriptor.put(<char *> self.export.view.buf, self.export.view.len,
+                                     self.priority)
         return NOT_YET if result == -EAGAIN else result
 
     cdef object outcome(self, int result):

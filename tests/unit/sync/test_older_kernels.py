@@ -23,6 +23,7 @@ def has_futex_wait():
     return True
 
 
+@pytest.mark.needs("futex_wait")
 def test_a_refused_wait_goes_on_in_a_thread(loop_factory):
     semaphore = Semaphore(0)
 
@@ -46,6 +47,7 @@ def test_a_refused_wait_goes_on_in_a_thread(loop_factory):
     assert sum(refusals) == 1
 
 
+@pytest.mark.needs("futex_wait")
 def test_who_is_refused_at_a_barrier_has_arrived_once(loop_factory):
     """To leave and come again would be to wait for a round that nobody else comes to."""
     barrier = Barrier(2)
