@@ -154,6 +154,12 @@ def nothing_leaks(request: pytest.FixtureRequest, time_is_bounded: None) -> Iter
 
 
 @pytest.fixture(scope="session")
+def backend() -> str:
+    """What zcloop's loops of this run are on: "uring" or "epoll"."""
+    return "uring" if "uring" in available() else "epoll"
+
+
+@pytest.fixture(scope="session")
 def loop_name() -> str:
     return LOOP_NAME
 

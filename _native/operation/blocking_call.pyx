@@ -61,7 +61,8 @@ cdef class BlockingCall(Poll):
         cdef uint64_t count
         if self.is_running:
             return 0
-        read(self.fd, &count, sizeof(count))    # what a withdrawal has left
+        if self.pid == getpid():
+            read(self.fd, &count, sizeof(count))    # what a withdrawal has left
         self.failed = -EINVAL if self.call.work == NULL else start_call(&self.call)
         self.is_running = self.failed == 0
         if self.failed:
@@ -106,7 +107,7 @@ cdef class BlockingCall(Poll):
         cdef int result = self.answer()
         if result >= 0:
             self.undo(result)
-        if self.state != IDLE:
+        if self.state != IDLE and self.pid == getpid():
             write(self.fd, &one, sizeof(one))   # the poll ends, also where it only asks later
 
     def withdraw(self):

@@ -21,7 +21,7 @@ fd, since epoll knows a file once an fd. It is taken out when it was told, and p
 others that wait, so that processes take turns.
 
 Receives that go on (multishot) are visited once an enter each: one that brings much cannot keep the
-others waiting. They take the next slot of a buffer ring as the kernel does, and end with ENOBUFS
+others waiting. It arms its file again instead, which tells of the rest. They take the next slot of a buffer ring as the kernel does, and end with ENOBUFS
 when there is none. Nothing is received for a stream that has sent less than was asked for: epoll
 tells of what comes next.
 
@@ -537,7 +537,7 @@ cdef class ReadinessRing(Ring):
         if file.turn_fd < 0:
             file.turn_fd = zc_copy_fd(fd)
             if file.turn_fd < 0:
-                if errno != EMFILE and errno != ENFILE:
+                if errno not in (EMFILE, ENFILE, EINVAL):   # the last where the limit is below 4
                     return errno
                 # No descriptor is left: it waits as others do, and wakes with everybody.
                 file.last.mask &= ~<uint32_t> EPOLLEXCLUSIVE
@@ -640,7 +640,8 @@ cdef class ReadinessRing(Ring):
             self.ready_last = one.previous_ready
 
     cdef void visit_ready(self) noexcept nogil:
-        """Each once: who is not done with that is visited at the next enter. Polls come first, as
+        """Each once: who is not done with that arms its file again, and epoll tells of it at the next
+        enter, unless the program has closed it meanwhile, and the fd is another file's. Polls come first, as
         they complete in a kernel's ring at once: a child's end is told before its SIGCHLD is read,
         whose handler may reap it."""
         cdef Pending *last
@@ -671,7 +672,7 @@ cdef class ReadinessRing(Ring):
         elif not one.is_multishot:
             self.try_it(one)
         elif self.room() == 0:
-            self.want_visit(one)        # when what is there has been taken
+            self.arm(one.fd)            # it is told of again when what is there has been taken
         elif one.sqe.opcode == OP_RECV:
             self.receive_bytes(one)
         else:
@@ -694,7 +695,7 @@ cdef class ReadinessRing(Ring):
         """Those that this enter has filled are about to come back; if it is none, who holds them
         keeps them."""
         if self.visible():
-            self.want_visit(one)
+            self.arm(one.fd)
         else:
             self.complete(one, -ENOBUFS)
 
@@ -722,12 +723,12 @@ cdef class ReadinessRing(Ring):
                     and not one.found & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)):
                 return      # epoll tells of what comes next
             if count == RECEIVES_A_VISIT or self.room() == 0:
-                self.want_visit(one)
+                self.arm(one.fd)
                 return
         if got == 0:
             self.complete(one, 0)
         elif errno == EINTR:
-            self.want_visit(one)
+            self.arm(one.fd)
         elif errno != EAGAIN:
             self.complete(one, -errno)
         else:
@@ -771,7 +772,7 @@ cdef class ReadinessRing(Ring):
         got = zc_recvmmsg(one.sqe.fd, messages, count)
         if got < 0:
             if got == -EINTR:
-                self.want_visit(one)
+                self.arm(one.fd)
             elif got != -EAGAIN:
                 self.complete(one, got)
             return
@@ -786,7 +787,7 @@ cdef class ReadinessRing(Ring):
             self.post_more(one, <int> (head + messages[index].msg_len), slot_flags(slot))
         if <unsigned> got == count:
             one.batch = min(2 * one.batch, DATAGRAMS_MAX)
-            self.want_visit(one)
+            self.arm(one.fd)
         else:
             one.batch = max(2, got + 1)
 

@@ -238,7 +238,10 @@ cdef class Stream(Endpoint):
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         if operation is self.receive:
-            return self.received(result, flags)
+            self.received(result, flags)
+            if flags & CQE_F_MORE and not self.is_closing_ and not self.is_fd_ours():
+                self.fail(EBADF, "Fatal read error on socket transport")
+            return 0
         if operation is self.read_poll:
             return self.read_bulk_and_rest() if result >= 0 else self.rested()
         if type(operation) is SendZeroCopy:

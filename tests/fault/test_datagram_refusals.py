@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.needs("uring")
 def test_the_refusal_of_one_socket_costs_others_no_feature():
     async def main():
         loop = asyncio.get_running_loop()

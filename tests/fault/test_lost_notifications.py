@@ -58,6 +58,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.needs("send_zero_copy")
 @pytest.mark.parametrize("end", ["close", "move"])
 def test_memory_that_the_network_has_is_kept_and_nothing_else(end):
     script(PROGRAM, os.path.join(os.path.dirname(__file__), ".."), end)

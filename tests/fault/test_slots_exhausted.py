@@ -31,6 +31,7 @@ async def test_five_hundred_receivers_at_once_each_get_their_data(factory, size)
                 assert received == payload(size, number) * (round_ + 1)
 
 
+@pytest.mark.needs("uring")
 async def test_a_callback_that_makes_the_kernel_work_meanwhile_exhausts_the_pool_harmlessly():
     """Each remove_reader of a watched fd submits, and so brings completions with their slots."""
     loop = asyncio.get_running_loop()
@@ -91,6 +92,7 @@ async def test_protocols_that_block_slow_others_down_and_no_more():
             assert await protocol.received(15) == b"%05d" % number * 3
 
 
+@pytest.mark.needs("uring")
 @pytest.mark.zcloop_only
 def test_receivers_that_starve_are_served_after_the_kernel_refused_their_requests(loop):
     """More of them than one submission takes, which fails."""

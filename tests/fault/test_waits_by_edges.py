@@ -261,6 +261,7 @@ def test_a_channel_closes_while_a_poll_waits_for_room():
         assert received == size
 
 
+@pytest.mark.needs("uring")
 def test_a_linked_poll_says_what_the_kernel_went_on_with():
     """What is linked to it runs when the kernel's poll ends, so this cannot be waited out."""
     with channel_of() as channel, full_and_half_closed() as (ours, _, _):

@@ -62,6 +62,7 @@ def test_who_is_refused_at_a_barrier_has_arrived_once(loop_factory):
         assert runner.run(main()) == 0
 
 
+@pytest.mark.needs("futex_wait")
 async def test_without_a_descriptor_for_a_thread_nobody_waits(loop):
     semaphore = Semaphore(0)
     loop.channel.has_futex_wait = False
@@ -75,6 +76,7 @@ async def test_without_a_descriptor_for_a_thread_nobody_waits(loop):
     assert semaphore.waiting == 0
 
 
+@pytest.mark.needs("futex_wait")
 def test_a_wait_goes_on_from_one_run_to_the_next_and_to_another_thread(loop_factory):
     semaphore = Semaphore(0)
     loop = loop_factory()
