@@ -40,7 +40,6 @@ from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
 _Result = TypeVar("_Result")
-Backend = Literal["auto", "uring", "epoll"]
 
 _Unix: Any = unix_events._UnixSelectorEventLoop
 
@@ -88,7 +87,7 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
     # Of the class, for a fork may come while another thread makes a loop.
     _signal_pipe: tuple[int, int] | None = None
 
-    def __init__(self, *, backend: Backend | None = None) -> None:
+    def __init__(self, *, backend: Literal["auto", "uring", "epoll"] | None = None) -> None:
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._lent_fds: set[int] = set()
@@ -492,7 +491,7 @@ def _borrow() -> None:
 _borrow()
 
 
-def new_event_loop(backend: Backend | None = None) -> Loop:
+def new_event_loop(backend: Literal["auto", "uring", "epoll"] | None = None) -> Loop:
     """A new loop, for loop_factory= of asyncio.Runner, uvicorn, anyio and pytest-asyncio.
 
     `backend` is as of Loop: "auto", "uring" or "epoll". OSError when "uring" cannot be had.

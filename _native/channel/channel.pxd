@@ -59,6 +59,7 @@ cdef class Channel:
     cdef int submit(self, Operation operation) except -1
     cdef int cancel(self, Operation operation) except -1
     cdef int cancel_now(self, Operation operation) except -1
+    cdef void forget(self, int fd) noexcept
     cdef int adapt(self, FutexWait wait) except -1
     cdef int starve(self, Operation operation) except -1
     cdef int retire(self, Operation operation) except -1

@@ -44,7 +44,7 @@ cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 # list of what to do without.
 FEATURES = ("multishot_receive", "multishot_message", "send_zero_copy", "futex_wait",
             "segmented_send", "push", "minimal_wait", "registered_buffers")
-_WITHOUT = [word.strip() for word in os.environ.get("ZCLOOP_WITHOUT", "").split(",") if word.strip()]
+_WITHOUT = list(filter(None, map(str.strip, os.environ.get("ZCLOOP_WITHOUT", "").split(","))))
 
 
 # Memory that the network stack may use for as long as the process lives.
@@ -172,6 +172,9 @@ cdef class Channel:
         if self.is_closed:
             raise RuntimeError("Event loop is closed")
         return 0
+
+    cdef void forget(self, int fd) noexcept:
+        """A descriptor that nothing is asked of any more is about to be closed."""
 
     cdef int adapt(self, FutexWait wait) except -1:
         """Before each submission of such a wait: a thread waits where the kernel does not. OSError

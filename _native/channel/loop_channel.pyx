@@ -211,6 +211,10 @@ cdef class LoopChannel(Channel):
                 idle = idle + 1 if self.completed == before else 0
         return 0
 
+    cdef void forget(self, int fd) noexcept:
+        if self.ring.is_open:
+            self.ring.forget(fd)
+
     cdef int push(self, int fd) except -1:
         """Let the bytes that MSG_MORE has held back on a TCP socket leave, with the next `wait`."""
         cdef io_uring_sqe *sqe

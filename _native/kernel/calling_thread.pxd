@@ -18,4 +18,4 @@ cdef struct Call:
 cdef int start_call(Call *call) noexcept            # 0 or -errno
 cdef int finish_call(Call *call) noexcept nogil     # the result of one that is done
 cdef int end_call(Call *call) noexcept nogil        # the same, or -EINTR: nothing has happened
-cdef int call_out_signal() noexcept nogil           # with a handler that does nothing; 0: none is free
+cdef int call_out_signal() noexcept nogil   # its handler does nothing; 0: none is free

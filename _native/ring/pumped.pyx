@@ -14,7 +14,7 @@ The thread polls the epoll instance and does not take from it before it has the 
 that it was told can be of a request that has ended meanwhile.
 """
 
-from libc.errno cimport EINTR, errno
+from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport close, read, write
 

@@ -21,9 +21,9 @@ fd, since epoll knows a file once an fd. It is taken out when it was told, and p
 others that wait, so that processes take turns.
 
 Receives that go on (multishot) are visited once an enter each: one that brings much cannot keep the
-others waiting. It arms its file again instead, which tells of the rest. They take the next slot of a buffer ring as the kernel does, and end with ENOBUFS
-when there is none. Nothing is received for a stream that has sent less than was asked for: epoll
-tells of what comes next.
+others waiting. It arms its file again instead, which tells of the rest. They take the next slots of
+a buffer ring as the kernel does, and end with ENOBUFS when there are none. A stream that gave less
+than was asked for is empty, and not asked again: epoll tells of what comes next.
 
 Everything here is C memory, and runs no Python: other threads may run meanwhile, and nothing of the
 program's comes in between. A ring is one thread's; see PumpedRing for one that is shared.
@@ -38,7 +38,7 @@ from libc.errno cimport (
 )
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
-from posix.unistd cimport close, read, write
+from posix.unistd cimport close, read
 
 from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport (
@@ -70,6 +70,7 @@ cdef extern from * nogil:
     #include <sys/epoll.h>
     #include <sys/eventfd.h>
     #include <sys/socket.h>
+    #include <sys/stat.h>
     #include <sys/syscall.h>
     #include <sys/timerfd.h>
     #include <time.h>
@@ -109,6 +110,11 @@ cdef extern from * nogil:
     }
     static unsigned zc_events(struct epoll_event *event) { return event->events; }
     static unsigned long long zc_data(struct epoll_event *event) { return event->data.u64; }
+    static unsigned long long zc_inode(int fd)
+    {
+        struct stat st;
+        return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+    }
     static int zc_copy_fd(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
     static int zc_set_timer(int fd, long long at_ns)
     {
@@ -135,6 +141,7 @@ cdef extern from * nogil:
     uint32_t zc_events(epoll_event *event)
     uint64_t zc_data(epoll_event *event)
     int zc_copy_fd(int fd)
+    uint64_t zc_inode(int fd)
     int zc_set_timer(int fd, int64_t at_ns)
     int zc_recvmmsg(int fd, void *messages, unsigned count)
     struct mmsghdr:
@@ -359,18 +366,19 @@ cdef class ReadinessRing(Ring):
         cdef Pending *first = NULL      # of the chain that is being read
         cdef Pending *last = NULL
         cdef uint32_t slot
+        cdef unsigned size
         cdef Pending **slots
         while self.sqe_head != self.sqe_tail:
             sqe = &self.uring.sq.sqes[self.sqe_head & self.uring.sq.ring_mask]
             slot = <uint32_t> sqe.user_data
             if sqe.user_data >> 32 and slot >= self.slots_size:
-                slots = <Pending **> realloc(self.slots, power_of_two(slot + 64) * sizeof(Pending *))
+                size = power_of_two(slot + 64)
+                slots = <Pending **> realloc(self.slots, size * sizeof(Pending *))
                 if slots == NULL:
                     return -ENOMEM
                 self.slots = slots
-                memset(slots + self.slots_size, 0,
-                       (power_of_two(slot + 64) - self.slots_size) * sizeof(Pending *))
-                self.slots_size = power_of_two(slot + 64)
+                memset(slots + self.slots_size, 0, (size - self.slots_size) * sizeof(Pending *))
+                self.slots_size = size
             one = self.take_pending()
             if one == NULL:
                 if last != NULL:
@@ -534,6 +542,9 @@ cdef class ReadinessRing(Ring):
         cdef int failed
         if file.is_turn_armed:
             return 0
+        if file.turn_fd >= 0 and zc_inode(file.turn_fd) != zc_inode(fd):
+            close(file.turn_fd)         # of another file that had this fd
+            file.turn_fd = -1
         if file.turn_fd < 0:
             file.turn_fd = zc_copy_fd(fd)
             if file.turn_fd < 0:
@@ -587,9 +598,12 @@ cdef class ReadinessRing(Ring):
         if not has_turn and file.is_turn_armed:
             zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, file.turn_fd, 0, 0)
             file.is_turn_armed = False
-        if file.first == NULL and file.turn_fd >= 0:
-            close(file.turn_fd)
-            file.turn_fd = -1
+
+    cdef void forget(self, int fd) noexcept nogil:
+        if 0 <= fd < <int> self.files_size and self.files[fd].first == NULL:
+            if self.files[fd].turn_fd >= 0:
+                close(self.files[fd].turn_fd)
+                self.files[fd].turn_fd = -1
 
     cdef void arrived(self, int fd, uint32_t found, bint is_turn) noexcept nogil:
         """What epoll says of a file."""
@@ -640,10 +654,10 @@ cdef class ReadinessRing(Ring):
             self.ready_last = one.previous_ready
 
     cdef void visit_ready(self) noexcept nogil:
-        """Each once: who is not done with that arms its file again, and epoll tells of it at the next
-        enter, unless the program has closed it meanwhile, and the fd is another file's. Polls come first, as
-        they complete in a kernel's ring at once: a child's end is told before its SIGCHLD is read,
-        whose handler may reap it."""
+        """Each once. Who is not done with that arms its file again, and epoll tells of it at the
+        next enter, unless the program has closed it meanwhile, and the fd is another file's. Polls
+        come first, as they complete in a kernel's ring at once: a child's end is told before its
+        SIGCHLD is read, whose handler may reap it."""
         cdef Pending *last
         cdef Pending *one = self.ready_first
         cdef Pending *after

@@ -45,6 +45,7 @@ cdef class Ring:
                         io_uring_getevents_arg *argument, size_t size) noexcept nogil
     cdef int make_room(self) noexcept nogil
     cdef bint is_look_due(self) noexcept nogil
+    cdef void forget(self, int fd) noexcept nogil
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil
     cdef int push(self) noexcept nogil
     cdef void retract(self) noexcept nogil

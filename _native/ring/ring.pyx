@@ -91,6 +91,9 @@ cdef class Ring:
         """Whether to enter before the next callbacks run, although nothing says so."""
         return False
 
+    cdef void forget(self, int fd) noexcept nogil:
+        """No request waits for this file, which is about to be closed: keep nothing of it open."""
+
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil:
         """Look, without a system call, until something has completed; how long that took, or -1
         when nothing has in time."""

@@ -26,7 +26,7 @@ from zcloop._native.kernel.uring cimport (
 from zcloop._native.ring.liburing cimport liburing
 from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
 
-from zcloop._native.ring.liburing import cure
+from zcloop._native.ring.liburing import cure as _cure
 
 # Best first; a kernel that knows a flag no better than -EINVAL gets the next set.
 cdef unsigned[4] SETUPS
@@ -191,10 +191,10 @@ def self_test():
             raise os_error(-got, "io_uring_setup is allowed here, but io_uring_enter is refused: "
                                  + _SECCOMP_CURE)
         if ring.visible() != 1:
-            raise ImportError(f"io_uring's layout is not the one zcloop was built for; {cure}")
+            raise ImportError(f"io_uring's layout is not the one zcloop was built for; {_cure}")
         cqe = &ring.uring.cq.cqes[load_relaxed(ring.uring.cq.khead) & ring.uring.cq.ring_mask]
         if cqe.user_data != 0x7A636C6F6F70 or cqe.res != 0:
-            raise ImportError(f"io_uring answered a NOP with something else; {cure}")
+            raise ImportError(f"io_uring answered a NOP with something else; {_cure}")
         store_release(ring.uring.cq.khead, load_relaxed(ring.uring.cq.khead) + 1)
     finally:
         ring.close()

@@ -103,7 +103,9 @@ cdef class Listener(SocketHolder):
         if timer is not None:
             timer.cancel()
         self.channel.cancel_now(self.turn)
-        return self.channel.cancel_now(self.watch)
+        self.channel.cancel_now(self.watch)
+        self.channel.forget(self.fd)
+        return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         if not self.is_listening:

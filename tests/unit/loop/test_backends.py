@@ -17,9 +17,6 @@ pytestmark = pytest.mark.zcloop_only
 LAUNCHER = pathlib.Path(__file__).parents[2] / "refuse_uring.py"
 
 
-
-
-
 def output_of(program: str, *launcher: str, **environment: str) -> str:
     """What a program prints, standard error included, in a process of its own."""
     command = [sys.executable, "-P", "-c", textwrap.dedent(program)]
@@ -69,7 +66,9 @@ def test_one_line_of_the_log_says_why():
     """
     lines = output_of(program, "--errno", "EPERM").splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("INFO zcloop running on epoll, since io_uring is not to be had (EPERM")
+    assert lines[0].startswith(
+        "INFO zcloop running on epoll, since io_uring is not to be had (EPERM"
+    )
 
 
 def test_who_insists_on_io_uring_is_told_what_to_do():
@@ -94,9 +93,7 @@ def test_setup_allowed_and_enter_refused_is_said_as_it_is():
         except OSError as error:
             print(error)
     """
-    assert "io_uring_enter is refused" in output_of(
-        program, "--errno", "EPERM", "--only", "enter"
-    )
+    assert "io_uring_enter is refused" in output_of(program, "--errno", "EPERM", "--only", "enter")
     assert output_of(WHICH, "--errno", "EPERM", "--only", "enter") == "epoll\n"
 
 

@@ -7,7 +7,7 @@ import socket
 import weakref
 
 import pytest
-from channels import PATIENCE, by_type, channel_of, is_readable, next_of, take
+from channels import PATIENCE, by_type, channel_of, next_of, take
 from peers import script, unix_pair
 
 import zcloop

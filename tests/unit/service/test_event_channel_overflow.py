@@ -1,9 +1,12 @@
 """The bound: what completes beyond it is kept or dropped, and counted; nothing hangs."""
 
 import os
+import select
 import socket
+import time
 
 import pytest
+from blocked import until
 from channels import channel_of, is_readable, take
 from peers import tcp_pair
 
@@ -105,9 +108,12 @@ def test_requests_in_parallel_beyond_the_bound(overflow, tmp_path):
 def test_descriptors_that_are_dropped_are_closed(tmp_path):
     (tmp_path / "file").touch()
     with channel_of(2, overflow="drop") as channel:
+        before = len(os.listdir("/proc/self/fd"))
         for _ in range(8):
             channel.open(tmp_path / "file")
-        channel.timeout(0.05)  # by then the others are there
+        until(lambda: len(os.listdir("/proc/self/fd")) == before + 8)
+        channel.timeout(0)
+        time.sleep(0.05)  # by then it is over, too
         fds = [event.result for event in take(channel, 2)]
         while channel.dropped < 7:
             channel.wait(0.01)
@@ -122,6 +128,7 @@ def test_descriptors_that_came_with_a_dropped_message_are_closed():
         channel.post("fills it")
         channel.recvmsg(ours, [bytearray(4)], 64)
         socket.send_fds(peer, [b"x"], [peer.fileno()])
+        until(lambda: not select.select([ours], [], [], 0)[0])  # it has been received
         while channel.wait(0.01) is not None:
             pass
         assert [request.type for request in channel.take_dropped()] == ["recvmsg"]
