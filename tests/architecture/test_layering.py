@@ -7,8 +7,6 @@ import graphlib
 # Below the channel nothing says asyncio; above it nothing says uring, but for these names.
 COMPLETION_FLAGS = "the flags of a completion, in the kernel's words"
 URING_ABOVE_THE_CHANNEL = {
-    ("loop.core", "zcloop._native.channel.loop_channel"): "makes the channel: one line to exchange",
-    ("loop.core", "LoopChannel"): "makes the channel: one line to exchange",
     ("transport.datagram", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
     ("transport.datagram", "io_uring_recvmsg_out"): "what a slot with a datagram begins with",
     ("transport.stream", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
