@@ -85,6 +85,7 @@ def test_who_insists_on_io_uring_is_told_what_to_do():
     assert "kernel.io_uring_disabled" in said
 
 
+@pytest.mark.needs("uring")
 def test_setup_allowed_and_enter_refused_is_said_as_it_is():
     program = """
         import zcloop

@@ -29,6 +29,7 @@ def is_free(seconds):
     return True
 
 
+@pytest.mark.needs("uring")
 @pytest.mark.zcloop_only
 def test_an_idle_loop_is_idle():
     ring = Ring(4, 8)

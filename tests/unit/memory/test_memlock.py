@@ -123,6 +123,7 @@ def test_loops_that_lend_pin_nothing_before_something_is_sent_in_place():
     assert (pinned, log) == ([0] * 12, "")
 
 
+@pytest.mark.needs("uring")
 def test_a_loop_for_whose_ring_there_is_no_room_has_a_smaller_one():
     (is_enough, entries), log = run(FEWER_ENTRIES, 40 << 10, 1)
     assert entries == (256 if is_enough else 64)

@@ -105,6 +105,7 @@ def test_direct_helps_where_the_installed_library_is_broken(broken):
     assert answer("direct", path=broken) == DIRECT
 
 
+@pytest.mark.needs("uring")
 @pytest.mark.seconds(240)
 @pytest.mark.parametrize("wish", EITHER)
 def test_the_tests_of_ring_and_channel_pass(wish, monkeypatch):

@@ -7,6 +7,9 @@ import pytest
 from zcloop._native.ring.uring import UringRing as Ring
 from zcloop._native.ring.uring import self_test
 
+# The kernel's ring, by itself.
+pytestmark = pytest.mark.needs("uring")
+
 
 def test_the_self_test_passes():
     self_test()
