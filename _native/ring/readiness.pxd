@@ -17,10 +17,15 @@ cdef enum Stage:
     TIMED           # for a moment in time
     OVER            # its completion waits for room in the queue
 
+# What a thread is given.
+cdef struct Task:
+    Job job                 # first: the pool gives back this
+    Pending *pending
+
 # A request from its submission to its last completion.
 cdef struct Pending:
-    Job job                 # first: the pool gives back this
     io_uring_sqe sqe
+    Task *task              # of one that a thread has
     Pending *next           # in the list that it is in by its stage, free ones too
     Pending *previous
     Pending *next_ready     # among those to be visited
@@ -100,6 +105,7 @@ cdef class ReadinessRing(Ring):
     cdef void begin_due(self) noexcept nogil
     cdef void try_it(self, Pending *one) noexcept nogil
     cdef void employ(self, Pending *one) noexcept nogil
+    cdef void stop_working(self, Pending *one) noexcept nogil
     cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil
     cdef int ensure_file(self, int fd) noexcept nogil
     cdef int arm(self, int fd) noexcept nogil

@@ -238,7 +238,7 @@ cdef size_t size_of(const iovec *vector, unsigned count) noexcept nogil:
 
 
 cdef int run_job(Job *job) noexcept nogil:
-    return perform(&(<Pending *> job).sqe)
+    return perform(&(<Task *> job).pending.sqe)
 
 
 cdef class ReadinessRing(Ring):
@@ -444,15 +444,26 @@ cdef class ReadinessRing(Ring):
 
     cdef void employ(self, Pending *one) noexcept nogil:
         """A thread does it."""
-        cdef int failed
-        one.stage = WORKING
-        one.job.work = run_job
-        one.job.inbox = &self.inbox
-        self.working += 1
-        failed = start_job(&one.job)
+        cdef int failed = -ENOMEM
+        one.task = <Task *> calloc(1, sizeof(Task))
+        if one.task != NULL:
+            one.stage = WORKING
+            one.task.pending = one
+            one.task.job.work = run_job
+            one.task.job.inbox = &self.inbox
+            self.working += 1
+            failed = start_job(&one.task.job)
         if failed:
-            self.working -= 1
+            self.stop_working(one)
             self.complete(one, failed)
+
+    cdef void stop_working(self, Pending *one) noexcept nogil:
+        """No thread has it any more."""
+        if one.task != NULL:
+            free(one.task)
+            one.task = NULL
+            self.working -= 1
+        one.stage = WAITING
 
     # ---- files -------------------------------------------------------------------------------
 
@@ -462,7 +473,7 @@ cdef class ReadinessRing(Ring):
         cdef unsigned index
         if <unsigned> fd < self.files_size:
             return 0
-        size = power_of_two(<unsigned> fd + 64)
+        size = <unsigned> fd + <unsigned> fd // 4 + 64
         files = <Watched *> realloc(self.files, size * sizeof(Watched))
         if files == NULL:
             return -ENOMEM
@@ -600,7 +611,8 @@ cdef class ReadinessRing(Ring):
             file.is_turn_armed = False
 
     cdef void forget(self, int fd) noexcept nogil:
-        if 0 <= fd < <int> self.files_size and self.files[fd].first == NULL:
+        # Its number may be another file's by now, for which others wait.
+        if 0 <= fd < <int> self.files_size and not self.files[fd].is_turn_armed:
             if self.files[fd].turn_fd >= 0:
                 close(self.files[fd].turn_fd)
                 self.files[fd].turn_fd = -1
@@ -868,22 +880,23 @@ cdef class ReadinessRing(Ring):
         cdef Job *job
         cdef Pending *one
         cdef uint64_t count
+        cdef int result
         read(self.event_fd, &count, sizeof(count))
         while True:
             job = take_done(&self.inbox)
             if job == NULL:
                 return
-            one = <Pending *> job
-            self.working -= 1
-            one.stage = WAITING
+            one = (<Task *> job).pending
+            result = job.result
+            self.stop_working(one)
             if one.is_cancelled:
                 self.uncall(one)
-            if job.result == -EINTR and one.is_cancelled:
+            if result == -EINTR and one.is_cancelled:
                 self.complete(one, -ECANCELED)
-            elif job.result == -EAGAIN and not one.is_cancelled:
+            elif result == -EAGAIN and not one.is_cancelled:
                 self.wait_again(one)
             else:
-                self.complete(one, job.result)
+                self.complete(one, result)
 
     cdef void wait_again(self, Pending *one) noexcept nogil:
         """A splice that a thread has tried: it waits for the pipe."""
@@ -928,8 +941,8 @@ cdef class ReadinessRing(Ring):
             one.is_cancelled = True
             return 0
         if one.stage == WORKING:
-            if withdraw_job(&one.job):
-                self.working -= 1
+            if withdraw_job(&one.task.job):
+                self.stop_working(one)
                 self.complete(one, -ECANCELED)
                 return 0
             if not one.is_cancelled:
@@ -939,7 +952,7 @@ cdef class ReadinessRing(Ring):
                 if one.next != NULL:
                     one.next.previous = one
                 self.called_out = one
-            call_out(&one.job)
+            call_out(&one.task.job)
             return -EALREADY
         if one.stage == TIMED:
             self.untime(one)
@@ -1078,7 +1091,7 @@ cdef class ReadinessRing(Ring):
     cdef void call_again(self) noexcept nogil:
         cdef Pending *one = self.called_out
         while one != NULL:
-            call_out(&one.job)
+            call_out(&one.task.job)
             one = one.next
 
     cdef int carry_on(self, unsigned wait_count, int64_t timeout_ns) noexcept nogil:
