@@ -15,10 +15,10 @@ SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
 # The dotted name of each module that has a stub, and of each of the facade's.
 TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-z]*.py; } \
   | sed 's|\.pyi*$$||; s|/|.|g')
-# Of each version the first that runs.
+# Of each version the first that runs. (With the 127 of one that is not there make takes nothing.)
 PYTHONS ?= $(shell for v in 3.11 3.12 3.13 3.14 3.15; do \
   for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
-  $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done)
+  $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done; true)
 DEBIAN_PYTHONS ?= 3.14 3.15
 SANITIZED ?= tests/unit tests/conformance tests/stress/test_leases.py tests/stress/test_collector.py
 SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
@@ -86,6 +86,7 @@ bench-aims: $(VENV)/zcloop.bench  ## every promise against uvloop and C; build/a
 	  --json build/aims.json --markdown build/aims.md
 
 conformance:  ## CPython's own asyncio tests on each of Python 3.11 to 3.15 that is there
+	@[ -n '$(PYTHONS)' ] || { echo 'no Python that runs: make PYTHONS=...'; exit 1; }
 	@status=0; for python in $(PYTHONS); do name=$${python##*/}; \
 	  venv=build/$$name; [ ! -e $(VENV)/bin/$$name ] || venv=$(VENV); \
 	  $(MAKE) VENV=$$venv PYTHON=$$python build || exit 1; \
