@@ -17,4 +17,5 @@ cdef struct Wait:
 cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil
 cdef int perform(io_uring_sqe *sqe) noexcept nogil
 cdef int moved(const io_uring_sqe *sqe) noexcept nogil
+cdef bint is_ready(const Wait *wait) noexcept nogil
 cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil

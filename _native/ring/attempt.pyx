@@ -4,11 +4,11 @@
 or -EAGAIN and what to wait for. `perform` makes the call in a thread, where it may block.
 
 A descriptor that blocks is the hard part, since io_uring waits for it all the same. send and recv
-have MSG_DONTWAIT, preadv2 and pwritev2 RWF_NOWAIT (of pipes since Linux 6.4; before, a poll says
-that there is something to read or a page to write). accept and connect have no such flag: the
-descriptor does not block for the length of that one call. Whoever else makes a blocking call on
-the same open file in just these microseconds gets EAGAIN; rejected was to let a thread block in
-accept, since a connection that another process takes first would keep it there for good.
+have MSG_DONTWAIT, preadv2 and pwritev2 RWF_NOWAIT (of pipes since Linux 6.4). Where there is no
+such flag a thread makes the call once a poll says that it is worth it: another process may be
+faster, and then the thread waits, and can be called out. Only a socket that is to connect does not
+block for the length of that call; nobody else uses it yet. Rejected was to do that in accept: the
+flag is of all who share the listener, and who finds it set, and then not, blocks.
 
 A send or receive with MSG_WAITALL goes on where it stopped: the SQE is the books, `addr` and `len`
 say what is left, `file_index` what was moved.
@@ -71,6 +71,20 @@ cdef extern from * nogil:
         int flags = fcntl(fd, F_GETFL);
         return flags >= 0 && !(flags & O_NONBLOCK);
     }
+    static int zc_listens(int fd)
+    {
+        int listens = 0;
+        socklen_t size = sizeof(listens);
+        return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+    }
+    /* Whether MSG_WAITALL waits for the rest: of datagrams each is one. */
+    static int zc_goes_on(int fd)
+    {
+        int type = 0;
+        socklen_t size = sizeof(type);
+        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0
+               && (type == SOCK_STREAM || type == SOCK_SEQPACKET);
+    }
     static int zc_accept4(int fd, void *name, void *size, int flags)
     {
         return accept4(fd, name, size, flags);
@@ -90,6 +104,8 @@ cdef extern from * nogil:
     int zc_unblock(int fd)
     void zc_block_again(int fd, int flags)
     bint zc_blocks(int fd)
+    bint zc_listens(int fd)
+    bint zc_goes_on(int fd)
     int zc_accept4(int fd, void *name, void *size, int flags)
     int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
     int zc_set_priority(int priority)
@@ -115,14 +131,16 @@ cdef extern from * nogil:
         MSG_DONTWAIT
         MSG_OOB
         MSG_WAITALL
-        PIPE_BUF
         POLLIN
         POLLOUT
         POLLPRI
+        SOCK_CLOEXEC
+        SOCK_NONBLOCK
         SOL_SOCKET
         SO_ERROR
         SPLICE_F_NONBLOCK
 
+cdef uint32_t ACCEPT_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK
 # AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_STATX_SYNC_TYPE.
 cdef uint32_t STATX_FLAGS = 0x100 | 0x800 | 0x1000 | 0x6000
 # Set in `file_index` of a connect that is under way.
@@ -158,6 +176,9 @@ cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
         return read_or_write(sqe, True)
     if opcode == OP_ACCEPT:
         wait.mask = POLLIN
+        # What does not listen, and wrong flags, fail at once.
+        if zc_listens(sqe.fd) and not sqe.accept_flags & ~ACCEPT_FLAGS and zc_blocks(sqe.fd):
+            return NEEDS_THREAD if zc_is_ready(sqe.fd, POLLIN) else -EAGAIN
         return accept_one(sqe)
     if opcode == OP_CONNECT:
         wait.mask = POLLOUT
@@ -173,27 +194,62 @@ cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
 
 cdef int moved(const io_uring_sqe *sqe) noexcept nogil:
     """Bytes that a request which is not over has moved already."""
-    return <int> sqe.file_index if sqe.opcode in (OP_RECV, OP_SEND) else 0
+    return <int> sqe.file_index if sqe.opcode in (OP_RECV, OP_SEND, OP_RECVMSG, OP_SENDMSG) else 0
 
 
 cdef int go_on(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
     """What one call of a request for a number of bytes comes to."""
     if got < 0:
-        if errno == EAGAIN or errno == EINTR or sqe.file_index == 0:
-            return -errno
-        return <int> sqe.file_index
+        return failed_on(sqe)
     sqe.file_index += <uint32_t> got
+    if <size_t> got >= sqe.len:
+        sqe.len = 0                     # also what MSG_TRUNC says beyond it
+        return <int> sqe.file_index
     sqe.addr += got
     sqe.len -= <uint32_t> got
-    if got == 0 or sqe.len == 0 or not sqe.msg_flags & MSG_WAITALL:
+    if got == 0 or sqe.msg_flags & MSG_DONTWAIT or not (
+            sqe.msg_flags & MSG_WAITALL and zc_goes_on(sqe.fd)):
         return <int> sqe.file_index
+    return -EAGAIN
+
+
+cdef int failed_on(const io_uring_sqe *sqe) noexcept nogil:
+    """What a call that failed means to a request that may have moved something before."""
+    if errno == EAGAIN or errno == EINTR:
+        if sqe.file_index and sqe.msg_flags & MSG_DONTWAIT:
+            return <int> sqe.file_index
+        return -errno
+    return <int> sqe.file_index if sqe.file_index else -errno
+
+
+cdef int go_on_message(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
+    """The same of a message in pieces: these are moved on. Of one with ancillary data a call is
+    all, since the next would bring, or send, it anew."""
+    cdef msghdr *header = <msghdr *> <size_t> sqe.addr
+    cdef size_t left
+    if got < 0:
+        return failed_on(sqe)
+    sqe.file_index += <uint32_t> got
+    if got == 0 or header.msg_controllen or sqe.msg_flags & MSG_DONTWAIT or not (
+            sqe.msg_flags & MSG_WAITALL and zc_goes_on(sqe.fd)):
+        return <int> sqe.file_index
+    left = <size_t> got
+    while header.msg_iovlen and left >= header.msg_iov.iov_len:
+        left -= header.msg_iov.iov_len
+        header.msg_iov += 1
+        header.msg_iovlen -= 1
+    if header.msg_iovlen == 0:
+        return <int> sqe.file_index
+    header.msg_iov.iov_base = <char *> header.msg_iov.iov_base + left
+    header.msg_iov.iov_len -= left
     return -EAGAIN
 
 
 cdef int receive(io_uring_sqe *sqe) noexcept nogil:
     cdef int got
     if sqe.opcode == OP_RECVMSG:
-        got = answer(recvmsg(sqe.fd, <msghdr *> <size_t> sqe.addr, sqe.msg_flags | MSG_DONTWAIT))
+        got = go_on_message(sqe, recvmsg(sqe.fd, <msghdr *> <size_t> sqe.addr,
+                                         (sqe.msg_flags & ~MSG_WAITALL) | MSG_DONTWAIT))
     else:
         # The kernel's own MSG_WAITALL would return what there is, and we could not tell.
         got = go_on(sqe, recv(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
@@ -204,7 +260,8 @@ cdef int receive(io_uring_sqe *sqe) noexcept nogil:
 cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
     cdef int got
     if sqe.opcode == OP_SENDMSG:
-        got = answer(sendmsg(sqe.fd, <msghdr *> <size_t> sqe.addr, sqe.msg_flags | MSG_DONTWAIT))
+        got = go_on_message(sqe, sendmsg(sqe.fd, <msghdr *> <size_t> sqe.addr,
+                                         sqe.msg_flags | MSG_DONTWAIT))
     else:
         got = go_on(sqe, send(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
                               sqe.msg_flags | MSG_DONTWAIT))
@@ -212,12 +269,8 @@ cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
 
 
 cdef int accept_one(io_uring_sqe *sqe) noexcept nogil:
-    cdef int flags = zc_unblock(sqe.fd)
-    cdef int got
-    got = zc_accept4(sqe.fd, <void *> <size_t> sqe.addr, <void *> <size_t> sqe.addr2,
-                     sqe.accept_flags)
-    zc_block_again(sqe.fd, flags)
-    return answer(got)
+    return answer(zc_accept4(sqe.fd, <void *> <size_t> sqe.addr, <void *> <size_t> sqe.addr2,
+                             sqe.accept_flags))
 
 
 cdef int connect_one(io_uring_sqe *sqe) noexcept nogil:
@@ -250,7 +303,6 @@ cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
     cdef iovec *vector = &one
     cdef int count = 1
     cdef int got
-    cdef size_t size
     if zc_is_on_disk(sqe.fd):
         return NEEDS_THREAD
     if sqe.opcode in (OP_READV, OP_WRITEV):
@@ -268,16 +320,9 @@ cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
         return would_block(got, sqe.rw_flags & RWF_NOWAIT)
     if not zc_is_ready(sqe.fd, POLLOUT if is_write else POLLIN):
         return -EAGAIN
-    if not is_write:
-        got = answer(readv(sqe.fd, vector, count))
-    elif not zc_blocks(sqe.fd):
-        got = answer(writev(sqe.fd, vector, count))
-    else:
-        # A pipe that is ready has room for so much, and takes it at once.
-        one.iov_base = vector.iov_base
-        size = vector.iov_len if count else 0
-        one.iov_len = size if size < PIPE_BUF else PIPE_BUF
-        got = answer(writev(sqe.fd, &one, 1 if count else 0))
+    if zc_blocks(sqe.fd):
+        return NEEDS_THREAD     # who is ready may be no more, when another was faster
+    got = answer(writev(sqe.fd, vector, count) if is_write else readv(sqe.fd, vector, count))
     return -EAGAIN if got == -EINTR else got
 
 
@@ -288,6 +333,8 @@ cdef int move_between(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
         sqe.splice_fd_in, NULL if source_offset == -1 else &source_offset, sqe.fd,
         NULL if target_offset == -1 else &target_offset, sqe.len,
         sqe.splice_flags | SPLICE_F_NONBLOCK))
+    if got == -EAGAIN and sqe.splice_flags & SPLICE_F_NONBLOCK:
+        return FINAL_EAGAIN
     if got == -EAGAIN:
         wait_for_pipe(sqe, wait)
     return got
@@ -299,6 +346,11 @@ cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil:
         wait.fd, wait.mask = sqe.fd, POLLOUT
     else:
         wait.fd, wait.mask = sqe.splice_fd_in, POLLIN
+
+
+cdef bint is_ready(const Wait *wait) noexcept nogil:
+    """Whether a poll says so now."""
+    return zc_is_ready(wait.fd, <int> wait.mask)
 
 
 cdef int perform(io_uring_sqe *sqe) noexcept nogil:
@@ -318,11 +370,15 @@ cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
     cdef int opcode = sqe.opcode
     cdef int64_t offset = <int64_t> sqe.off
     cdef int flags = <int> sqe.rw_flags
+    cdef int got
+    if opcode == OP_ACCEPT:
+        return accept_one(sqe)
     if opcode == OP_OPENAT:
         return answer(openat(sqe.fd, <const char *> <size_t> sqe.addr, <int> sqe.open_flags,
                              sqe.len))
     if opcode == OP_CLOSE:
-        return answer(close(sqe.fd))
+        got = answer(close(sqe.fd))
+        return 0 if got == -EINTR else got      # it is closed all the same
     if opcode == OP_STATX:
         if sqe.statx_flags & ~STATX_FLAGS:
             return -EINVAL      # as the kernel's request, and the system call only for some files
@@ -335,7 +391,10 @@ cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
     if opcode == OP_FTRUNCATE:
         return answer(ftruncate(sqe.fd, offset))
     if opcode == OP_SPLICE:
-        return move_between(sqe, &wait)
+        got = move_between(sqe, &wait)
+        return -EAGAIN if got == FINAL_EAGAIN else got
+    if not zc_is_on_disk(sqe.fd):
+        offset = -1             # as in an attempt
     if opcode == OP_READV:
         return answer(preadv2(sqe.fd, <iovec *> <size_t> sqe.addr, <int> sqe.len, offset, flags))
     if opcode == OP_WRITEV:

@@ -94,7 +94,7 @@ cdef class PumpedRing(ReadinessRing):
 
     cdef void pump(self) noexcept nogil:
         cdef int64_t timeout_ns = -1
-        while True:
+        while not load_acquire(&self.is_stopped):   # what stop() has written may be read already
             zc_wait_readable(self.epoll_fd, timeout_ns)
             if load_acquire(&self.is_stopped):
                 return
@@ -125,10 +125,13 @@ cdef class PumpedRing(ReadinessRing):
     # ---- whoever has the GIL -----------------------------------------------------------------
 
     cdef int push(self) noexcept nogil:
+        cdef uint64_t one = 1
         cdef int failed
         self.enters += 1
         pthread_mutex_lock(&self.lock)
         failed = self.begin_all()
+        if self.called_out != NULL:
+            write(self.event_fd, &one, sizeof(one))     # the pump calls again, each millisecond
         self.tell()
         pthread_mutex_unlock(&self.lock)
         return failed
@@ -164,9 +167,10 @@ cdef class PumpedRing(ReadinessRing):
 
     cdef int enter_with(self, unsigned wait_count, unsigned flags,
                         io_uring_getevents_arg *argument, size_t size) noexcept nogil:
-        """Only an end asks for it: submit, and wait."""
+        """Only an end asks for it, again and again: submit, do what can be done, and wait. The
+        thread may not get the lock meanwhile."""
         cdef int got = self.push()
-        if got == 0 and self.visible() < wait_count:
+        if got == 0:
             self.sleep(0, NULL)
             if self.visible() < wait_count:
                 got = self.sleep(wait_count, NULL)

@@ -95,7 +95,9 @@ cdef class ReadinessRing(Ring):
     cdef int epoll_fd
     cdef int event_fd               # the inbox's
     cdef int timer_fd               # -1 until something is timed
+    cdef bint is_replaced           # `arm` has found another file under the fd
     cdef unsigned working           # requests that threads have
+    cdef int64_t called_ns          # when `called_out` were last called
     cdef int64_t looked_ns          # when the kernel was last asked what is ready
 
     cdef Pending *take_pending(self) noexcept nogil
@@ -108,6 +110,7 @@ cdef class ReadinessRing(Ring):
     cdef void stop_working(self, Pending *one) noexcept nogil
     cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil
     cdef int ensure_file(self, int fd) noexcept nogil
+    cdef void end_others(self, Pending *one, int fd) noexcept nogil
     cdef int arm(self, int fd) noexcept nogil
     cdef int arm_turn(self, int fd) noexcept nogil
     cdef void leave_file(self, Pending *one) noexcept nogil

@@ -48,7 +48,7 @@ from zcloop._native.kernel.uio cimport iovec, msghdr
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ANY, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, FEAT_CQE_SKIP, FEAT_EXT_ARG,
     FEAT_NODROP, OP_ASYNC_CANCEL, OP_NOP, OP_POLL_ADD, OP_READ, OP_READV, OP_RECV, OP_RECVMSG,
-    OP_READ_FIXED, OP_SEND, OP_SPLICE, OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
+    OP_READ_FIXED, OP_SEND, OP_SENDMSG, OP_SPLICE, OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
     POLL_ADD_MULTI, RECV_MULTISHOT, REGISTER_PBUF_RING,
     SQE_CQE_SKIP_SUCCESS, SQE_IO_LINK, SQ_CQ_OVERFLOW, SQ_TASKRUN, TIMEOUT_ETIME_SUCCESS,
     UNREGISTER_PBUF_RING, io_uring_buf, io_uring_buf_reg, io_uring_buf_ring, io_uring_cqe,
@@ -58,7 +58,8 @@ from zcloop._native.kernel.workers cimport (
     call_out, open_inbox, start_job, take_done, withdraw_job,
 )
 from zcloop._native.ring.attempt cimport (
-    FINAL_EAGAIN, NEEDS_THREAD, NEEDS_TIME, Wait, attempt, moved, perform, wait_for_pipe,
+    FINAL_EAGAIN, NEEDS_THREAD, NEEDS_TIME, Wait, attempt, is_ready, moved, perform,
+    wait_for_pipe,
 )
 from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
 
@@ -110,6 +111,7 @@ cdef extern from * nogil:
     }
     static unsigned zc_events(struct epoll_event *event) { return event->events; }
     static unsigned long long zc_data(struct epoll_event *event) { return event->data.u64; }
+    static int zc_is_closed(int fd) { return fcntl(fd, F_GETFD) < 0; }
     static unsigned long long zc_inode(int fd)
     {
         struct stat st;
@@ -141,6 +143,7 @@ cdef extern from * nogil:
     uint32_t zc_events(epoll_event *event)
     uint64_t zc_data(epoll_event *event)
     int zc_copy_fd(int fd)
+    bint zc_is_closed(int fd)
     uint64_t zc_inode(int fd)
     int zc_set_timer(int fd, int64_t at_ns)
     int zc_recvmmsg(int fd, void *messages, unsigned count)
@@ -171,6 +174,7 @@ cdef extern from * nogil:
         EPOLL_CTL_MOD
         MSG_DONTWAIT
         MSG_WAITALL
+        SPLICE_F_NONBLOCK
         TFD_CLOEXEC
         TFD_NONBLOCK
 
@@ -224,6 +228,9 @@ cdef bint breaks_link(const io_uring_sqe *sqe, int result) noexcept nogil:
         return <uint32_t> result < sqe.len
     if opcode in (OP_RECV, OP_SEND):
         return sqe.msg_flags & MSG_WAITALL and sqe.len != 0
+    if opcode in (OP_RECVMSG, OP_SENDMSG):
+        return (sqe.msg_flags & MSG_WAITALL and (<msghdr *> <size_t> sqe.addr).msg_controllen == 0
+                and (<msghdr *> <size_t> sqe.addr).msg_iovlen != 0)
     if opcode in (OP_READV, OP_WRITEV):
         return <size_t> result < size_of(<iovec *> <size_t> sqe.addr, sqe.len)
     return False
@@ -375,6 +382,9 @@ cdef class ReadinessRing(Ring):
                 size = power_of_two(slot + 64)
                 slots = <Pending **> realloc(self.slots, size * sizeof(Pending *))
                 if slots == NULL:
+                    if last != NULL:
+                        self.begin(first)       # what there is of its chain
+                        self.begin_due()
                     return -ENOMEM
                 self.slots = slots
                 memset(slots + self.slots_size, 0, (size - self.slots_size) * sizeof(Pending *))
@@ -431,6 +441,10 @@ cdef class ReadinessRing(Ring):
         """Begin, or go on, with what can be done by system calls."""
         cdef Wait wait
         cdef int got = attempt(&one.sqe, &wait)
+        if got == -EAGAIN and one.fd >= 0 and is_ready(&wait):
+            got = attempt(&one.sqe, &wait)      # it may have come just now
+            if got == -EAGAIN and is_ready(&wait):
+                got = NEEDS_TIME                # epoll would tell of that again at once
         if got == -EAGAIN:
             self.wait_for_file(one, wait.fd, wait.mask)
         elif got == NEEDS_THREAD:
@@ -473,6 +487,8 @@ cdef class ReadinessRing(Ring):
         cdef unsigned index
         if <unsigned> fd < self.files_size:
             return 0
+        if zc_is_closed(fd):        # nor is there memory for just any number
+            return -EBADF
         size = <unsigned> fd + <unsigned> fd // 4 + 64
         files = <Watched *> realloc(self.files, size * sizeof(Watched))
         if files == NULL:
@@ -507,16 +523,34 @@ cdef class ReadinessRing(Ring):
                 file.first = one
             file.last = one
         one.stage = WAITING
+        if mask & EPOLLEXCLUSIVE and mask & ~<uint32_t> EPOLLEXCLUSIVE != EPOLLIN:
+            mask &= ~<uint32_t> EPOLLEXCLUSIVE      # turns are for listeners
         one.mask = mask
+        self.is_replaced = False
         failed = self.arm_turn(fd) if mask & EPOLLEXCLUSIVE else self.arm(fd)
+        if self.is_replaced:
+            self.end_others(one, fd)
         if failed == EPERM:
+            mask &= EPOLLIN | EPOLLOUT
             if one.sqe.opcode == OP_POLL_ADD:
-                self.complete(one, <int> (mask & (EPOLLIN | EPOLLOUT)))
+                self.complete(one, <int> mask if mask else -EINVAL)
             else:
                 self.leave_file(one)
                 self.employ(one)
         elif failed:
             self.complete(one, -failed)
+
+    cdef void end_others(self, Pending *one, int fd) noexcept nogil:
+        """The fd was closed and is another file's: who waited for the file before waits for nothing
+        that can come, and must not be given what is the other's."""
+        cdef Pending *other = self.files[fd].first
+        cdef Pending *after
+        self.is_replaced = False
+        while other != NULL:
+            after = other.next
+            if other != one and not other.mask & EPOLLEXCLUSIVE:
+                self.complete(other, -EBADF)
+            other = after
 
     cdef int arm(self, int fd) noexcept nogil:
         """Have epoll tell of what is waited for, what is there now included. 0 or errno."""
@@ -536,6 +570,7 @@ cdef class ReadinessRing(Ring):
             failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, mask,
                                   <uint64_t> file.generation << 32 | <uint32_t> fd)
         if failed == ENOENT:
+            self.is_replaced = file.is_registered
             file.generation += 1
             if file.generation == 0:
                 file.generation = 1
@@ -881,6 +916,7 @@ cdef class ReadinessRing(Ring):
         cdef Pending *one
         cdef uint64_t count
         cdef int result
+        cdef bint is_again
         read(self.event_fd, &count, sizeof(count))
         while True:
             job = take_done(&self.inbox)
@@ -891,9 +927,11 @@ cdef class ReadinessRing(Ring):
             self.stop_working(one)
             if one.is_cancelled:
                 self.uncall(one)
-            if result == -EINTR and one.is_cancelled:
+            is_again = (result == -EAGAIN and one.sqe.opcode == OP_SPLICE
+                        and not one.sqe.splice_flags & SPLICE_F_NONBLOCK)
+            if one.is_cancelled and (result == -EINTR or is_again):
                 self.complete(one, -ECANCELED)
-            elif result == -EAGAIN and not one.is_cancelled:
+            elif is_again:
                 self.wait_again(one)
             else:
                 self.complete(one, result)
@@ -952,7 +990,7 @@ cdef class ReadinessRing(Ring):
                 if one.next != NULL:
                     one.next.previous = one
                 self.called_out = one
-            call_out(&one.task.job)
+                call_out(&one.task.job)
             return -EALREADY
         if one.stage == TIMED:
             self.untime(one)
@@ -1089,7 +1127,11 @@ cdef class ReadinessRing(Ring):
         self.visit_ready()
 
     cdef void call_again(self) noexcept nogil:
+        """Not more often: a thread that does nothing but handle signals would never come back."""
         cdef Pending *one = self.called_out
+        if one == NULL or monotonic_ns() - self.called_ns < CALL_OUT_NS:
+            return
+        self.called_ns = monotonic_ns()
         while one != NULL:
             call_out(&one.task.job)
             one = one.next

@@ -4,7 +4,9 @@ import array
 import asyncio
 import errno
 import os
+import select
 import socket
+import time
 
 import pytest
 from channels import by_type, next_of
@@ -215,3 +217,147 @@ def test_pipes_that_block_do_not_keep_the_channel(channel):
     finally:
         os.close(reader)
         os.close(writer)
+
+
+# ---- what io_uring would answer ------------------------------------------------------------------
+
+
+def datagrams():
+    ours, peer = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    ours.bind(("127.0.0.1", 0))
+    peer.connect(ours.getsockname())
+    return ours, peer
+
+
+@pytest.mark.parametrize("flags", [socket.MSG_WAITALL, socket.MSG_WAITALL | socket.MSG_TRUNC])
+def test_a_datagram_is_one_and_nothing_is_written_behind_its_buffer(channel, flags):
+    ours, peer = datagrams()
+    with ours, peer:
+        room = bytearray(b"." * 200)
+        channel.recv(ours, memoryview(room)[:10], flags)
+        peer.send(b"a" * 50)
+        assert next_of(channel).result == (50 if flags & socket.MSG_TRUNC else 10)
+        peer.send(b"b" * 80)
+        assert channel.wait(0.02) is None
+        assert room == b"a" * 10 + b"." * 190
+
+
+def test_waitall_of_a_call_that_does_not_wait_keeps_what_it_has_taken(channel):
+    with unix_pair() as (ours, peer):
+        peer.send(b"abc")
+        channel.recv(ours, bytearray(10), socket.MSG_WAITALL | socket.MSG_DONTWAIT)
+        assert next_of(channel).result == 3
+
+
+def test_a_message_in_pieces_is_waited_for_as_a_whole(channel):
+    with unix_pair() as (ours, peer):
+        pieces = [bytearray(2), bytearray(4)]
+        channel.recvmsg(ours, pieces, 0, socket.MSG_WAITALL)
+        for piece in (b"a", b"bc"):
+            peer.send(piece)
+            assert channel.wait(0.02) is None
+        peer.send(b"def")
+        assert next_of(channel).result[0] == 6
+        assert pieces == [b"ab", b"cdef"]
+
+
+@pytest.mark.parametrize("fd", [1_000_000, 2**31 - 1])
+def test_a_descriptor_that_is_none_is_an_error_whatever_its_number(channel, fd):
+    channel.poll(fd, select.POLLIN)
+    assert next_of(channel).errno == errno.EBADF
+
+
+def test_a_read_that_may_not_wait_ends(channel, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1 << 20))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        channel.read(file, bytearray(1 << 20), 0, 8)  # RWF_NOWAIT
+        event = next_of(channel)
+        assert event.errno == errno.EAGAIN or event.result > 0
+
+
+def test_a_splice_that_may_not_wait_ends(channel):
+    source, into = os.pipe()
+    outof, target = os.pipe()
+    try:
+        channel.splice(source, target, 10, flags=2)  # SPLICE_F_NONBLOCK
+        assert next_of(channel).errno == errno.EAGAIN
+    finally:
+        for fd in (source, into, outof, target):
+            os.close(fd)
+
+
+def test_what_comes_for_a_reused_descriptor_is_its_new_files(channel):
+    one, its_peer = socket.socketpair()
+    channel.recv(one, before := bytearray(10), data="before")
+    number = one.fileno()
+    one.close()
+    other, peer = socket.socketpair()
+    with its_peer, other, peer:
+        assert other.fileno() == number  # the lowest that is free
+        channel.recv(other, after := bytearray(10), data="after")
+        peer.send(b"for it")
+        events = {event.data: event for event in (next_of(channel), next_of(channel))}
+    assert events["before"].errno == errno.EBADF
+    assert (before, after[:6]) == (bytearray(10), b"for it")
+
+
+def test_a_poll_that_asks_for_a_turn_to_write_is_told_of_room(channel):
+    with unix_pair() as (ours, _):
+        channel.poll(ours, select.POLLOUT | 1 << 28)  # EPOLLEXCLUSIVE
+        assert next_of(channel).result == select.POLLOUT
+
+
+# ---- that nothing spins, blocks or is lost -------------------------------------------------------
+
+
+def test_waiting_for_room_that_poll_does_not_tell_of_costs_nothing(channel, tmp_path):
+    """A Unix datagram socket is writable, says poll, whose receiver is full."""
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer,
+    ):
+        peer.bind(str(tmp_path / "peer"))
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                ours.sendto(b"x", str(tmp_path / "peer"))
+        channel.sendto(ours, b"last", str(tmp_path / "peer"))
+        before = time.process_time()
+        assert channel.wait(0.5) is None
+        assert time.process_time() - before < 0.1
+        while peer.recv(10) != b"last":
+            pass
+        assert next_of(channel).result == 4
+
+
+def test_a_close_is_not_missed_by_the_thread():
+    for _ in range(300):
+        channel = zcloop.EventChannel(backend="epoll")
+        with unix_pair() as (ours, peer):
+            channel.recv(ours, bytearray(10))
+            peer.send(b"x")
+            channel.close()
+
+
+def test_a_close_ends_an_open_that_a_thread_waits_in(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for number in range(100):
+        channel = zcloop.EventChannel(backend="epoll")
+        channel.open(tmp_path / "fifo")
+        time.sleep(number % 3 * 0.0005)
+        channel.close()
+
+
+def test_a_cancel_is_not_lost_on_a_thread_that_is_about_to_wait(channel, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for number in range(500):
+        opening = channel.open(tmp_path / "fifo")
+        until = time.perf_counter() + number % 60 * 1e-6
+        while time.perf_counter() < until:
+            pass
+        channel.cancel(opening)
+        events = by_type(channel, 2)
+        assert events["open"].errno == errno.ECANCELED
