@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -144,8 +145,17 @@ def echo(delay):
                 os._exit(0)
         theirs.close()
         ours.setblocking(False)
-        yield ours
-    os.waitpid(pid, 0)
+        try:
+            yield ours
+        finally:
+            ours.close()
+            os.waitpid(pid, 0)
+
+
+def idle_and_all():
+    """Seconds, times 100 and cores, in which the machine did nothing; and all."""
+    times = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return times[3] + times[4], sum(times)
 
 
 async def ping_pong(sock, count):
@@ -160,9 +170,15 @@ async def ping_pong(sock, count):
 def test_a_loop_in_ping_pong_tries_to_spin(loop):
     with echo(0) as sock:
         deadline = time.monotonic() + 100
+        idle_before, before = idle_and_all()
         while not loop.statistics()["spins"]:  # of a busy machine the answers may be slow
-            assert time.monotonic() < deadline
             loop.run_until_complete(ping_pong(sock, 1000))
+            if time.monotonic() > deadline:
+                idle, now = idle_and_all()
+                # Ping-pong is the work of one core at a time.
+                if idle - idle_before < 0.3 * (now - before):
+                    pytest.skip("others keep the cores busy: no answer comes soon enough")
+                pytest.fail("it did not look")
 
 
 def test_zero_is_never(loop):
