@@ -35,7 +35,7 @@ from zcloop.pipes import ReadPipeTransport, WritePipeTransport
 from zcloop.sending_files import SendingFiles
 from zcloop.server import Accepting
 from zcloop.sockets import SocketCalls
-from zcloop.subprocess import SubprocessTransport, watch_child
+from zcloop.subprocess import SubprocessTransport, reap_before_others, watch_child
 from zcloop.tls import TlsProtocol, start_tls
 from zcloop.transports import DatagramTransport, StreamTransport
 
@@ -45,7 +45,6 @@ _Unix: Any = unix_events._UnixSelectorEventLoop
 
 # Every name here is public API or a helper of one, present from 3.11 to 3.15.
 _FROM_UNIX_LOOP = (
-    "_handle_signal",
     "_check_signal",
     "_process_self_data",
     "create_unix_connection",
@@ -91,7 +90,7 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
         base_events.BaseEventLoop.__init__(self)
         self._signal_handlers: dict[int, Any] = {}
         self._lent_fds: set[int] = set()
-        self._pidfds: set[int] = set()
+        self._watched: dict[int, Any] = {}  # children by their pidfds
         self._accepting: dict[socket.socket, Accepting] = {}
         self._unix_server_sockets: dict[Any, int] = {}
 
@@ -113,8 +112,8 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
             while self._accepting:
                 self._accepting.popitem()[1].stop()
             self._close_core()
-            while self._pidfds:
-                os.close(self._pidfds.pop())
+            while self._watched:
+                os.close(self._watched.popitem()[0])
         # Last: only the main thread may do this, and otherwise the pipe must stay.
         for sig in list(self._signal_handlers):
             self.remove_signal_handler(sig)
@@ -273,6 +272,11 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
             _Unix.add_signal_handler(self, sig, callback, *args)
         finally:
             self._claim_wakeup_fd()
+
+    def _handle_signal(self, sig: int) -> None:
+        if sig == signal.SIGCHLD:
+            reap_before_others(self)
+        _Unix._handle_signal(self, sig)
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Whether there was one; afterwards the signal has Python's default action."""

@@ -129,7 +129,7 @@ class RawFile:
 
     async def _close_after_calls(self) -> None:
         try:
-            await self._loop.perform(request.nop())  # the channel submits in order
+            await self._loop.perform(request.nop(self._raw.fileno()))
         finally:
             self._raw.close()
 

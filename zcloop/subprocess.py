@@ -115,8 +115,15 @@ def watch_child(loop: Any, transport: Any) -> None:
             daemon=True,
         ).start()
         return
-    loop._pidfds.add(pidfd)  # closed with the loop if the child outlives it
+    loop._watched[pidfd] = process  # the pidfd is closed with the loop if the child outlives it
     loop._add_reader(pidfd, _child_ended, loop, transport, process, pidfd)
+
+
+def reap_before_others(loop: Any) -> None:
+    """On SIGCHLD, before the program's handler runs: it may wait for every child there is, as
+    asyncio's FastChildWatcher does, and the status would be lost."""
+    for process in list(loop._watched.values()):
+        _poll(process)
 
 
 def _poll(process: Any) -> int | None:
@@ -154,7 +161,7 @@ def _reap_locked(process: Any, flags: int) -> None:
 
 def _child_ended(loop: Any, transport: Any, process: Any, pidfd: int) -> None:
     loop._remove_reader(pidfd)
-    loop._pidfds.discard(pidfd)
+    loop._watched.pop(pidfd, None)
     os.close(pidfd)
     transport._process_exited(_reap(process))
 

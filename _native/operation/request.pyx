@@ -270,8 +270,10 @@ cdef Request make_cancel(uint64_t token):
     return request
 
 
-def nop():
-    return make_request(OP_NOP, -1)
+def nop(int fd=-1):
+    """Ends when the channel has got to it; with a file's fd, when none of what was asked of the
+    file before will be done under a number that is another's by then."""
+    return make_request(OP_NOP, fd)
 
 
 def wait_child(int pid):

@@ -12,6 +12,7 @@ cdef class PumpedRing(ReadinessRing):
     cdef unsigned told              # completions that have been rung for
     cdef unsigned is_stopped
     cdef bint has_thread
+    cdef int pid                    # whose thread it is
 
     cdef void tell(self) noexcept nogil
     cdef void pump(self) noexcept nogil

@@ -16,7 +16,7 @@ that it was told can be of a request that has ended meanwhile.
 
 from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t
-from posix.unistd cimport close, read, write
+from posix.unistd cimport close, getpid, read, write
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.uring cimport io_uring_getevents_arg, kernel_timespec
@@ -71,11 +71,13 @@ cdef class PumpedRing(ReadinessRing):
         if failed:
             raise_os_error(-failed, "no thread is to be had for an event channel")
         self.has_thread = True
+        self.pid = getpid()
         self.uring.ring_fd = self.bell_fd
 
     def abandon(self):
-        cdef bint was_open = self.is_open
-        if was_open:
+        if getpid() == self.pid:
+            return self.close()     # the thread is here, and uses what would be freed
+        if self.is_open:
             close(self.epoll_fd)
             close(self.news_fd)
             self.has_thread = False

@@ -55,6 +55,7 @@ cdef struct Watched:
     uint8_t is_armed        # else it has been told, once, and is told of nothing more
     uint8_t is_by_edge
     uint8_t is_turn_armed   # for those that wait exclusively
+    uint8_t is_accepting    # a thread is, where the listener blocks
     int turn_fd             # a copy of the fd, for these; -1
 
 # A buffer ring: `head` counts the slots that were taken.
@@ -105,7 +106,9 @@ cdef class ReadinessRing(Ring):
     cdef int begin_all(self) noexcept nogil
     cdef void begin(self, Pending *one) noexcept nogil
     cdef void begin_due(self) noexcept nogil
+    cdef bint is_worked_on(self, int fd) noexcept nogil
     cdef void try_it(self, Pending *one) noexcept nogil
+    cdef void take_turn(self, Pending *one) noexcept nogil
     cdef void employ(self, Pending *one) noexcept nogil
     cdef void stop_working(self, Pending *one) noexcept nogil
     cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil

@@ -47,7 +47,7 @@ from zcloop._native.kernel.errors cimport (
 from zcloop._native.kernel.uio cimport iovec, msghdr
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ANY, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, FEAT_CQE_SKIP, FEAT_EXT_ARG,
-    FEAT_NODROP, OP_ASYNC_CANCEL, OP_NOP, OP_POLL_ADD, OP_READ, OP_READV, OP_RECV, OP_RECVMSG,
+    FEAT_NODROP, OP_ACCEPT, OP_ASYNC_CANCEL, OP_NOP, OP_POLL_ADD, OP_READ, OP_READV, OP_RECV, OP_RECVMSG,
     OP_READ_FIXED, OP_SEND, OP_SENDMSG, OP_SPLICE, OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
     POLL_ADD_MULTI, RECV_MULTISHOT, REGISTER_PBUF_RING,
     SQE_CQE_SKIP_SUCCESS, SQE_IO_LINK, SQ_CQ_OVERFLOW, SQ_TASKRUN, TIMEOUT_ETIME_SUCCESS,
@@ -196,6 +196,7 @@ cdef int64_t LOOK_EVERY_NS = 20000
 # For what nothing tells of: room in the queue of a Unix listener, a thread that is called out.
 cdef int64_t RETRY_NS = 10000000
 cdef int64_t CALL_OUT_NS = 1000000
+cdef int64_t BARRIER_NS = 200000
 
 
 cdef unsigned power_of_two(unsigned size) noexcept nogil:
@@ -425,6 +426,8 @@ cdef class ReadinessRing(Ring):
             one.batch = 2
             one.is_short_empty = is_short_empty(one.sqe.fd)
             self.wait_for_file(one, one.sqe.fd, EPOLLIN | EPOLLPRI | EPOLLRDHUP)
+        elif opcode == OP_NOP and one.sqe.fd >= 0 and self.is_worked_on(one.sqe.fd):
+            self.time_it(one, BARRIER_NS)
         elif opcode == OP_NOP:
             self.complete(one, 0)
         elif opcode == OP_ASYNC_CANCEL:
@@ -447,6 +450,8 @@ cdef class ReadinessRing(Ring):
                 got = NEEDS_TIME                # epoll would tell of that again at once
         if got == -EAGAIN:
             self.wait_for_file(one, wait.fd, wait.mask)
+        elif got == NEEDS_THREAD and one.sqe.opcode == OP_ACCEPT:
+            self.take_turn(one)
         elif got == NEEDS_THREAD:
             self.leave_file(one)
             self.employ(one)
@@ -455,6 +460,18 @@ cdef class ReadinessRing(Ring):
             self.time_it(one, RETRY_NS)
         else:
             self.complete(one, -EAGAIN if got == FINAL_EAGAIN else got)
+
+    cdef void take_turn(self, Pending *one) noexcept nogil:
+        """A thread accepts for one request at a time: they are served in their order."""
+        cdef int fd = one.sqe.fd
+        if self.ensure_file(fd):
+            self.complete(one, -ENOMEM)
+        elif not self.files[fd].is_accepting:
+            self.files[fd].is_accepting = True
+            self.leave_file(one)
+            self.employ(one)
+        elif one.fd < 0:
+            self.wait_for_file(one, fd, EPOLLIN)    # armed again when the thread comes back
 
     cdef void employ(self, Pending *one) noexcept nogil:
         """A thread does it."""
@@ -906,6 +923,8 @@ cdef class ReadinessRing(Ring):
             one.stage = WAITING
             if one.sqe.opcode == OP_TIMEOUT:
                 self.complete(one, -ETIME)
+            elif one.sqe.opcode == OP_NOP:
+                self.begin(one)
             else:
                 self.try_it(one)
 
@@ -925,6 +944,10 @@ cdef class ReadinessRing(Ring):
             one = (<Task *> job).pending
             result = job.result
             self.stop_working(one)
+            if one.sqe.opcode == OP_ACCEPT:
+                self.files[one.sqe.fd].is_accepting = False
+                if self.files[one.sqe.fd].first != NULL:
+                    self.arm(one.sqe.fd)
             if one.is_cancelled:
                 self.uncall(one)
             is_again = (result == -EAGAIN and one.sqe.opcode == OP_SPLICE
@@ -981,6 +1004,10 @@ cdef class ReadinessRing(Ring):
         if one.stage == WORKING:
             if withdraw_job(&one.task.job):
                 self.stop_working(one)
+                if one.sqe.opcode == OP_ACCEPT:
+                    self.files[one.sqe.fd].is_accepting = False
+                    if self.files[one.sqe.fd].first != NULL:
+                        self.arm(one.sqe.fd)
                 self.complete(one, -ECANCELED)
                 return 0
             if not one.is_cancelled:
@@ -1034,6 +1061,16 @@ cdef class ReadinessRing(Ring):
         else:
             self.due_last.next = linked
         self.due_last = linked
+
+    cdef bint is_worked_on(self, int fd) noexcept nogil:
+        """Whether a thread has a request for this file, which must not be closed meanwhile: its
+        number would be another's. Who closes asks by a NOP that names the file."""
+        cdef unsigned slot
+        for slot in range(self.slots_size if self.working else 0):
+            if (self.slots[slot] != NULL and self.slots[slot].stage == WORKING
+                    and self.slots[slot].sqe.fd == fd):
+                return True
+        return False
 
     cdef void begin_due(self) noexcept nogil:
         """What was linked to requests that are over: in a loop, since chains are long and stacks of
