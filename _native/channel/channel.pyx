@@ -40,10 +40,10 @@ cdef uint32_t CAPACITY_MAX = 1 << 24
 cdef uint32_t NONE = <uint32_t> -1
 cdef uint64_t SLOT_MASK = 0xFFFFFFFF
 
-# For finding out whether a kernel's multishot forms are to blame, and for tests: a comma-separated
-# list of what to do without.
+# What `loop.features` tells of, each as `has_` and its name.
 FEATURES = ("multishot_receive", "multishot_message", "send_zero_copy", "futex_wait",
             "segmented_send", "push", "minimal_wait", "registered_buffers")
+# For finding out whether one of them is to blame, and for tests: those to do without.
 _WITHOUT = list(filter(None, map(str.strip, os.environ.get("ZCLOOP_WITHOUT", "").split(","))))
 
 

@@ -15,6 +15,11 @@ cdef struct Call:
     int result
     unsigned is_ended   # nobody wants it any more
 
+ctypedef void *(*Run)(void *argument) noexcept nogil
+
+# One that is to be joined or detached, and that no signal disturbs but the one that calls out: 0 or
+# -errno.
+cdef int start_thread(Run run, void *argument, pthread_t *thread) noexcept nogil
 cdef int start_call(Call *call) noexcept            # 0 or -errno
 cdef int finish_call(Call *call) noexcept nogil     # the result of one that is done
 cdef int end_call(Call *call) noexcept nogil        # the same, or -EINTR: nothing has happened

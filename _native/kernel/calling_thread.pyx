@@ -18,7 +18,7 @@ cdef extern from "<pthread.h>" nogil:
     ctypedef struct pthread_attr_t:
         pass
     int pthread_create(pthread_t *thread, pthread_attr_t *attributes,
-                       void *(*run)(void *) noexcept nogil, void *argument)
+                       Run run, void *argument)
     int pthread_join(pthread_t thread, void **result)
     int pthread_attr_init(pthread_attr_t *attributes)
     int pthread_attr_destroy(pthread_attr_t *attributes)
@@ -69,7 +69,8 @@ cdef extern from * nogil:
     {
         sigset_t blocked;
         sigfillset(&blocked);
-        sigdelset(&blocked, number);
+        if (number)
+            sigdelset(&blocked, number);
         pthread_sigmask(SIG_SETMASK, &blocked, before);
     }
 
@@ -117,23 +118,25 @@ cdef int call_out_signal() noexcept nogil:
     return zc_signal()
 
 
-cdef int start_call(Call *call) noexcept:
+cdef int start_thread(Run run, void *argument, pthread_t *thread) noexcept nogil:
     cdef pthread_attr_t attributes
     cdef sigset_t before
     cdef int failed
-    call.is_ended = 0
-    call.signal = zc_signal()
-    if call.signal == 0:
-        return -EINVAL
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, STACK_SIZE)
-    zc_block_all_but(call.signal, &before)      # inherited by the thread
-    failed = pthread_create(&call.thread, &attributes, run, call)
+    zc_block_all_but(zc_signal(), &before)      # inherited by the thread
+    failed = pthread_create(thread, &attributes, run, argument)
     if failed == EINVAL:        # libraries with much thread-local storage need a larger stack
-        failed = pthread_create(&call.thread, NULL, run, call)
+        failed = pthread_create(thread, NULL, run, argument)
     pthread_sigmask(SIG_SETMASK, &before, NULL)
     pthread_attr_destroy(&attributes)
     return -failed
+
+
+cdef int start_call(Call *call) noexcept:
+    call.is_ended = 0
+    call.signal = zc_signal()
+    return -EINVAL if call.signal == 0 else start_thread(run, call, &call.thread)
 
 
 cdef int finish_call(Call *call) noexcept nogil:

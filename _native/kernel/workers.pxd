@@ -1,9 +1,10 @@
 # Threads with no Python in them that make blocking system calls for whoever may not block.
 
+from zcloop._native.kernel.calling_thread cimport pthread_t
+
 ctypedef int (*JobWork)(Job *job) noexcept nogil    # a result, or -errno
 
 cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
     ctypedef struct pthread_mutex_t:
         pass
 
@@ -24,10 +25,6 @@ cdef struct Inbox:
     Job *last
     int event_fd
 
-ctypedef void *(*Run)(void *argument) noexcept nogil
-
-# A thread that no signal but ours disturbs, to be joined: 0 or -errno.
-cdef int start_thread_of(Run run, void *argument, pthread_t *thread) noexcept nogil
 cdef void open_inbox(Inbox *inbox, int event_fd) noexcept nogil
 cdef int start_job(Job *job) noexcept nogil         # 0, or -errno: no thread is to be had
 cdef bint withdraw_job(Job *job) noexcept nogil     # whether no thread had taken it yet

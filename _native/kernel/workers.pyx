@@ -11,22 +11,15 @@ the thread is in the call it is lost, so who calls out does it again each millis
 A forked child has none of the threads: its pool begins anew, and what was queued is the parent's.
 """
 
-from libc.errno cimport EINTR, EINVAL
+from libc.errno cimport EINTR
 from libc.stdint cimport uint64_t
 from posix.unistd cimport write
 
-from zcloop._native.kernel.calling_thread cimport call_out_signal
+from zcloop._native.kernel.calling_thread cimport call_out_signal, start_thread
 
 cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_attr_t:
-        pass
     ctypedef struct pthread_cond_t:
         pass
-    int pthread_create(pthread_t *thread, pthread_attr_t *attributes,
-                       Run run, void *argument)
-    int pthread_attr_init(pthread_attr_t *attributes)
-    int pthread_attr_destroy(pthread_attr_t *attributes)
-    int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
     int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
     int pthread_mutex_lock(pthread_mutex_t *lock)
     int pthread_mutex_unlock(pthread_mutex_t *lock)
@@ -50,36 +43,21 @@ cdef extern from * nogil:
         when.tv_sec += seconds;
         return pthread_cond_timedwait(condition, lock, &when);
     }
-    static void zc_block_all_but(int number, sigset_t *before)
-    {
-        sigset_t blocked;
-        sigfillset(&blocked);
-        if (number)
-            sigdelset(&blocked, number);
-        pthread_sigmask(SIG_SETMASK, &blocked, before);
-    }
     static void zc_name_thread(void) { prctl(PR_SET_NAME, "zcloop worker"); }
     static unsigned zc_is_set(unsigned *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
     static void zc_set(unsigned *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
     """
-    ctypedef struct sigset_t:
-        pass
     int zc_wait_seconds(pthread_cond_t *condition, pthread_mutex_t *lock, int seconds)
-    void zc_block_all_but(int number, sigset_t *before)
-    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
     int pthread_kill(pthread_t thread, int number)
     void zc_name_thread()
     unsigned zc_is_set(unsigned *flag)
     void zc_set(unsigned *flag)
     enum:
-        SIG_SETMASK
         ETIMEDOUT
 
 # Reads of a disk need few; opens of pipes that nobody opens at the other end each keep one.
 cdef unsigned THREADS_MAX = 64
 cdef int IDLE_SECONDS = 10
-# Enough for a system call and its signal's frame, AVX-512 state included.
-cdef size_t STACK_SIZE = 65536
 
 cdef pthread_mutex_t _lock
 cdef pthread_cond_t _wanted
@@ -158,38 +136,17 @@ cdef void *run(void *argument) noexcept nogil:
     return NULL
 
 
-cdef int start_thread_of(Run run, void *argument, pthread_t *thread) noexcept nogil:
-    cdef pthread_attr_t attributes
-    cdef sigset_t before
-    cdef int failed
-    pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, STACK_SIZE)
-    zc_block_all_but(call_out_signal(), &before)    # inherited by the thread
-    failed = pthread_create(thread, &attributes, run, argument)
-    if failed == EINVAL:        # libraries with much thread-local storage need a larger stack
-        failed = pthread_create(thread, NULL, run, argument)
-    pthread_sigmask(SIG_SETMASK, &before, NULL)
-    pthread_attr_destroy(&attributes)
-    return -failed
-
-
-cdef int start_thread() noexcept nogil:
-    cdef pthread_t thread
-    cdef int failed = start_thread_of(run, NULL, &thread)
-    if failed == 0:
-        pthread_detach(thread)
-    return failed
-
-
 cdef int start_job(Job *job) noexcept nogil:
     global _first, _last, _threads, _queued
+    cdef pthread_t thread
     cdef int failed = 0
     job.next = NULL
     job.is_running = job.is_ended = 0
     pthread_mutex_lock(&_lock)
     if _queued >= _idle and _threads < THREADS_MAX:
-        failed = start_thread()
+        failed = start_thread(run, NULL, &thread)
         if failed == 0:
+            pthread_detach(thread)
             _threads += 1
         elif _threads:
             failed = 0      # who is there does it

@@ -10,7 +10,7 @@ from zcloop._native.kernel.uio cimport iovec
 
 cdef class Request(Operation):
     cdef io_uring_sqe sqe           # as it will be submitted, but for the user_data
-    cdef Export export          # what the kernel reads or writes, kept until the end
+    cdef Export export              # what the kernel reads or writes, kept until the end
     cdef bint has_view
     cdef list views                 # of a vectored one: its memoryviews
     cdef iovec *vector

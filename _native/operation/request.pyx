@@ -271,8 +271,9 @@ cdef Request make_cancel(uint64_t token):
 
 
 def nop(int fd=-1):
-    """Ends when the channel has got to it; with a file's fd, when none of what was asked of the
-    file before will be done under a number that is another's by then."""
+    """Nothing, in order: it ends once the channel has taken all requests before it. With the fd of
+    a file, also not before a thread is done with what it does for that file: then it may be closed,
+    and the number be another's."""
     return make_request(OP_NOP, fd)
 
 

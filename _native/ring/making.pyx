@@ -63,8 +63,8 @@ cdef Ring make_readiness(unsigned entries, unsigned cq_entries, bint is_shared):
 
 
 cdef Ring make_ring(object backend, unsigned entries, unsigned cq_entries, bint is_shared):
-    """OSError, saying what to do, where what was insisted on cannot be had."""
-    backend = wanted_backend(backend)
+    """Of a backend that `wanted_backend` has given. OSError, saying what to do, where what was
+    insisted on cannot be had."""
     if backend == "epoll":
         return make_readiness(entries, cq_entries, is_shared)
     if backend == "uring":

@@ -1,6 +1,7 @@
 # A shared ring over epoll: a thread of its own carries requests on while the program does else.
 
-from zcloop._native.kernel.workers cimport pthread_mutex_t, pthread_t
+from zcloop._native.kernel.calling_thread cimport pthread_t
+from zcloop._native.kernel.workers cimport pthread_mutex_t
 from zcloop._native.ring.readiness cimport ReadinessRing
 
 

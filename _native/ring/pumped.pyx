@@ -18,9 +18,9 @@ from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport close, getpid, read, write
 
+from zcloop._native.kernel.calling_thread cimport start_thread
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.uring cimport io_uring_getevents_arg, kernel_timespec
-from zcloop._native.kernel.workers cimport start_thread_of
 from zcloop._native.ring.ring cimport load_acquire, store_release
 
 cdef extern from "<pthread.h>" nogil:
@@ -67,7 +67,7 @@ cdef class PumpedRing(ReadinessRing):
         self.news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.news_fd < 0:
             raise_os_error(errno, "eventfd")
-        failed = start_thread_of(run, <void *> self, &self.thread)
+        failed = start_thread(run, <void *> self, &self.thread)
         if failed:
             raise_os_error(-failed, "no thread is to be had for an event channel")
         self.has_thread = True
@@ -103,7 +103,7 @@ cdef class PumpedRing(ReadinessRing):
             pthread_mutex_lock(&self.lock)
             self.advance()
             # A thread that is called out of its call is called again.
-            timeout_ns = 1000000 if self.called_out != NULL or self.ready_first != NULL else -1
+            timeout_ns = 1000000 if self.called_out != NULL else -1
             self.tell()
             pthread_mutex_unlock(&self.lock)
 

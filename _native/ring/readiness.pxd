@@ -35,8 +35,7 @@ cdef struct Pending:
     int fd                  # of a waiting one
     uint32_t mask           # of a waiting one: what for
     uint32_t found          # of a multishot one: what the file was last said to be ready for
-    uint32_t flags          # of its completion, once over
-    int32_t result
+    int32_t result          # of one that is over
     uint8_t stage
     uint8_t is_multishot
     uint8_t is_ready        # to be visited
@@ -50,7 +49,6 @@ cdef struct Watched:
     Pending *last
     uint32_t generation     # of its registration: what is said of an earlier one is old
     uint32_t turns          # as `generation`, of those that wait exclusively
-    uint32_t mask           # registered
     uint8_t is_registered   # as far as we know: closing an fd takes it out
     uint8_t is_armed        # else it has been told, once, and is told of nothing more
     uint8_t is_by_edge
@@ -103,6 +101,7 @@ cdef class ReadinessRing(Ring):
 
     cdef Pending *take_pending(self) noexcept nogil
     cdef void release(self, Pending *one) noexcept nogil
+    cdef int ensure_slots(self, unsigned count) noexcept nogil
     cdef int begin_all(self) noexcept nogil
     cdef void begin(self, Pending *one) noexcept nogil
     cdef void begin_due(self) noexcept nogil
@@ -113,7 +112,8 @@ cdef class ReadinessRing(Ring):
     cdef void stop_working(self, Pending *one) noexcept nogil
     cdef void wait_for_file(self, Pending *one, int fd, uint32_t mask) noexcept nogil
     cdef int ensure_file(self, int fd) noexcept nogil
-    cdef void end_others(self, Pending *one, int fd) noexcept nogil
+    cdef void end_others(self, Pending *one, int fd, int result) noexcept nogil
+    cdef void arm_again(self, int fd) noexcept nogil
     cdef int arm(self, int fd) noexcept nogil
     cdef int arm_turn(self, int fd) noexcept nogil
     cdef void leave_file(self, Pending *one) noexcept nogil
@@ -141,7 +141,6 @@ cdef class ReadinessRing(Ring):
     cdef int cancel_one(self, Pending *one) noexcept nogil
     cdef int cancel_all(self) noexcept nogil
     cdef void complete(self, Pending *one, int result) noexcept nogil
-    cdef void complete_with(self, Pending *one, int result, uint32_t flags) noexcept nogil
     cdef bint post_more(self, Pending *one, int result, uint32_t flags) noexcept nogil
     cdef bint put(self, uint64_t user_data, int result, uint32_t flags) noexcept nogil
     cdef void surface(self) noexcept nogil

@@ -197,6 +197,7 @@ cdef int64_t LOOK_EVERY_NS = 20000
 # For what nothing tells of: room in the queue of a Unix listener, a thread that is called out.
 cdef int64_t RETRY_NS = 10000000
 cdef int64_t CALL_OUT_NS = 1000000
+# Who closes a file that a thread works on looks so often whether it is done.
 cdef int64_t BARRIER_NS = 200000
 
 
@@ -368,6 +369,19 @@ cdef class ReadinessRing(Ring):
         one.next = self.free_pending
         self.free_pending = one
 
+    cdef int ensure_slots(self, unsigned count) noexcept nogil:
+        cdef unsigned size = power_of_two(count + 64)
+        cdef Pending **slots
+        if count <= self.slots_size:
+            return 0
+        slots = <Pending **> realloc(self.slots, size * sizeof(Pending *))
+        if slots == NULL:
+            return -ENOMEM
+        memset(slots + self.slots_size, 0, (size - self.slots_size) * sizeof(Pending *))
+        self.slots = slots
+        self.slots_size = size
+        return 0
+
     cdef int begin_all(self) noexcept nogil:
         """Take every SQE; -ENOMEM, with the others left, when memory runs out."""
         cdef io_uring_sqe *sqe
@@ -375,23 +389,12 @@ cdef class ReadinessRing(Ring):
         cdef Pending *first = NULL      # of the chain that is being read
         cdef Pending *last = NULL
         cdef uint32_t slot
-        cdef unsigned size
-        cdef Pending **slots
         while self.sqe_head != self.sqe_tail:
             sqe = &self.uring.sq.sqes[self.sqe_head & self.uring.sq.ring_mask]
             slot = <uint32_t> sqe.user_data
-            if sqe.user_data >> 32 and slot >= self.slots_size:
-                size = power_of_two(slot + 64)
-                slots = <Pending **> realloc(self.slots, size * sizeof(Pending *))
-                if slots == NULL:
-                    if last != NULL:
-                        self.begin(first)       # what there is of its chain
-                        self.begin_due()
-                    return -ENOMEM
-                self.slots = slots
-                memset(slots + self.slots_size, 0, (size - self.slots_size) * sizeof(Pending *))
-                self.slots_size = size
-            one = self.take_pending()
+            one = NULL
+            if sqe.user_data >> 32 == 0 or self.ensure_slots(slot + 1) == 0:
+                one = self.take_pending()
             if one == NULL:
                 if last != NULL:
                     self.begin(first)       # what there is of its chain
@@ -465,8 +468,9 @@ cdef class ReadinessRing(Ring):
     cdef void take_turn(self, Pending *one) noexcept nogil:
         """A thread accepts for one request at a time: they are served in their order."""
         cdef int fd = one.sqe.fd
-        if self.ensure_file(fd):
-            self.complete(one, -ENOMEM)
+        cdef int failed = self.ensure_file(fd)
+        if failed:
+            self.complete(one, failed)
         elif not self.files[fd].is_accepting:
             self.files[fd].is_accepting = True
             self.leave_file(one)
@@ -490,12 +494,17 @@ cdef class ReadinessRing(Ring):
             self.complete(one, failed)
 
     cdef void stop_working(self, Pending *one) noexcept nogil:
-        """No thread has it any more."""
+        """No thread has it any more. The next one that waits for a listener may have one."""
+        cdef int fd = one.sqe.fd
         if one.task != NULL:
             free(one.task)
             one.task = NULL
             self.working -= 1
         one.stage = WAITING
+        if one.sqe.opcode == OP_ACCEPT:
+            self.files[fd].is_accepting = False
+            if self.files[fd].first != NULL:
+                self.arm_again(fd)
 
     # ---- files -------------------------------------------------------------------------------
 
@@ -547,7 +556,7 @@ cdef class ReadinessRing(Ring):
         self.is_replaced = False
         failed = self.arm_turn(fd) if mask & EPOLLEXCLUSIVE else self.arm(fd)
         if self.is_replaced:
-            self.end_others(one, fd)
+            self.end_others(one, fd, -EBADF)
         if failed == EPERM:
             mask &= EPOLLIN | EPOLLOUT
             if one.sqe.opcode == OP_POLL_ADD:
@@ -558,17 +567,26 @@ cdef class ReadinessRing(Ring):
         elif failed:
             self.complete(one, -failed)
 
-    cdef void end_others(self, Pending *one, int fd) noexcept nogil:
-        """The fd was closed and is another file's: who waited for the file before waits for nothing
-        that can come, and must not be given what is the other's."""
+    cdef void end_others(self, Pending *one, int fd, int result) noexcept nogil:
+        """All who wait for a file, but for `one`: with -EBADF when the fd was closed and is another
+        file's. What they waited for cannot come, and what comes is not theirs."""
         cdef Pending *other = self.files[fd].first
         cdef Pending *after
-        self.is_replaced = False
         while other != NULL:
             after = other.next
             if other != one and not other.mask & EPOLLEXCLUSIVE:
-                self.complete(other, -EBADF)
+                self.complete(other, result)
             other = after
+
+    cdef void arm_again(self, int fd) noexcept nogil:
+        """Of a file that requests wait for already: who cannot be told any more ends."""
+        cdef int failed
+        self.is_replaced = False
+        failed = self.arm(fd)
+        if self.is_replaced:
+            self.end_others(NULL, fd, -EBADF)
+        elif failed:
+            self.end_others(NULL, fd, -failed)
 
     cdef int arm(self, int fd) noexcept nogil:
         """Have epoll tell of what is waited for, what is there now included. 0 or errno."""
@@ -598,7 +616,6 @@ cdef class ReadinessRing(Ring):
                 failed = zc_epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, mask,
                                       <uint64_t> file.generation << 32 | <uint32_t> fd)
         file.is_registered = file.is_armed = failed == 0
-        file.mask = mask
         return failed
 
     cdef int arm_turn(self, int fd) noexcept nogil:
@@ -691,7 +708,7 @@ cdef class ReadinessRing(Ring):
                     is_waited_for = True
             one = one.next
         if is_waited_for and not file.is_armed:
-            self.arm(fd)        # it was told once, and of something else
+            self.arm_again(fd)      # it was told once, and of something else
 
     # ---- visits: what is ready is done -------------------------------------------------------
 
@@ -751,7 +768,7 @@ cdef class ReadinessRing(Ring):
         elif not one.is_multishot:
             self.try_it(one)
         elif self.room() == 0:
-            self.arm(one.fd)            # it is told of again when what is there has been taken
+            self.arm_again(one.fd)      # it is told of again when what is there has been taken
         elif one.sqe.opcode == OP_RECV:
             self.receive_bytes(one)
         else:
@@ -774,7 +791,7 @@ cdef class ReadinessRing(Ring):
         """Those that this enter has filled are about to come back; if it is none, who holds them
         keeps them."""
         if self.visible():
-            self.arm(one.fd)
+            self.arm_again(one.fd)
         else:
             self.complete(one, -ENOBUFS)
 
@@ -802,12 +819,12 @@ cdef class ReadinessRing(Ring):
                     and not one.found & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)):
                 return      # epoll tells of what comes next
             if count == RECEIVES_A_VISIT or self.room() == 0:
-                self.arm(one.fd)
+                self.arm_again(one.fd)
                 return
         if got == 0:
             self.complete(one, 0)
         elif errno == EINTR:
-            self.arm(one.fd)
+            self.arm_again(one.fd)
         elif errno != EAGAIN:
             self.complete(one, -errno)
         else:
@@ -851,7 +868,7 @@ cdef class ReadinessRing(Ring):
         got = zc_recvmmsg(one.sqe.fd, messages, count)
         if got < 0:
             if got == -EINTR:
-                self.arm(one.fd)
+                self.arm_again(one.fd)
             elif got != -EAGAIN:
                 self.complete(one, got)
             return
@@ -866,7 +883,7 @@ cdef class ReadinessRing(Ring):
             self.post_more(one, <int> (head + messages[index].msg_len), slot_flags(slot))
         if <unsigned> got == count:
             one.batch = min(2 * one.batch, DATAGRAMS_MAX)
-            self.arm(one.fd)
+            self.arm_again(one.fd)
         else:
             one.batch = max(2, got + 1)
 
@@ -945,10 +962,6 @@ cdef class ReadinessRing(Ring):
             one = (<Task *> job).pending
             result = job.result
             self.stop_working(one)
-            if one.sqe.opcode == OP_ACCEPT:
-                self.files[one.sqe.fd].is_accepting = False
-                if self.files[one.sqe.fd].first != NULL:
-                    self.arm(one.sqe.fd)
             if one.is_cancelled:
                 self.uncall(one)
             is_again = (result == -EAGAIN and one.sqe.opcode == OP_SPLICE
@@ -1005,10 +1018,6 @@ cdef class ReadinessRing(Ring):
         if one.stage == WORKING:
             if withdraw_job(&one.task.job):
                 self.stop_working(one)
-                if one.sqe.opcode == OP_ACCEPT:
-                    self.files[one.sqe.fd].is_accepting = False
-                    if self.files[one.sqe.fd].first != NULL:
-                        self.arm(one.sqe.fd)
                 self.complete(one, -ECANCELED)
                 return 0
             if not one.is_cancelled:
@@ -1030,9 +1039,6 @@ cdef class ReadinessRing(Ring):
     # ---- out ---------------------------------------------------------------------------------
 
     cdef void complete(self, Pending *one, int result) noexcept nogil:
-        self.complete_with(one, result, 0)
-
-    cdef void complete_with(self, Pending *one, int result, uint32_t flags) noexcept nogil:
         """The last completion of a request; then the chain goes on, or ends."""
         cdef Pending *linked = one.linked
         cdef bint is_broken = linked != NULL and breaks_link(&one.sqe, result)
@@ -1040,12 +1046,11 @@ cdef class ReadinessRing(Ring):
         self.leave_file(one)
         if one.sqe.flags & SQE_CQE_SKIP_SUCCESS and result >= 0:
             self.release(one)
-        elif self.put(one.sqe.user_data, result, flags):
+        elif self.put(one.sqe.user_data, result, 0):
             self.release(one)
         else:
             one.stage = OVER
             one.result = result
-            one.flags = flags
             one.next = NULL
             if self.overflow_last == NULL:
                 self.overflow_first = one
@@ -1066,10 +1071,12 @@ cdef class ReadinessRing(Ring):
     cdef bint is_worked_on(self, int fd) noexcept nogil:
         """Whether a thread has a request for this file, which must not be closed meanwhile: its
         number would be another's. Who closes asks by a NOP that names the file."""
+        cdef Pending *one
         cdef unsigned slot
         for slot in range(self.slots_size if self.working else 0):
-            if (self.slots[slot] != NULL and self.slots[slot].stage == WORKING
-                    and self.slots[slot].sqe.fd == fd):
+            one = self.slots[slot]
+            if one != NULL and one.stage == WORKING and (one.sqe.fd == fd or (
+                    one.sqe.opcode == OP_SPLICE and one.sqe.splice_fd_in == fd)):
                 return True
         return False
 
@@ -1113,7 +1120,7 @@ cdef class ReadinessRing(Ring):
                 return
             one = self.overflow_first
             self.overflow_first = NULL      # or `put` would keep the order
-            self.put(one.sqe.user_data, one.result, one.flags)
+            self.put(one.sqe.user_data, one.result, 0)
             self.overflow_first = one.next
             self.release(one)
         self.overflow_last = NULL

@@ -5,10 +5,13 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from asyncio.subprocess import PIPE
 
 import pytest
 from waits import until
+
+import zcloop
 
 SIGNALS = {
     "terminate": lambda process: process.terminate(),
@@ -142,3 +145,33 @@ async def test_no_signal_is_sent_to_a_pid_that_is_another_processs_by_now(send, 
             patch.setattr(os, "kill", lambda *what: sent.append(what))
             send(process)
     assert sent == []
+
+
+@pytest.mark.parametrize("backend", ["auto", "epoll"])
+def test_a_handler_of_sigchld_that_waits_for_all_children_takes_no_status(backend):
+    """Ends and signals of a busy turn: whichever the loop hears of first."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        taken = []
+
+        def wait_for_all():
+            with contextlib.suppress(ChildProcessError):
+                while (got := os.waitpid(-1, os.WNOHANG))[0]:
+                    taken.append(got)
+
+        loop.add_signal_handler(signal.SIGCHLD, wait_for_all)
+        try:
+            for _ in range(20):
+                children = [
+                    await asyncio.create_subprocess_exec("sh", "-c", f"exit {number}")
+                    for number in range(4)
+                ]
+                time.sleep(0.005)  # they end while the loop is busy
+                assert [await child.wait() for child in children] == [0, 1, 2, 3]
+        finally:
+            loop.remove_signal_handler(signal.SIGCHLD)
+        assert taken == []
+
+    with asyncio.Runner(loop_factory=lambda: zcloop.new_event_loop(backend=backend)) as runner:
+        runner.run(main())

@@ -128,7 +128,8 @@ def test_descriptors_that_came_with_a_dropped_message_are_closed():
         channel.post("fills it")
         channel.recvmsg(ours, [bytearray(4)], 64)
         socket.send_fds(peer, [b"x"], [peer.fileno()])
-        until(lambda: not select.select([ours], [], [], 0)[0])  # it has been received
+        until(lambda: not select.select([ours], [], [], 0)[0])  # it has been received,
+        time.sleep(0.05)  # and is a completion: over epoll a moment later, by the ring's thread
         while channel.wait(0.01) is not None:
             pass
         assert [request.type for request in channel.take_dropped()] == ["recvmsg"]
