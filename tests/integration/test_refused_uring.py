@@ -18,6 +18,7 @@ from .servers import Server, required
 HERE = pathlib.Path(__file__).parent
 RUNNING = r"Uvicorn running on http://127\.0\.0\.1:(\d+)"
 WORKER = r"Application startup complete"
+GONE = r"Finished server process"
 FALLBACK = "running on epoll, since io_uring is not to be had (EPERM"
 # Everything that anybody logs from INFO on; uvicorn's own with its names.
 LOGGING = {
@@ -65,7 +66,9 @@ def test_two_workers_answer_restart_and_say_one_line_each(tmp_path, loop_name):
         assert errors == ""
         server.process.send_signal(signal.SIGHUP)  # one worker after the other
         load(address, 1)
+        # uvicorn starts a worker before it ends the one that it replaces, with its connections.
         server.wait_for_line(WORKER, 4)
+        server.wait_for_line(GONE, 2)
         count, errors = load(address, 1)
         assert count > 50
         assert errors == ""
