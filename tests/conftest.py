@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 import leaks
 import pytest
 from features import waits_for_futexes
-from slowness import SLOWNESS
+from slowness import SLOWNESS, cpu_clock_is_fine
 
 import zcloop
 
@@ -61,15 +61,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "seconds(n): how long this test may take")
     config.addinivalue_line("markers", "zcloop_only: asks for what asyncio does not promise")
     config.addinivalue_line(
-        "markers", "needs(name, ...): asks for features of the loop, or for the backend uring"
+        "markers",
+        "needs(name, ...): asks for features of the loop, the backend uring, or a fine cpu_clock",
     )
 
 
 @functools.cache
 def available() -> frozenset[str]:
-    """Features of the loops of this run, and their backend."""
+    """Features of the loops of this run, their backend, and what of the kernel tests need."""
     with contextlib.closing(zcloop.new_event_loop()) as loop:
         found = {name for name, has in loop.features.items() if has} | {loop.backend}
+    if cpu_clock_is_fine():
+        found.add("cpu_clock")
     # A loop learns from the first refusal that the kernel's rings wait for no futexes.
     return frozenset(found if waits_for_futexes() else found - {"futex_wait"})
 

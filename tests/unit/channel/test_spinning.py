@@ -6,7 +6,7 @@ import pytest
 
 from zcloop._native.channel.spinning import Spinning
 
-pytestmark = pytest.mark.zcloop_only
+pytestmark = [pytest.mark.zcloop_only, pytest.mark.needs("cpu_clock")]
 
 SHORT = 50_000  # nanoseconds
 LONG = 200_000

@@ -92,9 +92,10 @@ def test_seccomp_that_lets_rings_be_made_and_not_entered(
 
 
 def test_seccomp_that_refuses_only_to_register(needs_io_uring, diagnosis):
+    here = [finding["code"] for finding in diagnosis()["findings"]]  # such as an older kernel
     found = diagnosis(refuse="--only register")
     assert found["io_uring"]["available"] and found["status"] == 1
-    assert [finding["code"] for finding in found["findings"]] == ["register"]
+    assert sorted(finding["code"] for finding in found["findings"]) == sorted(["register", *here])
     assert not found["features"]["multishot_receive"]["available"]
     assert (
         found["features"]["push"]["available"]
@@ -192,7 +193,7 @@ def test_ordinary_user_whose_limit_has_room_for_rings_and_not_for_pinning(needs_
 
 
 def test_what_the_environment_switches_off(needs_io_uring, diagnosis):
-    found = diagnosis(ZCLOOP_WITHOUT="push,send_zero_copy")
+    found = diagnosis(ZCLOOP_WITHOUT="multishot_receive,send_zero_copy")
     titles = {finding["code"]: finding["title"] for finding in found["findings"]}
-    assert titles["switched_off"] == "ZCLOOP_WITHOUT switches off send_zero_copy, push"
+    assert titles["switched_off"] == "ZCLOOP_WITHOUT switches off multishot_receive, send_zero_copy"
     assert found["status"] == 1

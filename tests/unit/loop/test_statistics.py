@@ -15,6 +15,7 @@ pytestmark = pytest.mark.zcloop_only
 SMALL, LARGE = 1000, 300_000
 
 
+@pytest.mark.needs("cpu_clock")
 def test_time_asleep_and_awake(loop):
     began = time.monotonic_ns()
     loop.run_until_complete(asyncio.sleep(0.1))
