@@ -275,7 +275,7 @@ class Loop(SocketCore, Connecting, SocketCalls, SendingFiles, base_events.BaseEv
 
     def _handle_signal(self, sig: int) -> None:
         if sig == signal.SIGCHLD:
-            reap_before_others(self)
+            self.call_soon(reap_before_others, self)  # the handler is called right after it
         _Unix._handle_signal(self, sig)
 
     def remove_signal_handler(self, sig: int) -> bool:

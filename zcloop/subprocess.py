@@ -120,8 +120,11 @@ def watch_child(loop: Any, transport: Any) -> None:
 
 
 def reap_before_others(loop: Any) -> None:
-    """On SIGCHLD, before the program's handler runs: it may wait for every child there is, as
-    asyncio's FastChildWatcher does, and the status would be lost."""
+    """Take the statuses of the loop's children that have ended, before a handler of SIGCHLD runs.
+
+    The handler may wait for every child there is, as asyncio's FastChildWatcher does, and the
+    loop would not learn how its own ended.
+    """
     for process in list(loop._watched.values()):
         _poll(process)
 

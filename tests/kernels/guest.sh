@@ -6,6 +6,9 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm /dev/mqueue /tmp /run
+for name in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
+  ln -sf "/proc/self/${name#*:}" "/dev/${name%:*}"
+done
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t mqueue mqueue /dev/mqueue
@@ -20,7 +23,7 @@ depmod -A
 modprobe -qa ipv6 virtio_pci virtio_blk ext4 veth dummy tun
 . /zcloop/command
 until [ -b "$DISK" ] || [ "$((tries += 1))" -gt 50 ]; do sleep 0.1; done
-mkfs.ext4 -q "$DISK" && mount "$DISK" /tmp
+mkfs.ext4 -q "$DISK" && mount "$DISK" /tmp || exit
 chmod 1777 /tmp
 
 cd /zcloop || exit

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import threading
-import time
 from asyncio.subprocess import PIPE
 
 import pytest
@@ -167,7 +166,9 @@ def test_a_handler_of_sigchld_that_waits_for_all_children_takes_no_status(backen
                     await asyncio.create_subprocess_exec("sh", "-c", f"exit {number}")
                     for number in range(4)
                 ]
-                time.sleep(0.005)  # they end while the loop is busy
+                for child in children:  # they end while the loop is busy, or have ended
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
                 assert [await child.wait() for child in children] == [0, 1, 2, 3]
         finally:
             loop.remove_signal_handler(signal.SIGCHLD)

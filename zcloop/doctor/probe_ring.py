@@ -10,6 +10,7 @@ import ctypes
 import errno
 import mmap
 import os
+import select
 import struct
 from types import TracebackType
 from typing import Any, Self
@@ -129,8 +130,12 @@ class ProbeRing:
         return result, flags
 
     def _enter(self) -> int:
-        if not self.features & FEAT_EXT_ARG:
-            return self._calls.enter(self.fd, 1, 1, _ENTER_GETEVENTS)
+        if not self.features & FEAT_EXT_ARG:  # before Linux 5.11 an enter has no time limit
+            got = self._calls.enter(self.fd, 1, 0, 0)
+            looks = select.poll()
+            looks.register(self.fd, select.POLLIN)
+            looks.poll(_ANSWER_SECONDS * 1000)
+            return got
         time = self.keep(ctypes.create_string_buffer(struct.pack("=qq", _ANSWER_SECONDS, 0), 16))
         argument = struct.pack("=QIIQ", 0, 0, 0, ctypes.addressof(time))
         buffer = ctypes.create_string_buffer(argument, len(argument))

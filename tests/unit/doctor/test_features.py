@@ -14,7 +14,7 @@ from zcloop.doctor import features, findings
 from zcloop.doctor.access import ask, judge
 from zcloop.doctor.loops import LoopReport
 from zcloop.doctor.memory import Memory
-from zcloop.doctor.probe_ring import FEAT_MIN_TIMEOUT, ProbeRing, request
+from zcloop.doctor.probe_ring import FEAT_EXT_ARG, FEAT_MIN_TIMEOUT, ProbeRing, request
 from zcloop.doctor.surroundings import Surroundings
 from zcloop.doctor.system_calls import SystemCalls
 
@@ -134,10 +134,11 @@ def test_a_loop_uses_what_the_doctor_has_found(needs_io_uring, diagnosis):
     assert there <= {name for name in used if used[name]}
 
 
-def test_a_request_that_is_never_answered_is_given_up(needs_io_uring):
+@pytest.mark.parametrize("hidden", [0, FEAT_EXT_ARG], ids=["", "without time limits"])
+def test_a_request_that_is_never_answered_is_given_up(hidden, needs_io_uring):
     read_end, write_end = os.pipe()
     try:
-        with ProbeRing(SystemCalls()) as ring:
+        with ProbeRing(Lesser(hidden=hidden)) as ring:
             buffer = ring.keep(ctypes.create_string_buffer(1))
             asked = request(22, read_end, address=ctypes.addressof(buffer), size=1)  # OP_READ
             assert ring.perform(asked) == (-errno.ETIME, 0)
