@@ -6,10 +6,11 @@
 #     make conformance-debian DEBIAN_PYTHONS=3.15                  # one of them
 #     DEBIAN_SUITE=sid DEBIAN_TESTS='tests/unit/loop' make conformance-debian
 #
-# It needs root, debootstrap, and this machine's own Debian mirror. The root is build/debian/SUITE: to
-# make it takes minutes once, and 1.5 GB. This tree, /dev, /proc and /sys are mounted there in a mount
-# namespace of the run, which ends with the run however that ends: nothing has to be unmounted, and
-# `make clean` never meets a mount. The status is 0 if all passed, 1 if not, 2 if it could not begin.
+# It needs root, debootstrap, and this machine's own Debian mirror. The root is build/debian/SUITE:
+# to make it takes minutes once, and 1.5 GB. This tree, /dev, /proc and /sys are mounted there in a
+# mount namespace of the run, which ends with the run however that ends: nothing has to be
+# unmounted, and `make clean` never meets a mount. The status is 0 if all passed, 1 if not, 2 if it
+# could not begin.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -80,8 +81,8 @@ passes() {
   inside make -C /zcloop VENV="$venv" PYTHON="python$version" build || return 1
   inside "$venv/bin/python" /zcloop/tests/conformance/run.py | tee "$log.conformance" || status=1
   results+=("$(tail -n 1 "$log.conformance")")
-  inside sh -c 'cd /zcloop && venv=$1 && shift && exec "$venv/bin/pytest" -q -p no:cacheprovider "$@"' \
-    pytest "$venv" "${tests[@]}" | tee "$log.pytest" || status=1
+  inside sh -c 'cd /zcloop && exec "$@"' \
+    sh "$venv/bin/pytest" -q -p no:cacheprovider "${tests[@]}" | tee "$log.pytest" || status=1
   results+=("${tests[*]} on Python $version: $(tail -n 1 "$log.pytest")")
   return $status
 }
