@@ -35,7 +35,11 @@ def test_a_fragment_is_python(example):
 def test_no_block_of_python_is_overlooked():
     """One that is indented, or opened in another way, would not be run."""
     opened = sum(
-        len(re.findall(r"^\s*[`~]{3,}\s*\{?(?:code-block\} )?(?:python|py)\b", text, re.MULTILINE))
+        len(
+            re.findall(
+                r"^[ \t>]*[`~]{3,}[ \t]*\{?(?:code-block\} )?(?:python|py)\b", text, re.MULTILINE
+            )
+        )
         for text in (document.read_text() for document in documents())
     )
     assert opened == len(EXAMPLES)
