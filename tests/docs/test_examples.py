@@ -37,7 +37,9 @@ def test_no_block_of_python_is_overlooked():
     opened = sum(
         len(
             re.findall(
-                r"^[ \t>]*[`~]{3,}[ \t]*\{?(?:code-block\} )?(?:python|py)\b", text, re.MULTILINE
+                r"^[ \t>]*[`~]{3,}[ \t]*\{?(?:code-block\} )?(?:python|py)\b(?!:)",
+                text,
+                re.MULTILINE,
             )
         )
         for text in (document.read_text() for document in documents())
