@@ -59,7 +59,7 @@ check: $(VENV)/zcloop.check  ## formatting, lint, types, stubs against modules, 
 	  --allowlist tests/architecture/stubtest.txt $(TYPED)
 	pytest -q tests/architecture
 
-docs: $(VENV)/zcloop.docs  ## the documentation as a site; build/docs/index.html (15 seconds)
+docs: $(VENV)/zcloop.docs  ## the documentation as a site; build/docs/index.html (20 seconds)
 	python -P -m sphinx -W --keep-going -q -b html -d build/docs.cache docs build/docs
 
 debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, loops and warnings

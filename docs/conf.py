@@ -58,6 +58,7 @@ html_title = f"zcloop {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_theme_options = {
     "source_repository": "https://github.com/zcloop/zcloop/",

@@ -20,9 +20,8 @@ def find(path: str):
 
 
 def test_the_table_of_layers_is_the_tree():
-    layers = re.findall(
-        r"^\| `(\w+)` \| .* \| .* \|$", PAGE.partition("## The turn")[0], re.MULTILINE
-    )
+    table = PAGE.partition("## The turn")[0]
+    layers = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)
     assert sorted(layers) == sorted(path.name for path in NATIVE.iterdir() if _has_code(path))
     conftest = (ROOT / "tests/architecture/conftest.py").read_text()
     listed = re.search(r"^LAYERS = \((.*)\)$", conftest, re.MULTILINE)
