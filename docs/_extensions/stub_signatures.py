@@ -101,13 +101,6 @@ def signature(
     return None
 
 
-def annotation(name: str) -> str | None:
-    """The type of a native property."""
-    holder, last = resolve(name)
-    found = in_bases(holder, (last,)) if isinstance(holder, type) else None
-    return ast.unparse(found.returns) if found and found.returns else None
-
-
 def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
