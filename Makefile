@@ -25,8 +25,8 @@ SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 
 REFUSED = $(abspath $(VENV))/bin/python tests/refuse_uring.py --errno EPERM --
 
-.PHONY: help build demo test refused check debug-test sanitize sanitized bench bench-aims bench-zero-copy \
-  conformance conformance-debian suites stress collector kernels wheel wheel-aarch64 headers clean
+.PHONY: help build demo test refused check docs debug-test sanitize sanitized bench bench-aims \
+  bench-zero-copy conformance conformance-debian suites stress collector kernels wheel wheel-aarch64 headers clean
 
 # As most programs run: without python-liburing, which the venv of tests has where it can be had.
 test refused debug-test sanitized stress: export ZCLOOP_LIBURING ?= direct
@@ -58,6 +58,9 @@ check: $(VENV)/zcloop.check  ## formatting, lint, types, stubs against modules, 
 	@MYPYPATH=build/types python -P -m mypy.stubtest \
 	  --allowlist tests/architecture/stubtest.txt $(TYPED)
 	pytest -q tests/architecture
+
+docs: $(VENV)/zcloop.docs  ## the documentation as a site; build/docs/index.html (20 seconds)
+	python -P -m sphinx -W --keep-going -q -b html -d build/docs.cache docs build/docs
 
 debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, loops and warnings
 	PYTHONMALLOC=debug python -P -X dev -W error -m pytest
@@ -149,6 +152,10 @@ $(VENV)/zcloop.tests: $(VENV)/zcloop.built tests/integration/requirements.txt
 
 $(VENV)/zcloop.check: $(VENV)/zcloop.built
 	@$(INSTALL) '.[check]'
+	@touch $@
+
+$(VENV)/zcloop.docs: $(VENV)/zcloop.built
+	@$(INSTALL) '.[docs]'
 	@touch $@
 
 $(VENV)/zcloop.bench: $(VENV)/zcloop.built

@@ -1,7 +1,7 @@
 """The report as Markdown: `python -m bench.markdown RESULTS.json` prints it of a kept run.
 
 Of the group zero-copy it gives server CPU seconds for each GiB, of all others the ratio of CPU.
-`--into README.md` puts it between the lines `<!-- RESULTS.json -->` and `<!-- end -->` there, and
+`--into PAGE.md` puts it between the lines `<!-- RESULTS.json -->` and `<!-- end -->` there, and
 between `<!-- RESULTS.json GROUP -->` and `<!-- end -->` the rows of one group.
 """
 

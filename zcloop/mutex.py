@@ -88,6 +88,7 @@ class Mutex(MutexWords, OwnedAcquirable):
         return f"<{type(self).__name__} holder={self.holder_pid} waiting={self.waiting}>"
 
     def locked(self) -> bool:
+        """Whether a process holds it now."""
         return self.holder_pid is not None
 
     def release(self) -> None:

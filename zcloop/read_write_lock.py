@@ -92,8 +92,10 @@ class ReadWriteLock(LockWords):
 
     @property
     def reader(self) -> Reader:
+        """The side for reading; a new object each time, of the same lock."""
         return Reader(self)
 
     @property
     def writer(self) -> Writer:
+        """The side for writing; a new object each time, of the same lock."""
         return Writer(self)

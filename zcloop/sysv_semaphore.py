@@ -105,6 +105,7 @@ class SysvSemaphore(SysvObject):
         self._change([(number, checked_count(count))], undo)
 
     async def wait_for_zero(self, number: int = 0) -> None:
+        """Wait until a semaphore is 0; it stays 0."""
         await self.change([(number, 0)])
 
     async def change(self, changes: Changes, *, undo: bool = False) -> None:
@@ -167,6 +168,7 @@ class SysvSemaphore(SysvObject):
         return self._ask(sysv_semaphores.values)  # type: ignore[no-any-return]
 
     def value(self, number: int = 0) -> int:
+        """The value of one semaphore now; another process may change it."""
         return self._ask(sysv_semaphores.value, self._checked(number))  # type: ignore[no-any-return]
 
     def set_value(self, value: int, number: int = 0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -92,9 +93,35 @@ def test_a_window_without_an_answer_is_measured_again_and_longer(root):
     assert said(root, SLOW, "1000") == ["nothing", 3, True]
 
 
-@pytest.mark.parametrize("name", ["accepted", "python3.14", "zero-copy"])
-def test_the_readme_shows_the_runs_that_are_kept(root, name):
+KEPT = sorted(Path(__file__).parents[2].glob("bench/results/*.json"))
+PUT_INTO = r"""
+import re, sys
+from pathlib import Path
+from bench.markdown import put_into
+copy = Path(sys.argv[1])
+for results in sorted(set(re.findall(r"<!-- (\S+\.json)(?: \S+)? -->", copy.read_text()))):
+    put_into(str(copy), results)
+"""
+
+
+@pytest.mark.parametrize("name", [path.stem for path in KEPT])
+def test_the_documentation_shows_the_runs_that_are_kept(root, name):
     command = [sys.executable, "-m", "bench.markdown", f"bench/results/{name}.json"]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert shown.stdout.count("\n| ") > 10
-    assert f"-->\n\n{shown.stdout}\n<!-- end -->" in (root / "README.md").read_text()
+    pages = [page.read_text() for page in (root / "docs" / "benchmarks").glob("*.md")]
+    table = f"<!-- bench/results/{name}.json -->\n\n{shown.stdout}\n<!-- end -->"
+    assert sum(table in page for page in pages) == 1
+
+
+def test_what_the_documentation_shows_of_a_run_is_what_was_measured(root, tmp_path):
+    """Tables of one group, too: putting each in once more changes nothing."""
+    pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
+    with_tables = [page for page in pages if ".json" in page.read_text()]
+    assert with_tables
+    for page in with_tables:
+        copy = tmp_path / page.name
+        copy.write_text(page.read_text())
+        command = [sys.executable, "-c", PUT_INTO, str(copy)]
+        subprocess.run(command, cwd=root, check=True)
+        assert copy.read_text() == page.read_text(), page
