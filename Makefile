@@ -120,7 +120,7 @@ collector:  ## finalizers at every allocation, under ASan, for 30 minutes on Pyt
 	ZCLOOP_COLLECTOR_SECONDS=20 ZCLOOP_COLLECTOR_SEEDS=60 \
 	  $(MAKE) PYTHON=python3.11 SANITIZED=tests/stress/test_collector.py sanitize
 
-kernels: $(VENV)/zcloop.tests  ## unit and fault tests under Debian's kernels in qemu (root; hours)
+kernels: $(VENV)/zcloop.tests  ## unit and fault tests under Debian's kernels, as processes (root; 1 hour each)
 	python tests/kernels/run.py $(if $(KERNELS),--kernels $(KERNELS)) $(TESTS)
 
 clean:  ## remove what was made here, .venv included

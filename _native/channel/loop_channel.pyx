@@ -32,8 +32,9 @@ from zcloop._native.channel.channel import InvariantError
 from zcloop._native.ring.making import wanted_backend
 
 # The pool for small receives: 128 slots of 16 KiB are 2 MiB of address space, of which only what
-# messages fill is touched, so that it stays in L2 (FACTS: a big pool is cold memory). An enter
-# runs at most 20 completions' work, so 128 slots are never all out with prompt consumers.
+# messages fill is touched, so that it stays in the processor's L2 cache: the slots of a bigger pool
+# are cold when their turn comes again. An enter runs at most 20 completions' work, so 128 slots are
+# never all out with prompt consumers.
 cdef unsigned POOL_SLOTS = 128
 cdef size_t POOL_SLOT_SIZE = 16384
 # The slots whose blocks are lent. Other transports have the ones above, which nobody can hold.

@@ -20,6 +20,7 @@ cdef class FutexWait(Operation):
     cdef int refused(self) noexcept
     cdef void look(self) noexcept
     cdef int take(self) noexcept
+    cdef int attempt(self) noexcept
     cdef bint is_contended(self) noexcept
     cdef void enlist(self) noexcept
     cdef void leave(self) noexcept

@@ -43,8 +43,6 @@ cdef class Operation:
     cdef bint has_left          # the kernel has let go of its file; the completion is queued
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept
-    cdef int attempt(self) noexcept
-    cdef uint32_t readiness(self) noexcept
     cdef int settle(self, int result) noexcept
     cdef object outcome(self, int result)
     cdef void discard(self, int result, uint32_t flags) noexcept

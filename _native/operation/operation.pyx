@@ -1,8 +1,7 @@
-"""What every request has: a token while it is in flight, a ring form, and a readiness form.
+"""What every request has: a token while it is in flight, how it is asked for, what its end means.
 
-`prepare` writes the SQE. `attempt` does the same work as one non-blocking system call and returns
-its result or -errno; on -EAGAIN `readiness` is the poll mask to wait for. A channel over epoll
-needs nothing else, so nothing above the channel knows which one runs.
+`prepare` writes the SQE. Who carries it out is the ring's affair: the kernel, or over epoll
+`ring/attempt`, which reads the same SQE.
 
 The user_data of a request is its slot and the slot's generation, never a pointer: a completion
 that comes late fails a comparison instead of touching freed memory.
@@ -23,12 +22,6 @@ cdef class Owner:
 cdef class Operation:
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         sqe.opcode = 0
-
-    cdef int attempt(self) noexcept:
-        return 0
-
-    cdef uint32_t readiness(self) noexcept:
-        return 0
 
     cdef int settle(self, int result) noexcept:
         """What a completion means to who asked: a result, -errno, or NOT_YET.

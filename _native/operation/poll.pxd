@@ -25,6 +25,7 @@ cdef class Poll(Operation):
         self.known = self.told
         self.told = 0
 
+    cdef int attempt(self) noexcept
     cdef bint is_news(self, int result) noexcept
     cdef int conclude(self, int result) noexcept
 

@@ -72,6 +72,7 @@ cdef class Poll(Operation):
             self.known &= <uint32_t> max(self.attempt(), 0)
 
     cdef int attempt(self) noexcept:
+        """What is there of the mask now, or -EAGAIN, or -errno."""
         cdef pollfd one
         one.fd = self.fd
         one.events = self.mask
@@ -80,9 +81,6 @@ cdef class Poll(Operation):
         if got < 0:
             return -errno
         return one.revents if got else -EAGAIN
-
-    cdef uint32_t readiness(self) noexcept:
-        return self.mask
 
     cdef bint is_news(self, int result) noexcept:
         """Whether a completion holds what its owner waits for."""

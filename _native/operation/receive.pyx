@@ -5,17 +5,10 @@ file. The request ends on that, on an error, on -ENOBUFS and when the completion
 its owner then submits it again if it still wants data.
 """
 
-from libc.errno cimport EAGAIN
-from libc.stdint cimport uint32_t
-
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_RECV, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
 )
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
 
 
 cdef Receive make_receive(Owner owner, int fd, BufferRing pool):
@@ -33,13 +26,6 @@ cdef class Receive(Operation):
         sqe.ioprio = RECV_MULTISHOT
         sqe.fd = self.fd
         sqe.buf_group = self.pool.group
-
-    cdef int attempt(self) noexcept:
-        # A slot is chosen by whoever holds the pool: without a ring, wait and receive directly.
-        return -EAGAIN
-
-    cdef uint32_t readiness(self) noexcept:
-        return POLLIN
 
 
 seal(Receive)

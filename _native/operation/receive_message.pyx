@@ -5,18 +5,12 @@ the operation was made with room for, then the payload. The request ends on an e
 refusal among them), on -ENOBUFS and on completion queue overflow.
 """
 
-from libc.errno cimport EAGAIN
-from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_RECVMSG, RECV_MULTISHOT, SQE_BUFFER_SELECT, io_uring_sqe,
 )
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
 
 
 cdef ReceiveMessage make_receive_message(Owner owner, int fd, BufferRing pool,
@@ -40,13 +34,6 @@ cdef class ReceiveMessage(Operation):
         sqe.addr = <size_t> &self.message
         sqe.len = 1
         sqe.buf_group = self.pool.group
-
-    cdef int attempt(self) noexcept:
-        # A slot is chosen by whoever holds the pool: without a ring, wait and receive directly.
-        return -EAGAIN
-
-    cdef uint32_t readiness(self) noexcept:
-        return POLLIN
 
 
 seal(ReceiveMessage)

@@ -10,14 +10,12 @@ import os
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
 from zcloop._native.kernel.sealed cimport seal
-from zcloop._native.kernel.uio cimport RWF_NOWAIT, preadv2, pwritev2
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_NOP, OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_SPLICE, OP_STATX,
@@ -68,20 +66,6 @@ cdef class Request(Operation):
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         memcpy(sqe, &self.sqe, sizeof(io_uring_sqe))
-
-    cdef int attempt(self) noexcept:
-        """Without waiting for a disk: -EAGAIN when it would, or when the file cannot say."""
-        cdef iovec one
-        cdef ssize_t got
-        if self.sqe.opcode not in (OP_READ, OP_WRITE):
-            return -EAGAIN
-        one.iov_base = <void *> <size_t> self.sqe.addr
-        one.iov_len = self.sqe.len
-        if self.sqe.opcode == OP_READ:
-            got = preadv2(self.fd, &one, 1, <int64_t> self.sqe.off, RWF_NOWAIT)
-        else:
-            got = pwritev2(self.fd, &one, 1, <int64_t> self.sqe.off, RWF_NOWAIT)
-        return <int> got if got >= 0 else -errno
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
         if self.sqe.opcode in (OP_OPENAT, OP_ACCEPT) and result >= 0:

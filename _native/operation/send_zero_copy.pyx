@@ -8,7 +8,6 @@ the peer has acknowledged; its result says whether the kernel had to copy after 
 (NOTIF_COPIED). The memory is held until then, the fd is not.
 """
 
-from libc.errno cimport errno
 from libc.stdint cimport uint32_t
 
 from zcloop._native.kernel.sealed cimport seal
@@ -17,19 +16,10 @@ from zcloop._native.kernel.uring cimport (
 )
 from zcloop._native.operation.operation cimport length_of
 
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLOUT
-
 cdef extern from "<sys/socket.h>" nogil:
     enum:
-        MSG_DONTWAIT
         MSG_NOSIGNAL
         MSG_WAITALL
-    struct sockaddr:
-        pass
-    ssize_t sendto(int fd, const void *data, size_t size, int flags, const sockaddr *name,
-                   unsigned name_size)
 
 
 cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,
@@ -59,14 +49,6 @@ cdef class SendZeroCopy(Operation):
         if self.pin >= 0:
             sqe.ioprio |= RECVSEND_FIXED_BUF
             sqe.buf_index = self.pin
-
-    cdef int attempt(self) noexcept:
-        cdef ssize_t sent = sendto(self.fd, self.data, self.size, MSG_DONTWAIT | MSG_NOSIGNAL,
-                                   <const sockaddr *> <const void *> self.name, self.name_size)
-        return <int> sent if sent >= 0 else -errno
-
-    cdef uint32_t readiness(self) noexcept:
-        return POLLOUT
 
     cdef object memory(self):
         return self.lease

@@ -24,7 +24,7 @@ SKIPS: dict[str, Skip] = {
     ),
     "test_sslproto.SslProtoHandshakeTests.test_connection_lost_when_busy": Skip(
         "its socket is a mock whose send() must be called, and fail, within write(): the selector "
-        "transport does that, while zcloop's small writes leave together at the end of the turn",
+        "transport does that, while zcloop's write() makes the system call itself",
         ("3.14",),
     ),
 }

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -42,7 +43,7 @@ def make_root() -> Path:
     return root
 
 
-def make_payload(command: str) -> Path:
+def make_payload(variables: Iterable[str], tests: Iterable[str]) -> Path:
     """A root that lies over Debian's: zcloop as it is installed here, its tests, what to do."""
     payload = BUILD / "payload"
     shutil.rmtree(payload, ignore_errors=True)
@@ -50,7 +51,8 @@ def make_payload(command: str) -> Path:
     ours.mkdir(parents=True)
     shutil.copy(HERE / "guest.sh", payload / "init")
     (payload / "init").chmod(0o755)
-    (ours / "command").write_text(command)
+    (ours / "variables").write_text("\n".join(variables) + "\n")
+    (ours / "tests-to-run").write_text("\n".join(tests) + "\n")
     for name in SOURCES:
         copy = shutil.copytree if (SOURCE / name).is_dir() else shutil.copy
         copy(SOURCE / name, ours / name)

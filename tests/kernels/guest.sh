@@ -1,6 +1,6 @@
 #!/bin/sh
 # The first process of a machine that tests/kernels/run.py has made: it runs the tests, writes their
-# results to $RESULTS, and turns the machine off. /zcloop/command sets variables and arguments.
+# results to $RESULTS, and turns the machine off. Variables and tests are in /zcloop.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -21,9 +21,9 @@ sysctl -q -w net.core.rmem_max=4194304
 
 depmod -A
 modprobe -qa ipv6 virtio_pci virtio_blk ext4 veth dummy tun
-. /zcloop/command
+. /zcloop/variables
 until [ -b "$DISK" ] || [ "$((tries += 1))" -gt 50 ]; do sleep 0.1; done
-mkfs.ext4 -q "$DISK" && mount "$DISK" /tmp || exit
+mkfs.ext4 -qF "$DISK" && mount "$DISK" /tmp || exit
 chmod 1777 /tmp
 
 cd /zcloop || exit
@@ -31,10 +31,17 @@ export PYTHONDONTWRITEBYTECODE=1
 ulimit -n 65536
 uname -r
 date
-python3 -P -m pytest -p no:cacheprovider -v --color=no --tb=short --junitxml=/run/results.xml "$@"
-echo "pytest has ended with status $?"
+
+run() {  # number, arguments of pytest
+  results=/run/results-$1.xml
+  shift
+  python3 -P -m pytest -p no:cacheprovider -v --color=no --tb=short --junitxml="$results" "$@"
+  echo "pytest has ended with status $?"
+}
+
+. /zcloop/tests-to-run
 [ ! -c "$RESULTS" ] || stty -F "$RESULTS" raw
-cat /run/results.xml > "$RESULTS"
+cat /run/results-*.xml > "$RESULTS"
 sync
 echo o > /proc/sysrq-trigger
 sleep 60

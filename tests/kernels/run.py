@@ -2,7 +2,7 @@
 
     python tests/kernels/run.py                                  # 5.10, 6.1, 6.12: unit and fault
     python tests/kernels/run.py --kernels 6.1 tests/unit/sync     # a part
-    python tests/kernels/run.py --kernels 6.1 --environment ZCLOOP_WITHOUT=all -k barrier
+    python tests/kernels/run.py --environment ZCLOOP_WITHOUT=push --pytest '-k barrier'
     python tests/kernels/run.py --emulated --kernels 6.18         # in qemu, with two processors
 
 Needs root, debootstrap, dpkg and apt, and the interpreter of Debian 12, Python 3.11: the machine's
@@ -17,6 +17,7 @@ The status is 0 if every test passed or was skipped, 1 if not, 2 if a machine di
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shlex
 import shutil
@@ -24,13 +25,14 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import emulated
 import usermode
-from debian import BUILD, Mirror, make_payload, make_root
+from debian import BUILD, SOURCE, Mirror, make_payload, make_root
 from emulated import Emulated
 from usermode import UserMode
 
@@ -53,10 +55,11 @@ class Outcome:
 
     def read(self, results: Path) -> None:
         try:
-            cases = ElementTree.parse(results).getroot().iter("testcase")
+            documents = results.read_text().split("<?xml")[1:]
+            roots = [ElementTree.fromstring(f"<?xml{document}") for document in documents]
         except (ElementTree.ParseError, FileNotFoundError):
             return
-        for case in cases:
+        for case in itertools.chain.from_iterable(root.iter("testcase") for root in roots):
             name = f"{case.get('classname')}::{case.get('name')}"
             found = {each.tag: each for each in case}
             bad = found.get("failure", found.get("error"))
@@ -85,6 +88,22 @@ def _last_lines(log: Path) -> str:
     return "\n".join(f"  | {line}" for line in lines[-25:])
 
 
+def groups(tests: Sequence[str]) -> Iterator[list[str]]:
+    """What each pytest of a machine is to run: a folder, or the files beside folders.
+
+    A test that takes its process along then takes only those of its folder along.
+    """
+    for test in tests:
+        place = SOURCE / test
+        folders = [each for each in sorted(place.glob("*/")) if any(each.glob("test_*.py"))]
+        for folder in folders:
+            yield [str(folder.relative_to(SOURCE))]
+        if folders:
+            yield [str(each.relative_to(SOURCE)) for each in sorted(place.glob("test_*.py"))]
+        else:
+            yield [test]
+
+
 def boot(kernel: UserMode | Emulated, root: Path, payload: Path) -> Outcome:
     """What came of a kernel's tests."""
     outcome = Outcome(kernel)
@@ -101,8 +120,9 @@ def main() -> int:
     parser.add_argument("--emulated", action="store_true", help="in qemu, which takes hours")
     parser.add_argument("--environment", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--jobs", type=int, default=1, help="machines at a time")
-    parser.add_argument("tests", nargs="*", help="what pytest gets; tests/unit and tests/fault")
-    options, more = parser.parse_known_args()
+    parser.add_argument("--pytest", default="", metavar="OPTIONS", help="as '-k barrier -x'")
+    parser.add_argument("tests", nargs="*", help="tests/unit and tests/fault, unless others")
+    options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("debootstrap, depmod and mount need root")
     if sys.version_info[:2] != (3, 11):
@@ -123,11 +143,14 @@ def main() -> int:
         kernel.prepare(mirror, root)
         kernels.append(kernel)
     module = emulated if options.emulated else usermode
-    variables = {**module.GUEST, "ZCLOOP_TEST_SLOWNESS": str(module.SLOWNESS)}
-    lines = [f"export {name}={value}" for name, value in variables.items()]
-    lines += [f"export {shlex.quote(each)}" for each in options.environment]
-    lines.append(f"set -- {shlex.join([*(options.tests or DEFAULT_TESTS), *more])}")
-    payload = make_payload("\n".join(lines) + "\n")
+    named = {**module.GUEST, "ZCLOOP_TEST_SLOWNESS": str(module.SLOWNESS)}
+    variables = [f"export {name}={value}" for name, value in named.items()]
+    variables += [f"export {shlex.quote(each)}" for each in options.environment]
+    tests = [
+        f"run {number} {shlex.join(group)} {options.pytest}"
+        for number, group in enumerate(groups(options.tests or DEFAULT_TESTS))
+    ]
+    payload = make_payload(variables, tests)
 
     with ThreadPoolExecutor(options.jobs) as machines:
         outcomes = list(machines.map(lambda kernel: boot(kernel, root, payload), kernels))
