@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 
 import leaks
 import pytest
-from features import waits_for_futexes
+from features import loopback_keeps_segments, waits_for_futexes
 from slowness import SLOWNESS, cpu_clock_is_fine
 
 import zcloop
@@ -62,7 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "zcloop_only: asks for what asyncio does not promise")
     config.addinivalue_line(
         "markers",
-        "needs(name, ...): asks for features of the loop, the backend uring, or a fine cpu_clock",
+        "needs(name, ...): asks for features of the loop, the backend uring, a fine cpu_clock, or"
+        " segments_on_loopback",
     )
 
 
@@ -73,6 +74,8 @@ def available() -> frozenset[str]:
         found = {name for name, has in loop.features.items() if has} | {loop.backend}
     if cpu_clock_is_fine():
         found.add("cpu_clock")
+    if loopback_keeps_segments():
+        found.add("segments_on_loopback")
     # A loop learns from the first refusal that the kernel's rings wait for no futexes.
     return frozenset(found if waits_for_futexes() else found - {"futex_wait"})
 

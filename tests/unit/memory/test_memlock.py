@@ -112,8 +112,9 @@ def run(program, limit, loops):
         capture_output=True,
         text=True,
         timeout=60,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
 

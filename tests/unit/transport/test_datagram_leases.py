@@ -261,7 +261,9 @@ MIXED = [*[1400] * 100, 700, *[1400] * 3, *[50] * 70, 0, 1, 2, 3, 9000, 9000, 65
 
 
 @pytest.mark.parametrize("factory", [Views, Bytes])
-@pytest.mark.parametrize("is_segmented", [False, True])
+@pytest.mark.parametrize(
+    "is_segmented", [False, pytest.param(True, marks=pytest.mark.needs("segments_on_loopback"))]
+)
 async def test_many_datagrams_arrive_one_by_one_and_in_order(factory, is_segmented):
     loop = asyncio.get_running_loop()
     async with Open(factory) as (transport, protocol, _):

@@ -121,6 +121,7 @@ async def test_another_protocol_of_datagrams_is_not_udp():
 
 
 @pytest.mark.zcloop_only
+@pytest.mark.needs("segments_on_loopback")
 @pytest.mark.parametrize("is_wanted", [True, False])
 async def test_what_one_call_sends_leaves_together_unless_that_is_switched_off(is_wanted):
     asyncio.get_running_loop().channel.has_segmented_send = is_wanted
