@@ -251,7 +251,8 @@ async def test_the_end_of_the_transport_ends_the_sending(path, end):
 
 async def test_a_cancelled_sock_sendfile_says_how_much_was_sent(path, data):
     loop = asyncio.get_running_loop()
-    async with connection(Recorder) as (_, _, peer):
+    async with connection(Recorder) as (transport, _, peer):
+        transport.pause_reading()
         # Any plain socket: here the raw end of a connection.
         with path.open("rb") as file:
             await cancelled(await started(loop.sock_sendfile(peer, file)))
