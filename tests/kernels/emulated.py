@@ -160,7 +160,7 @@ class Emulated:
             "-smp", str(CPUS), "-m", str(MEMORY_MB), "-display", "none", "-no-reboot",
             "-nic", "none", "-kernel", str(self.folder / f"boot/vmlinuz-{self.release}"),
             "-initrd", str(initrd),
-            "-append", "console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog",
+            "-append", "console=ttyS0 panic=-1 quiet mitigations=off tsc=nowatchdog no_timer_check",
             "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
             "-serial", f"file:{self.log}", "-serial", f"file:{results}",
         ]  # fmt: skip

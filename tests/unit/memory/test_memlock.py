@@ -14,10 +14,10 @@ pytestmark = pytest.mark.zcloop_only
 ORDINARY_USER = textwrap.dedent("""
     import asyncio, ctypes, json, logging, os, resource, socket, sys, threading
     limit, loops = int(sys.argv[1]), int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     if ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) != 0:
         sys.exit("capset")
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     logging.basicConfig(stream=sys.stderr)
     import zcloop
 """)
