@@ -145,7 +145,8 @@ async def test_the_socket_is_a_tcp_one_that_does_not_block(host):
         )
         sock = transport.get_extra_info("socket")
         assert (sock.type, sock.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        assert sock.family == (socket.AF_INET6 if host == "::1" else socket.AF_INET)
+        families = {"::1": [socket.AF_INET6], "127.0.0.1": [socket.AF_INET]}
+        assert sock.family in families.get(host, [socket.AF_INET, socket.AF_INET6])
         assert not os.get_inheritable(sock.fileno())
         assert not os.get_blocking(sock.fileno())
         assert sock.gettimeout() == 0
