@@ -254,7 +254,7 @@ FEATURES = (
         "segmented_send",
         "4.18",
         "many datagrams of one size to one address leave in one system call (UDP_SEGMENT)",
-        "each datagram of sendto_many is a request of its own",
+        "each datagram of sendto_many takes a system call of its own",
         None,
     ),
     Feature(
