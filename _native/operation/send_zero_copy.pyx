@@ -8,8 +8,6 @@ the peer has acknowledged; its result says whether the kernel had to copy after 
 (NOTIF_COPIED). The memory is held until then, the fd is not.
 """
 
-from libc.stdint cimport uint32_t
-
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
