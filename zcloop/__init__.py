@@ -4,13 +4,22 @@ Swap it in with one line: `zcloop.run(main())`, or `loop_factory=zcloop.new_even
 """
 
 import sys as _sys
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _sys.platform != "linux":
     raise ImportError("zcloop is built on io_uring and runs on Linux only")
 
-from zcloop._native.channel.event import Event
+try:
+    from zcloop._native.channel.event import Event
+except ModuleNotFoundError as _error:
+    if _error.name != "zcloop._native":
+        raise
+    raise ImportError(
+        f"{__path__[0]} is zcloop's source, which has no compiled part, and hides the zcloop that "
+        "is installed: leave that folder, or run python -P"
+    ) from None
 from zcloop._native.memory.lender import trace_leases
 from zcloop._native.memory.region import Region, RegionExhaustedError
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol, ZeroCopyProtocol
@@ -20,6 +29,12 @@ from zcloop.policy import EventLoopPolicy, install, run
 from zcloop.zero_copy_socket import ZeroCopySocket
 
 if _TYPE_CHECKING:
+    from zcloop import files as files
+    from zcloop import message_queues as message_queues
+    from zcloop import requests as requests
+    from zcloop import streams as streams
+    from zcloop import sync as sync
+    from zcloop import testing as testing
     from zcloop.streams import (
         StreamReader,
         StreamReaderProtocol,
@@ -55,8 +70,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 
+# The modules that a program may use without importing them: `zcloop.files.open`.
+_MODULES = ("files", "message_queues", "requests", "streams", "sync", "testing")
+
+
 def __getattr__(name: str) -> _Any:
-    """Streams, imported when they are first asked for: not every program has any."""
+    """Modules and streams, imported when they are first asked for: not every program has any."""
+    if name in _MODULES:
+        return _import_module(f"zcloop.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from zcloop import streams

@@ -48,8 +48,8 @@ cdef unsigned FEATURES_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
 _SECCOMP_CURE = ("allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
                  "seccomp profile (python -m zcloop doctor --seccomp-profile prints one)")
 _REFUSALS = {
-    EPERM: "io_uring is switched off here: as root, sysctl kernel.io_uring_disabled=0, or "
-           + _SECCOMP_CURE,
+    EPERM: "io_uring is refused here (python -m zcloop doctor tells by what): as root, sysctl "
+           "kernel.io_uring_disabled=0, or " + _SECCOMP_CURE,
     EACCES: "a security module (SELinux, AppArmor) or a seccomp profile refuses io_uring: allow "
             "this program's domain to use it (SELinux: allow ... self:io_uring { ... }), or "
             + _SECCOMP_CURE,

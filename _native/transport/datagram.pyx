@@ -637,6 +637,8 @@ cdef class Datagram(Endpoint):
                 raise ValueError(f"Invalid address: must be None or {self.remote}")
             addr = self.remote
         if not self.is_connected:
+            if addr is None:
+                raise ValueError("no address: give addr=, or make the endpoint with remote_addr=")
             name_size = self.addresses.encode(addr, self.family, name)
         address = None if name_size or self.is_connected else (addr,)
         if self.lost_count:

@@ -1,7 +1,18 @@
 """What a program implements to be lent received bytes in place. Chosen by isinstance, as asyncio
 chooses by BufferedProtocol."""
 
+import warnings
 from asyncio import BaseProtocol
+
+
+def warn_of_what_is_not_called(cls, kind, called, not_called):
+    """Of a protocol class that has the method of asyncio's protocols, and not ours."""
+    if hasattr(cls, not_called) and getattr(cls, called) is getattr(kind, called):
+        warnings.warn(
+            f"{cls.__qualname__} has {not_called}(), which is not called of a {kind.__name__}, "
+            f"and no {called}(): what is received would be lost",
+            RuntimeWarning,
+        )
 
 
 class ZeroCopyProtocol(BaseProtocol):
@@ -11,6 +22,10 @@ class ZeroCopyProtocol(BaseProtocol):
     """
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        warn_of_what_is_not_called(cls, ZeroCopyProtocol, "buffer_received", "data_received")
 
     def buffer_received(self, view):
         """Some bytes came: a writable memoryview, never empty, in the order of the stream.
@@ -29,6 +44,12 @@ class ZeroCopyDatagramProtocol(BaseProtocol):
     """A protocol of a datagram endpoint that gets views of the memory that the kernel wrote to."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        warn_of_what_is_not_called(
+            cls, ZeroCopyDatagramProtocol, "datagram_buffer_received", "datagram_received"
+        )
 
     def datagram_buffer_received(self, view, addr):
         """A datagram came: a writable memoryview, empty for an empty one, and its sender."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -34,6 +36,29 @@ def test_every_public_name_is_exported():
 
 def test_every_exported_object_says_what_it_is():
     assert [name for name in zcloop.__all__ if not getattr(zcloop, name).__doc__] == []
+
+
+def test_public_modules_need_no_import_of_their_own():
+    script = (
+        "import zcloop; print(zcloop.files.open.__module__, zcloop.sync.acquire.__module__);"
+        "zcloop.message_queues, zcloop.requests, zcloop.streams, zcloop.testing"
+    )
+    said = subprocess.check_output((sys.executable, "-P", "-c", script), cwd="/", text=True)
+    assert said == "zcloop.files zcloop.sync\n"
+
+
+def test_the_source_folder_says_that_it_is_no_installed_zcloop():
+    source = pathlib.Path(__file__).parents[2]
+    done = subprocess.run(
+        (sys.executable, "-c", "import zcloop"),
+        cwd=source,
+        env={**os.environ, "PYTHONSAFEPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"ImportError: {source / 'zcloop'} is zcloop's source" in done.stderr
+    assert "python -P" in done.stderr
 
 
 def test_import_is_quick():

@@ -61,7 +61,7 @@ def _details(report: Report) -> Iterator[tuple[str, list[str]]]:
     versions = [f"{name:<10} {value or 'unknown'}" for name, value in report.versions.items()]
     yield "Versions", versions
     yield "io_uring", _io_uring(report)
-    yield "Features", list(_features(report))
+    yield "Features of io_uring", list(_features(report))
     yield "Memory", list(_memory(report))
     yield "Network", list(_network(report))
 
@@ -80,6 +80,9 @@ def _features(report: Report) -> Iterator[str]:
         feature = one.feature
         yield f"{mark} {feature.name:<18} Linux {feature.since:<5} {one.outcome.evidence}"
         yield f"      {feature.what if one.outcome.is_available else 'without: ' + feature.without}"
+    if report.loop.features:
+        used = [name for name, is_used in report.loop.features.items() if is_used]
+        yield f"a loop on {report.loop.backend} has {', '.join(used) or 'none of them'}"
 
 
 def _memory(report: Report) -> Iterator[str]:

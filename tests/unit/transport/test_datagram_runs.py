@@ -107,6 +107,16 @@ async def test_sockets_that_cannot_send_them_together_send_them(option, value):
             assert protocol.errors == []
 
 
+@pytest.mark.zcloop_only
+async def test_many_datagrams_without_an_address_are_refused_and_the_endpoint_goes_on():
+    with receiver() as peer:
+        async with endpoint(local_addr=("127.0.0.1", 0)) as (transport, _):
+            with pytest.raises(ValueError, match="no address"):
+                transport.sendto_many([b"to nobody"])
+            transport.sendto_many([b"1", b"2"], peer.getsockname())
+            assert await arrived(peer, 2) == [b"1", b"2"]
+
+
 async def test_another_protocol_of_datagrams_is_not_udp():
     try:
         ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, IPPROTO_UDPLITE)
