@@ -5,7 +5,7 @@ import warnings
 from asyncio import BaseProtocol
 
 
-def warn_of_what_is_not_called(cls, kind, called, not_called):
+def _warn_of_what_is_not_called(cls, kind, called, not_called):
     """Of a protocol class that has the method of asyncio's protocols, and not ours."""
     if hasattr(cls, not_called) and getattr(cls, called) is getattr(kind, called):
         warnings.warn(
@@ -25,7 +25,7 @@ class ZeroCopyProtocol(BaseProtocol):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        warn_of_what_is_not_called(cls, ZeroCopyProtocol, "buffer_received", "data_received")
+        _warn_of_what_is_not_called(cls, ZeroCopyProtocol, "buffer_received", "data_received")
 
     def buffer_received(self, view):
         """Some bytes came: a writable memoryview, never empty, in the order of the stream.
@@ -47,7 +47,7 @@ class ZeroCopyDatagramProtocol(BaseProtocol):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        warn_of_what_is_not_called(
+        _warn_of_what_is_not_called(
             cls, ZeroCopyDatagramProtocol, "datagram_buffer_received", "datagram_received"
         )
 
