@@ -43,9 +43,8 @@ def make_root() -> Path:
     return root
 
 
-def make_payload(variables: Iterable[str], tests: Iterable[str]) -> Path:
+def make_payload(payload: Path, variables: Iterable[str], tests: Iterable[str]) -> None:
     """A root that lies over Debian's: zcloop as it is installed here, its tests, what to do."""
-    payload = BUILD / "payload"
     shutil.rmtree(payload, ignore_errors=True)
     ours = payload / "zcloop"
     ours.mkdir(parents=True)
@@ -61,7 +60,6 @@ def make_payload(variables: Iterable[str], tests: Iterable[str]) -> Path:
     site = payload / "usr/local/lib/python3.11/dist-packages"
     site.mkdir(parents=True)
     (site / "zcloop.pth").write_text("/zcloop/packages\n")
-    return payload
 
 
 class Mirror:

@@ -99,6 +99,11 @@ class Emulated:
         return self.package.removeprefix("linux-image-")
 
     @property
+    def options(self) -> str:
+        """For pytest, besides those asked for, which come after them."""
+        return ""
+
+    @property
     def folder(self) -> Path:
         return BUILD / self.release
 

@@ -2,7 +2,7 @@
 
     python tests/kernels/run.py                                  # 5.10, 6.1, 6.12: unit and fault
     python tests/kernels/run.py --kernels 6.1 tests/unit/sync     # a part
-    python tests/kernels/run.py --environment ZCLOOP_WITHOUT=push --pytest '-k barrier'
+    python tests/kernels/run.py --environment ZCLOOP_WITHOUT=push --pytest='-k barrier'
     python tests/kernels/run.py --emulated --kernels 6.18         # in qemu, with two processors
 
 Needs root, debootstrap, dpkg and apt, and the interpreter of Debian 12, Python 3.11: the machine's
@@ -104,13 +104,22 @@ def groups(tests: Sequence[str]) -> Iterator[list[str]]:
             yield [test]
 
 
-def boot(kernel: UserMode | Emulated, root: Path, payload: Path) -> Outcome:
+def boot(
+    kernel: UserMode | Emulated, root: Path, variables: list[str], pytest: str, tests: Sequence[str]
+) -> Outcome:
     """What came of a kernel's tests."""
     outcome = Outcome(kernel)
+    payload = BUILD / f"{kernel.release}.payload"
+    runs = [
+        f"run {number} {kernel.options} {pytest} {shlex.join(group)}"
+        for number, group in enumerate(groups(tests))
+    ]
+    make_payload(payload, variables, runs)
     try:
         outcome.read(kernel.boot(root, payload))
     except subprocess.TimeoutExpired as error:
         print(f"{kernel.release}: not done within {error.timeout / 3600} hours")
+    shutil.rmtree(payload)
     return outcome
 
 
@@ -146,14 +155,9 @@ def main() -> int:
     named = {**module.GUEST, "ZCLOOP_TEST_SLOWNESS": str(module.SLOWNESS)}
     variables = [f"export {name}={value}" for name, value in named.items()]
     variables += [f"export {shlex.quote(each)}" for each in options.environment]
-    tests = [
-        f"run {number} {shlex.join(group)} {options.pytest}"
-        for number, group in enumerate(groups(options.tests or DEFAULT_TESTS))
-    ]
-    payload = make_payload(variables, tests)
-
+    asked = options.pytest, options.tests or DEFAULT_TESTS
     with ThreadPoolExecutor(options.jobs) as machines:
-        outcomes = list(machines.map(lambda kernel: boot(kernel, root, payload), kernels))
+        outcomes = list(machines.map(lambda kernel: boot(kernel, root, variables, *asked), kernels))
     for outcome in outcomes:
         outcome.tell()
     if not all(outcome.is_known for outcome in outcomes):
