@@ -18,6 +18,8 @@ printf '127.0.0.1 localhost kernels\n::1 localhost\n' > /etc/hosts
 ip link set lo up
 # As from Linux 6.12 on: tests fill sockets with more than the 208 KiB of before.
 sysctl -q -w net.core.rmem_max=4194304
+# Tests map more than a machine's memory, and touch little of it.
+sysctl -q -w vm.overcommit_memory=1
 
 depmod -A
 modprobe -qa ipv6 virtio_pci virtio_blk ext4 veth dummy tun

@@ -16,7 +16,7 @@ from pathlib import Path
 from debian import BUILD, Mirror
 
 PACKAGE = "user-mode-linux"
-MEMORY_MB = 8192
+MEMORY_MB = 4096
 DISK_MB = 2048
 HOURS_MAX = 3
 # A system call takes some 50 us, where the processor's own takes 0.1.
