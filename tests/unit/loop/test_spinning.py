@@ -167,6 +167,7 @@ async def ping_pong(sock, count):
 
 
 @pytest.mark.needs("uring")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 @pytest.mark.seconds(120)
 def test_a_loop_in_ping_pong_tries_to_spin(loop):
     with echo(0) as sock:
