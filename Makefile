@@ -26,7 +26,8 @@ SANITIZE = b_sanitize=address,undefined b_lundef=false buildtype=debugoptimized
 REFUSED = $(abspath $(VENV))/bin/python tests/refuse_uring.py --errno EPERM --
 
 .PHONY: help build demo test refused check docs debug-test sanitize sanitized bench bench-aims \
-  bench-zero-copy conformance conformance-debian suites stress collector kernels wheel wheel-aarch64 headers clean
+  bench-zero-copy conformance conformance-debian suites stress collector kernels wheel \
+  wheel-aarch64 headers clean
 
 # As most programs run: without python-liburing, which the venv of tests has where it can be had.
 test refused debug-test sanitized stress: export ZCLOOP_LIBURING ?= direct
@@ -120,7 +121,7 @@ collector:  ## finalizers at every allocation, under ASan, for 30 minutes on Pyt
 	ZCLOOP_COLLECTOR_SECONDS=20 ZCLOOP_COLLECTOR_SEEDS=60 \
 	  $(MAKE) PYTHON=python3.11 SANITIZED=tests/stress/test_collector.py sanitize
 
-kernels: $(VENV)/zcloop.tests  ## unit and fault tests under Debian's kernels, as processes (root; 1 hour each)
+kernels: $(VENV)/zcloop.tests  ## unit and fault tests under Debian's kernels (root; an hour each)
 	python tests/kernels/run.py $(if $(KERNELS),--kernels $(KERNELS)) $(TESTS)
 
 clean:  ## remove what was made here, .venv included

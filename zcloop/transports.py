@@ -334,6 +334,7 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
         """sendto() of each, in order; runs of one size leave in one system call (UDP_SEGMENT).
 
         A run is up to 64 datagrams and 65,000 bytes; its last one may be shorter. They go at
-        once, not at the end of the turn. Copies as sendto does, and raises what it raises.
+        once, not at the end of the turn. Copies as sendto does, and raises what it raises, and
+        ValueError where neither `addr` nor the endpoint's `remote_addr` says where they go.
         """
         self._stream.sendto_many(datagrams, addr)

@@ -62,6 +62,22 @@ def make_payload(payload: Path, variables: Iterable[str], tests: Iterable[str]) 
     (site / "zcloop.pth").write_text("/zcloop/packages\n")
 
 
+class Kernel:
+    """One that can be booted: where its files are, and what its machine prints."""
+
+    release: str
+    options = ""
+    """For pytest, besides those asked for, which come after them."""
+
+    @property
+    def folder(self) -> Path:
+        return BUILD / self.release
+
+    @property
+    def log(self) -> Path:
+        return BUILD / f"{self.release}.log"
+
+
 class Mirror:
     """apt with lists of its own: the machine's are left alone."""
 

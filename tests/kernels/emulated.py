@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from debian import BUILD, Mirror, run
+from debian import Kernel, Mirror, run
 
 # Of the root: what no test reads.
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt")
@@ -79,7 +79,7 @@ class Archive:
 
 
 @dataclass
-class Emulated:
+class Emulated(Kernel):
     """A kernel and where it is: its image, and its modules as an archive."""
 
     package: str
@@ -97,19 +97,6 @@ class Emulated:
     @property
     def release(self) -> str:
         return self.package.removeprefix("linux-image-")
-
-    @property
-    def options(self) -> str:
-        """For pytest, besides those asked for, which come after them."""
-        return ""
-
-    @property
-    def folder(self) -> Path:
-        return BUILD / self.release
-
-    @property
-    def log(self) -> Path:
-        return BUILD / f"{self.release}.log"
 
     @property
     def modules(self) -> Path:

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import emulated
 import usermode
-from debian import BUILD, SOURCE, Mirror, make_payload, make_root
+from debian import BUILD, SOURCE, Kernel, Mirror, make_payload, make_root
 from emulated import Emulated
 from usermode import UserMode
 
@@ -44,7 +44,7 @@ DEFAULT_TESTS = "tests/unit", "tests/fault"
 class Outcome:
     """What came of a kernel's tests."""
 
-    kernel: UserMode | Emulated
+    kernel: Kernel
     counts: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
     skips: Counter[str] = field(default_factory=Counter)
@@ -105,7 +105,7 @@ def groups(tests: Sequence[str]) -> Iterator[list[str]]:
 
 
 def boot(
-    kernel: UserMode | Emulated, root: Path, variables: list[str], pytest: str, tests: Sequence[str]
+    kernel: Kernel, root: Path, variables: list[str], pytest: str, tests: Sequence[str]
 ) -> Outcome:
     """What came of a kernel's tests."""
     outcome = Outcome(kernel)

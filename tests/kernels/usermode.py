@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from debian import BUILD, Mirror
+from debian import BUILD, Kernel, Mirror
 
 PACKAGE = "user-mode-linux"
 MEMORY_MB = 4096
@@ -31,7 +31,7 @@ GUEST = {"DISK": "/dev/ubda", "RESULTS": "/zcloop/results.xml"}
 
 
 @dataclass
-class UserMode:
+class UserMode(Kernel):
     """A kernel that runs in a folder of its own, with the C library that it was linked for."""
 
     version: str
@@ -52,19 +52,10 @@ class UserMode:
 
     @property
     def options(self) -> str:
-        """For pytest, besides those asked for, which come after them."""
         return LEFT_OUT.get(self.version, "")
 
-    @property
-    def folder(self) -> Path:
-        return BUILD / self.release
-
-    @property
-    def log(self) -> Path:
-        return BUILD / f"{self.release}.log"
-
     def prepare(self, mirror: Mirror, root: Path) -> None:
-        """Fetch the kernel and its C library, and let Debian's depmod see its modules."""
+        """Fetch the kernel and its C library."""
         if (self.folder / "whole").exists():
             return
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -77,7 +68,10 @@ class UserMode:
             (self.folder / name).mkdir()
 
     def boot(self, root: Path, payload: Path) -> Path:
-        """Run it to its end. The path of the results, which is there if it told any."""
+        """Run it to its end. The path of the results, which is there if it told any.
+
+        Raises the limit of mappings of this machine's processes (vm.max_map_count), for good.
+        """
         if int(MAPPINGS_MAX.read_text()) < MAPPINGS:
             MAPPINGS_MAX.write_text(f"{MAPPINGS}\n")
         changed = BUILD / f"{self.release}.changed"

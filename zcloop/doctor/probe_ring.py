@@ -132,9 +132,10 @@ class ProbeRing:
     def _enter(self) -> int:
         if not self.features & FEAT_EXT_ARG:  # before Linux 5.11 an enter has no time limit
             got = self._calls.enter(self.fd, 1, 0, 0)
-            looks = select.poll()
-            looks.register(self.fd, select.POLLIN)
-            looks.poll(_ANSWER_SECONDS * 1000)
+            if got >= 0:
+                looks = select.poll()
+                looks.register(self.fd, select.POLLIN)
+                looks.poll(_ANSWER_SECONDS * 1000)
             return got
         time = self.keep(ctypes.create_string_buffer(struct.pack("=qq", _ANSWER_SECONDS, 0), 16))
         argument = struct.pack("=QIIQ", 0, 0, 0, ctypes.addressof(time))

@@ -134,6 +134,13 @@ def test_details_have_every_feature_with_its_kernel_and_what_happens_without(doc
         assert line.split()[0] == "yes" or f"without: {feature.without}" in text
 
 
+def test_what_a_loop_over_epoll_has_is_said(doctor):
+    (line,) = [
+        one for one in doctor(refuse="").stdout.splitlines() if " a loop on epoll has " in one
+    ]
+    assert "multishot_receive" in line and "futex_wait" not in line
+
+
 def test_it_is_in_colour_on_a_terminal_and_plain_in_a_pipe(doctor):
     coloured = on_a_terminal()
     plain = doctor().stdout
