@@ -13,8 +13,9 @@ SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
   -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.h' \
   -o -name '*.build')
 # The dotted name of each module that has a stub, and of each of the facade's.
-TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; ls zcloop/[a-z]*.py; } \
-  | sed 's|\.pyi*$$||; s|/|.|g')
+TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; \
+  find zcloop/*/ zcloop/[a-z]*.py -name '*.py' -not -path '*/doctor/*'; } \
+  | sed 's|\.pyi*$$||; s|/__init__$$||; s|/|.|g')
 # Of each version the first that runs. (With the 127 of one that is not there make takes nothing.)
 PYTHONS ?= $(shell for v in 3.11 3.12 3.13 3.14 3.15; do \
   for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
@@ -53,7 +54,7 @@ check: $(VENV)/zcloop.check  ## formatting, lint, types, stubs against modules, 
 	ruff check
 	cython-lint _native
 	@rm -rf build/types && mkdir -p build/types/zcloop
-	@ln -s $(CURDIR)/zcloop/*.py* $(CURDIR)/zcloop/doctor $(CURDIR)/_native build/types/zcloop
+	@ln -s $(CURDIR)/zcloop/* $(CURDIR)/_native build/types/zcloop
 	mypy
 	@echo stubtest
 	@MYPYPATH=build/types python -P -m mypy.stubtest \

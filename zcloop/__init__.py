@@ -12,7 +12,7 @@ if _sys.platform != "linux":
     raise ImportError("zcloop is built on io_uring and runs on Linux only")
 
 try:
-    from zcloop._native.channel.event import Event
+    from zcloop._native.events.event import Event
 except ModuleNotFoundError as _error:
     if _error.name != "zcloop._native":
         raise
@@ -25,7 +25,7 @@ from zcloop._native.memory.region import Region, RegionExhaustedError
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol, ZeroCopyProtocol
 from zcloop.event_channel import EventChannel
 from zcloop.loop import Loop, new_event_loop
-from zcloop.policy import EventLoopPolicy, install, run
+from zcloop.loop._policy import EventLoopPolicy, install, run
 from zcloop.zero_copy_socket import ZeroCopySocket
 
 if _TYPE_CHECKING:

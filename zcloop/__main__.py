@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import zcloop
-from zcloop.command_line import CommandLine
+from zcloop._command_line import CommandLine
 
 _DOCTOR = "say whether zcloop can run here, what is missing, why, and what to type"
 

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from zcloop._native.transport import stream_protocol
-from zcloop._native.transport.stream_reader import StreamReader
-from zcloop._native.transport.stream_writer import StreamWriter
+from zcloop._native.streams.stream_reader import StreamReader
+from zcloop._native.streams.stream_writer import StreamWriter
 
 __all__ = [
     "StreamReader",

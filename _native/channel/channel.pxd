@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Region
-from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll
 
@@ -60,7 +59,7 @@ cdef class Channel:
     cdef int cancel(self, Operation operation) except -1
     cdef int cancel_now(self, Operation operation) except -1
     cdef void forget(self, int fd) noexcept
-    cdef int adapt(self, FutexWait wait) except -1
+    cdef int adapt(self, Operation wait) except -1
     cdef int starve(self, Operation operation) except -1
     cdef int retire(self, Operation operation) except -1
     cdef int start(self) except -1

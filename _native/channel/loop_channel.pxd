@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from zcloop._native.channel.channel cimport Channel
-from zcloop._native.channel.coalescing cimport Coalescing
-from zcloop._native.channel.spinning cimport Spinning
+from zcloop._native.pacing.coalescing cimport Coalescing
+from zcloop._native.pacing.spinning cimport Spinning
 from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pins cimport Pins

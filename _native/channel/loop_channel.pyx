@@ -9,6 +9,7 @@ from libc.errno cimport (
 from libc.string cimport memmove, memset
 from posix.unistd cimport close
 
+from zcloop._native.kernel.atomics cimport load_relaxed, store_release
 from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.errors cimport ECANCELED, EOPNOTSUPP, ETIME, raise_os_error
@@ -24,7 +25,7 @@ from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport CANCELLING, IDLE, INFLIGHT, PARKED, STARVED
 from zcloop._native.ring.making cimport make_ring
-from zcloop._native.ring.ring cimport Ring, load_relaxed, store_release
+from zcloop._native.ring.ring cimport Ring
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

@@ -1,9 +1,8 @@
 # A thread with no Python in it that makes one blocking call, and can be called out of it.
 
-ctypedef int (*Work)(void *argument) noexcept nogil     # a result, or -errno; -EINTR: go on
+from zcloop._native.kernel.pthread cimport pthread_t
 
-cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
+ctypedef int (*Work)(void *argument) noexcept nogil     # a result, or -errno; -EINTR: go on
 
 # What the two threads share; `result` is the thread's until it was joined.
 cdef struct Call:

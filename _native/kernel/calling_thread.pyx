@@ -14,15 +14,11 @@ from libc.errno cimport EINTR, EINVAL
 from libc.stdint cimport uint64_t
 from posix.unistd cimport read, write
 
-cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_attr_t:
-        pass
-    int pthread_create(pthread_t *thread, pthread_attr_t *attributes,
-                       Run run, void *argument)
-    int pthread_join(pthread_t thread, void **result)
-    int pthread_attr_init(pthread_attr_t *attributes)
-    int pthread_attr_destroy(pthread_attr_t *attributes)
-    int pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size)
+from zcloop._native.kernel.poll cimport POLLIN, poll, pollfd
+from zcloop._native.kernel.pthread cimport (
+    pthread_attr_destroy, pthread_attr_init, pthread_attr_setstacksize, pthread_attr_t,
+    pthread_create, pthread_join,
+)
 
 cdef extern from * nogil:
     """
@@ -87,15 +83,6 @@ cdef extern from * nogil:
     void zc_name_thread()
     unsigned zc_load_acquire(unsigned *address)
     void zc_store_release(unsigned *address, unsigned value)
-
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *fds, unsigned long count, int timeout)
-    enum:
-        POLLIN
 
 # Enough for a system call and its signal's frame, AVX-512 state included.
 cdef size_t STACK_SIZE = 65536

@@ -184,3 +184,10 @@ cdef extern from "kernel/io_uring.h" nogil:
 
     void prepare_setsockopt "zc_prepare_setsockopt"(io_uring_sqe *sqe, int fd, int level, int name,
                                                     const int *value)
+
+cdef extern from * nogil:
+    """
+    #define zc_publish_tail(ring, value) \
+        __atomic_store_n(&((struct io_uring_buf_ring *)(ring))->tail, (value), __ATOMIC_RELEASE)
+    """
+    void publish_tail "zc_publish_tail"(io_uring_buf_ring *ring, uint16_t tail)

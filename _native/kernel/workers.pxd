@@ -1,12 +1,8 @@
 # Threads with no Python in them that make blocking system calls for whoever may not block.
 
-from zcloop._native.kernel.calling_thread cimport pthread_t
+from zcloop._native.kernel.pthread cimport pthread_mutex_t, pthread_t
 
 ctypedef int (*JobWork)(Job *job) noexcept nogil    # a result, or -errno
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_mutex_t:
-        pass
 
 # One call. It is the asker's before `start_job` and after `take_done`; between them the pool's.
 cdef struct Job:

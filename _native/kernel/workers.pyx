@@ -16,18 +16,10 @@ from libc.stdint cimport uint64_t
 from posix.unistd cimport write
 
 from zcloop._native.kernel.calling_thread cimport call_out_signal, start_thread
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_cond_t:
-        pass
-    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
-    int pthread_mutex_lock(pthread_mutex_t *lock)
-    int pthread_mutex_unlock(pthread_mutex_t *lock)
-    int pthread_cond_init(pthread_cond_t *condition, void *attributes)
-    int pthread_cond_signal(pthread_cond_t *condition)
-    pthread_t pthread_self()
-    int pthread_atfork(void (*before)(), void (*parent)(), void (*child)() noexcept nogil)
-    int pthread_detach(pthread_t thread)
+from zcloop._native.kernel.pthread cimport (
+    pthread_atfork, pthread_cond_init, pthread_cond_signal, pthread_cond_t, pthread_detach,
+    pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, pthread_self,
+)
 
 cdef extern from * nogil:
     """

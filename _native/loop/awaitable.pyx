@@ -13,7 +13,7 @@ from cpython.ref cimport Py_INCREF
 import warnings
 
 from zcloop._native.kernel.sealed cimport seal
-from zcloop._native.loop.coroutine cimport ZC_NEXT, ZC_RETURN, zc_set_slots, zc_stop_with
+from zcloop._native.kernel.coroutine cimport ZC_NEXT, ZC_RETURN, zc_set_slots, zc_stop_with
 
 
 cdef class Awaitable:

@@ -14,22 +14,8 @@ import contextvars
 
 from cpython.object cimport PyObject
 
-cdef extern from * nogil:
-    """
-    typedef struct { PyObject_HEAD PyObject *previous; PyObject *variables; } zc_context;
-    #define zc_variables(context) (((zc_context *) (context))->variables)
-    #define zc_current_context() (PyThreadState_Get()->context)
-    """
-    PyObject *variables_of "zc_variables"(PyObject *context)
-    PyObject *current_context "zc_current_context"()
-    # Of a pointer: to pass an object or an attribute on, Cython holds a reference of its own.
-    Py_ssize_t references_to "Py_REFCNT"(PyObject *context)
-    void take "Py_INCREF"(PyObject *context)
-    void give "Py_DECREF"(PyObject *context)
-
-cdef extern from "Python.h":
-    PyObject *PyContext_CopyCurrent() except NULL
-    PyObject *PyContext_Copy(PyObject *context)
+from zcloop._native.kernel.contexts cimport current_context, give, references_to, take, variables_of
+from zcloop._native.kernel.cpython cimport copy_context, copy_current_context
 
 
 cdef bint is_layout_known() except -1:
@@ -65,7 +51,7 @@ cdef class Contexts:
                 and variables_of(current) == variables_of(latest)):
             take(latest)
             return latest
-        latest = PyContext_CopyCurrent()
+        latest = copy_current_context()
         if self.is_shared:
             before = self.latest        # ends when it is no longer there: that may call us again
             self.latest = <object> latest
@@ -85,7 +71,7 @@ cdef class Contexts:
                 and variables_of(spare) == variables_of(snapshot)):
             take(spare)
             return spare
-        spare = PyContext_Copy(snapshot)
+        spare = copy_context(snapshot)
         if spare == NULL:
             return NULL
         before = self.spare
@@ -112,7 +98,7 @@ cdef PyObject *private_copy(PyObject *snapshot) except NULL:
     take(snapshot)
     if references_to(snapshot) == 2:
         return snapshot
-    copy = PyContext_Copy(snapshot)
+    copy = copy_context(snapshot)
     give(snapshot)
     if copy == NULL:
         raise MemoryError("context")

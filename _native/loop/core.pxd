@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint64_t
 from cpython.object cimport PyObject
 
 from zcloop._native.channel.loop_channel cimport LoopChannel
-from zcloop._native.loop.bulk_reading cimport BulkReading
+from zcloop._native.pacing.bulk_reading cimport BulkReading
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.scheduler cimport Scheduler

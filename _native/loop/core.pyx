@@ -30,73 +30,26 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 from posix.unistd cimport close, write
 
-from zcloop._native.channel.spinning cimport Spinning
+from zcloop._native.pacing.spinning cimport Spinning
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns
 from zcloop._native.kernel.collector cimport (
     hold_collector, let_collector_go, let_program_in, program_left,
 )
+from zcloop._native.kernel.epoll cimport zc_pollable
 from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.eventfd cimport EFD_CLOEXEC, eventfd
+from zcloop._native.kernel.mman cimport zc_touch
+from zcloop._native.kernel.poll cimport POLLIN
 from zcloop._native.kernel.sockets cimport socket_fd
-from zcloop._native.loop.bulk_reading cimport BulkReading
+from zcloop._native.pacing.bulk_reading cimport BulkReading
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.pending cimport make_pending
 from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.loop.socket_wait cimport make_socket_wait
-from zcloop._native.operation.futex_wait cimport FutexWait
 from zcloop._native.operation.operation cimport IDLE, NOT_YET, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.read cimport make_read
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned initial, int flags)
-    enum:
-        EFD_CLOEXEC
-
-cdef extern from * nogil:
-    """
-    #include <sys/epoll.h>
-    #include <sys/stat.h>
-    #include <unistd.h>
-    /* Without a descriptor to ask with. */
-    static int zc_pollable_by_type(int fd)
-    {
-        struct stat st;
-        if (fstat(fd, &st) < 0)
-            return errno;
-        return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EPERM : 0;
-    }
-
-    /* 0: can be polled; else the errno that epoll_ctl gives. What cannot seek, as sockets and
-       pipes, can. Of the rest only the kernel knows: /dev/random and an eventfd can, /dev/zero and
-       a file cannot, and a poll of these would end at once, each time. */
-    static int zc_pollable(int fd)
-    {
-        struct epoll_event event = { .events = EPOLLIN };
-        int refused = 0;
-        int epoll;
-        if (lseek(fd, 0, SEEK_CUR) < 0 && (errno == ESPIPE || errno == EBADF))
-            return errno == EBADF ? EBADF : 0;
-        epoll = epoll_create1(EPOLL_CLOEXEC);
-        if (epoll < 0)
-            return zc_pollable_by_type(fd);
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM)
-            refused = EPERM;
-        close(epoll);
-        return refused;
-    }
-    """
-    int zc_pollable(int fd)
-
-cdef extern from * nogil:
-    """
-    static void zc_touch(volatile char *block) { *block = 0; }
-    """
-    void zc_touch(char *block)
 
 # An asyncio timer is due up to one clock tick early; the kernel sleeps no shorter than this.
 cdef double TIMEOUT_MAX_S = 24 * 3600.0
@@ -599,8 +552,8 @@ cdef class Core(Scheduler):
             raise RuntimeError("this operation is in flight already")
         result = NOT_YET
         while result == NOT_YET:
-            if isinstance(operation, FutexWait):
-                self.channel.adapt(<FutexWait> operation)
+            if operation.is_word_wait:
+                self.channel.adapt(operation)
             future = self.create_future()
             make_pending(operation, future)
             self.channel.submit(operation)

@@ -1,19 +1,9 @@
 cimport cython
 from cpython.object cimport PyObject, PyTypeObject
 
+from zcloop._native.kernel.cpython cimport Py_REFCNT, Py_TYPE, has_weak_references
 from zcloop._native.kernel.flag cimport flag
 from zcloop._native.loop.contexts cimport Contexts
-
-cdef extern from *:
-    """
-    #define zc_has_weak_references(thing) \
-        (*(PyObject **)((char *)(thing) + Py_TYPE(thing)->tp_weaklistoffset) != NULL)
-    """
-    bint has_weak_references "zc_has_weak_references"(object)
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(object)
-    PyTypeObject *Py_TYPE(object)
 
 
 # Said here, too, for those who derive from it.

@@ -12,27 +12,11 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 from asyncio import format_helpers
 
+from zcloop._native.kernel.cpython cimport (
+    PyObject_Vectorcall, enter_context, leave_context, zc_call, zc_decref, zc_incref, zc_xdecref,
+)
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.contexts cimport private_copy
-
-cdef extern from "Python.h":
-    int PyContext_Enter(PyObject *context)
-    int PyContext_Exit(PyObject *context)
-    PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t count,
-                                  PyObject *names)
-
-cdef extern from *:
-    """
-    #define zc_call(callback, args) PyObject_Vectorcall( \
-        callback, ((PyTupleObject *)(args))->ob_item, PyTuple_GET_SIZE(args), NULL)
-    #define zc_decref(o) Py_DECREF(o)
-    #define zc_incref(o) Py_INCREF(o)
-    #define zc_xdecref(o) Py_XDECREF(o)
-    """
-    PyObject *zc_call(PyObject *callback, PyObject *args)
-    void zc_decref(PyObject *)
-    void zc_incref(PyObject *)
-    void zc_xdecref(PyObject *)
 
 
 cdef Handle make_handle(object callback, tuple args, object loop, object context,
@@ -99,9 +83,9 @@ cdef class Handle:
         callback = <object> self.callback       # it may cancel its own handle
         args = <object> self.args
         context = <object> self.context
-        if PyContext_Enter(<PyObject *> context) == 0:
+        if enter_context(<PyObject *> context) == 0:
             result = zc_call(<PyObject *> callback, <PyObject *> args)
-            PyContext_Exit(<PyObject *> context)
+            leave_context(<PyObject *> context)
         if result == NULL:      # of the context: entered already, or no context at all
             return self.report(callback, args, loop)
         zc_decref(result)
@@ -123,9 +107,9 @@ cdef class Handle:
         else:
             entered = context
             zc_incref(entered)
-        if entered != NULL and PyContext_Enter(entered) == 0:
+        if entered != NULL and enter_context(entered) == 0:
             result = zc_call(callback, args)
-            PyContext_Exit(entered)
+            leave_context(entered)
         zc_xdecref(entered)
         if result == NULL:
             # Back, for who reads the handle that is reported, or runs it again.

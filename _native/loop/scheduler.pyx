@@ -12,13 +12,11 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from asyncio import base_events, events, format_helpers, futures, tasks
 
 from zcloop._native.kernel.clock cimport monotonic
+from zcloop._native.kernel.cpython cimport PyObject_Call
 from zcloop._native.loop.contexts cimport Contexts
 from zcloop._native.loop.handle cimport make_handle
 from zcloop._native.loop.threadsafe_handle cimport make_threadsafe_handle
 from zcloop._native.loop.timers cimport TimerHandle
-
-cdef extern from "Python.h":
-    object PyObject_Call(object callable, tuple args, dict kwargs)
 
 cdef object BaseEventLoop = base_events.BaseEventLoop
 # Programs put other classes in the place of Future and Task, as nest_asyncio does.

@@ -8,15 +8,10 @@ from libc.stdint cimport uint32_t
 
 from asyncio import exceptions
 
+from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport make_poll
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLOUT
-        POLLRDHUP "0x2000"
 
 cdef object InvalidStateError = exceptions.InvalidStateError
 

@@ -11,10 +11,8 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 
+from zcloop._native.kernel.cpython cimport PyThread_get_thread_ident
 from zcloop._native.kernel.sealed cimport seal
-
-cdef extern from "Python.h":
-    unsigned long PyThread_get_thread_ident()
 
 
 cdef ThreadSafeHandle make_threadsafe_handle(object callback, tuple args, object loop,

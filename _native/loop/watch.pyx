@@ -12,15 +12,10 @@ a turn whether it was closed without that; a plain number must be removed before
 cimport cython
 from libc.stdint cimport uint32_t
 
+from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll, make_poll
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLOUT
-        POLLRDHUP "0x2000"
 
 
 @cython.no_gc_clear     # its handles lose what they borrow, and the callbacks that they own

@@ -1,5 +1,9 @@
 from libc.stdint cimport int64_t, uint32_t, uint8_t
 
+from zcloop._native.kernel.bits cimport count_leading_zeros
+
+
+
 
 cdef class Allocator:
     cdef uint32_t[32] heads         # per order: the first free block, or NONE
@@ -20,8 +24,3 @@ cdef class Allocator:
 # The smallest order whose blocks hold so many units.
 cdef inline unsigned order_of(size_t units) noexcept nogil:
     return 0 if units <= 1 else 64 - count_leading_zeros(units - 1)
-
-
-cdef extern from * nogil:
-    unsigned count_leading_zeros "__builtin_clzl"(unsigned long value)
-    unsigned count_trailing_zeros "__builtin_ctz"(unsigned value)

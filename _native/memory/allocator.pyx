@@ -11,6 +11,8 @@ The block that was given back last is taken first, for its memory is still in th
 
 from libc.stdlib cimport free, malloc
 
+from zcloop._native.kernel.bits cimport count_trailing_zeros
+
 cdef enum:
     ORDERS = 32
     FREE = 0x80

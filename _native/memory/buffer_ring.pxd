@@ -1,17 +1,10 @@
 from libc.stdint cimport uint8_t, uint16_t
 
-from zcloop._native.kernel.uring cimport io_uring_buf, io_uring_buf_ring
+from zcloop._native.kernel.uring cimport io_uring_buf, io_uring_buf_ring, publish_tail
 from zcloop._native.memory.mapping cimport Mapping
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Lease
-from zcloop._native.ring.ring cimport Ring, store_release
-
-cdef extern from * nogil:
-    """
-    #define zc_publish_tail(ring, value) \
-        __atomic_store_n(&((struct io_uring_buf_ring *)(ring))->tail, (value), __ATOMIC_RELEASE)
-    """
-    void publish_tail "zc_publish_tail"(io_uring_buf_ring *ring, uint16_t tail)
+from zcloop._native.ring.ring cimport Ring
 
 
 cdef class BufferRing:

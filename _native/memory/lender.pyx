@@ -15,12 +15,10 @@ import sys
 cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 
+from zcloop._native.kernel.cpython cimport PyMemoryView_FromObject
 from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region, lease_of
 
 from zcloop._native.memory.region import RegionExhaustedError
-
-cdef extern from "Python.h":
-    object PyMemoryView_FromObject(object exporter)
 
 cdef size_t COPYBREAK = 4096
 # An eighth of the pool's limit: eight hoarders before anybody else is copied for.

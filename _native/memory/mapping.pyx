@@ -13,13 +13,7 @@ from posix.mman cimport (
 from posix.unistd cimport _SC_PAGESIZE, sysconf
 
 from zcloop._native.kernel.errors cimport raise_os_error
-
-cdef extern from "<sys/mman.h>" nogil:
-    int madvise(void *address, size_t size, int advice)
-    enum:
-        MADV_DONTFORK
-        MADV_HUGEPAGE
-        MADV_WIPEONFORK         # since 4.14
+from zcloop._native.kernel.mman cimport MADV_DONTFORK, MADV_HUGEPAGE, MADV_WIPEONFORK, madvise
 
 cdef size_t HUGE_PAGE = 2 * 1024 * 1024
 

@@ -11,15 +11,11 @@ import resource
 from libc.errno cimport ENOMEM, EPERM
 from libc.string cimport memset
 
+from zcloop._native.kernel.uio cimport iovec
 from zcloop._native.kernel.uring cimport (
     REGISTER_BUFFERS2, REGISTER_BUFFERS_UPDATE, RSRC_REGISTER_SPARSE,
     io_uring_rsrc_register, io_uring_rsrc_update2,
 )
-
-cdef extern from "<sys/uio.h>" nogil:
-    struct iovec:
-        void *iov_base
-        size_t iov_len
 
 cdef bint _is_refusal_logged = False
 

@@ -26,44 +26,13 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
+from zcloop._native.kernel.clock cimport CLOCK_MONOTONIC_COARSE, clock_gettime, timespec
+from zcloop._native.kernel.cpython cimport (
+    PyErr_Fetch, PyErr_Restore, PyMemoryView_Check, PyMemoryView_FromObject,
+    PyMemoryView_GET_BUFFER, end_export, export_of, exporter,
+)
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.allocator cimport order_of
-
-cdef extern from "Python.h":
-    int PyMemoryView_Check(object value)
-    object PyMemoryView_FromObject(object exporter)
-    Py_buffer *PyMemoryView_GET_BUFFER(object view)
-    void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback)
-    void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback)
-
-cdef extern from *:
-    """
-    /* Cython takes Py_buffer.obj for an object; of a view of raw memory it is NULL. */
-    static PyObject *zc_exporter(PyObject *view) { return PyMemoryView_GET_BUFFER(view)->obj; }
-    /* What an exporter was asked for, once for all views that were made from one another. */
-    static void *zc_export_of(PyObject *view) {
-        return &((PyMemoryViewObject *) view)->mbuf->master;
-    }
-    /* What the end of the last of these views does, while some go on: they count as released. */
-    static void zc_end_export(void *master) {
-        _PyManagedBufferObject *managed = (_PyManagedBufferObject *)
-            ((char *) master - offsetof(_PyManagedBufferObject, master));
-        managed->flags |= _Py_MANAGED_BUFFER_RELEASED;
-        PyObject_GC_UnTrack(managed);
-        PyBuffer_Release(&managed->master);
-    }
-    """
-    void end_export "zc_end_export"(void *export)
-    PyObject *exporter "zc_exporter"(object view)
-    void *export_of "zc_export_of"(object view)
-
-cdef extern from "<time.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    enum:
-        CLOCK_MONOTONIC_COARSE      # a few ms of resolution for a fifth of the cost
 
 # From so many bytes on, zeroing takes longer than to let other threads run meanwhile.
 cdef size_t CLEAR_WITHOUT_GIL_MIN = 1 << 20

@@ -5,13 +5,9 @@ import struct
 
 from libc.stdint cimport uint64_t
 
+from zcloop._native.kernel.fcntl cimport AT_EMPTY_PATH, AT_FDCWD
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_STATX
-
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        AT_EMPTY_PATH
-        AT_FDCWD
 
 # What os.stat_result has, STATX_BASIC_STATS.
 cdef unsigned MASK = 0x7FF

@@ -7,29 +7,15 @@ from libc.string cimport memset
 from posix.unistd cimport close as close_fd
 
 from zcloop._native.kernel.address cimport address_of, family_of, sockaddr_storage
+from zcloop._native.kernel.control cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_NXTHDR, CMSG_SPACE, MSG_CMSG_CLOEXEC, SCM_RIGHTS,
+    SOL_SOCKET, cmsghdr,
+)
 from zcloop._native.kernel.sealed cimport seal
+from zcloop._native.kernel.socket cimport MSG_NOSIGNAL
 from zcloop._native.kernel.uring cimport OP_RECVMSG, OP_SENDMSG
 
 from zcloop._native.kernel.address import encode_address
-
-cdef extern from * nogil:
-    """
-    #include <sys/socket.h>
-    """
-    struct cmsghdr:
-        size_t cmsg_len
-        int cmsg_level
-        int cmsg_type
-    cmsghdr *CMSG_FIRSTHDR(msghdr *header)
-    cmsghdr *CMSG_NXTHDR(msghdr *header, cmsghdr *one)
-    unsigned char *CMSG_DATA(cmsghdr *one)
-    size_t CMSG_LEN(size_t size)
-    size_t CMSG_SPACE(size_t size)
-    enum:
-        MSG_CMSG_CLOEXEC
-        MSG_NOSIGNAL
-        SCM_RIGHTS
-        SOL_SOCKET
 
 # What Python's socket allows, and far above what any kernel sends.
 cdef size_t ANCILLARY_MAX = 0x7FFFFFFF

@@ -3,15 +3,11 @@
 from libc.stdint cimport uint64_t
 
 from zcloop._native.kernel.address cimport family_of
+from zcloop._native.kernel.socket cimport MSG_NOSIGNAL, SOCK_CLOEXEC
 from zcloop._native.kernel.uring cimport OP_ACCEPT, OP_CONNECT, OP_RECV, OP_SEND
 from zcloop._native.operation.request cimport Request, make_request
 
 from zcloop._native.kernel.address import encode_address
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_NOSIGNAL
-        SOCK_CLOEXEC
 
 
 def recv(int fd, buffer, int flags=0):

@@ -16,6 +16,10 @@ cdef enum:
     NOT_YET = -0x10000      # no errno: the operation is to be submitted again
 
 cdef enum:
+    # How often whoever waits looks whether a process has died that holds up what it waits for.
+    HEAL_MS = 1000
+
+cdef enum:
     LENGTH_MAX = 0x7FFFF000     # the most that one call moves (MAX_RW_COUNT): more comes short
 
 
@@ -38,6 +42,8 @@ cdef class Operation:
     cdef int fd
     cdef uint32_t slot          # its place in the channel's table while not IDLE
     cdef uint8_t state
+    cdef uint8_t is_word_wait   # it waits for a word of memory: see `use_thread`
+    cdef uint8_t is_refused     # a kernel has refused it, which knows no such request
     cdef bint is_notified       # after its result, the kernel says when it is done with the memory
     cdef bint is_poll           # its result is a mask: see Poll
     cdef bint has_left          # the kernel has let go of its file; the completion is queued
@@ -47,3 +53,5 @@ cdef class Operation:
     cdef object outcome(self, int result)
     cdef void discard(self, int result, uint32_t flags) noexcept
     cdef object memory(self)
+    cdef int use_thread(self) except -1
+    cdef bint heal_words(self) noexcept

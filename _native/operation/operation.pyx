@@ -42,6 +42,16 @@ cdef class Operation:
         """Of one that `is_notified`: what the kernel may use until its notification."""
         return None
 
+    cdef int use_thread(self) except -1:
+        """Of one that `is_word_wait`: from now on a thread waits in the ring's place. OSError where
+        there is no descriptor for it."""
+        return 0
+
+    cdef bint heal_words(self) noexcept:
+        """Undo what a process left that died holding what this waits for. False: none can; True:
+        to be called again every HEAL_MS while it waits."""
+        return False
+
 
 seal(Owner)
 seal(Operation)

@@ -29,20 +29,10 @@ what came before it was armed (and 6.18 refuses it).
 
 from libc.errno cimport EAGAIN, errno
 
+from zcloop._native.kernel.poll cimport POLLERR, POLLHUP, POLLNVAL, poll, pollfd
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_POLL_ADD, POLL_ADD_MULTI, io_uring_sqe
 from zcloop._native.operation.operation cimport NOT_YET
-
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd *fds, unsigned long count, int timeout)
-    enum:
-        POLLERR
-        POLLHUP
-        POLLNVAL
 
 
 cdef Poll make_poll(Owner owner, int fd, uint32_t mask):

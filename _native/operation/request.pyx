@@ -15,6 +15,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close as close_fd
 
+from zcloop._native.kernel.cpython cimport PyMemoryView_GET_BUFFER
+from zcloop._native.kernel.fcntl cimport AT_EMPTY_PATH, AT_FDCWD
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_ASYNC_CANCEL, OP_CLOSE, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
@@ -25,11 +27,6 @@ from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.operation.operation cimport length_of
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.wait_child import WaitChild
-
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        AT_FDCWD
-        AT_EMPTY_PATH
 
 # UIO_MAXIOV: more pieces are refused with EINVAL.
 cdef int PIECES_MAX = 1024
@@ -105,7 +102,7 @@ cdef class Request(Operation):
         if self.vector == NULL:
             raise MemoryError("vector")
         for index, piece in enumerate(self.views):
-            view = <Py_buffer *> PyMemoryView_GET_BUFFER(<PyObject *> piece)
+            view = <Py_buffer *> PyMemoryView_GET_BUFFER(piece)
             if is_written and view.readonly:
                 raise BufferError(f"piece {index} is read-only, and would be written to")
             if not piece.contiguous:
@@ -115,10 +112,6 @@ cdef class Request(Operation):
         self.sqe.addr = <size_t> self.vector
         self.sqe.len = <unsigned> len(self.views)
         return 0
-
-
-cdef extern from "Python.h":
-    void *PyMemoryView_GET_BUFFER(PyObject *view)
 
 
 def read(int fd, buffer, int64_t offset=-1, int flags=0):

@@ -9,15 +9,11 @@ the peer has acknowledged; its result says whether the kernel had to copy after 
 """
 
 from zcloop._native.kernel.sealed cimport seal
+from zcloop._native.kernel.socket cimport MSG_NOSIGNAL, MSG_WAITALL
 from zcloop._native.kernel.uring cimport (
     OP_SEND_ZC, RECVSEND_FIXED_BUF, SEND_ZC_REPORT_USAGE, io_uring_sqe,
 )
 from zcloop._native.operation.operation cimport length_of
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_NOSIGNAL
-        MSG_WAITALL
 
 
 cdef SendZeroCopy make_send_zero_copy(Owner owner, int fd, Lease lease, const char *data,

@@ -10,11 +10,8 @@ import os
 from libc.errno cimport ENOMEM
 from posix.unistd cimport close
 
+from zcloop._native.kernel.poll cimport POLLIN
 from zcloop._native.operation.operation cimport NOT_YET
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
 
 
 cdef class WaitChild(Poll):

@@ -19,126 +19,23 @@ from libc.errno cimport (
 )
 from libc.stdint cimport int64_t
 
+from zcloop._native.kernel.direct_calls cimport (
+    MSG_OOB, POLLPRI, SOCK_NONBLOCK, SOL_SOCKET, SO_ERROR, SPLICE_F_NONBLOCK, close, connect,
+    fallocate, fdatasync, fsync, ftruncate, getsockopt, openat, readv, recvmsg, sockaddr, splice,
+    zc_accept4, zc_block_again, zc_blocks, zc_goes_on, zc_is_on_disk, zc_is_ready, zc_listens,
+    zc_set_priority, zc_statx, zc_unblock,
+)
 from zcloop._native.kernel.errors cimport EOPNOTSUPP
-from zcloop._native.kernel.uio cimport RWF_NOWAIT, iovec, msghdr, preadv2, pwritev2
+from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
+from zcloop._native.kernel.socket cimport (
+    MSG_DONTWAIT, MSG_WAITALL, SOCK_CLOEXEC, recv, send, sendmsg,
+)
+from zcloop._native.kernel.uio cimport RWF_NOWAIT, iovec, msghdr, preadv2, pwritev2, writev
 from zcloop._native.kernel.uring cimport (
     FSYNC_DATASYNC, OP_ACCEPT, OP_CLOSE, OP_CONNECT, OP_FALLOCATE, OP_FSYNC, OP_FTRUNCATE,
     OP_OPENAT, OP_READ, OP_READV, OP_READ_FIXED, OP_RECV, OP_RECVMSG, OP_SEND, OP_SENDMSG,
     OP_SPLICE, OP_STATX, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
 )
-
-cdef extern from * nogil:
-    """
-    #include <errno.h>
-    #include <fcntl.h>
-    #include <limits.h>
-    #include <poll.h>
-    #include <sys/socket.h>
-    #include <sys/stat.h>
-    #include <sys/syscall.h>
-    #include <sys/uio.h>
-    #include <unistd.h>
-    /* A file that has no readiness: the time that it takes is a disk's. */
-    static int zc_is_on_disk(int fd)
-    {
-        struct stat st;
-        return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)
-                                       || S_ISBLK(st.st_mode));
-    }
-    static int zc_is_ready(int fd, int mask)
-    {
-        struct pollfd one = {.fd = fd, .events = mask};
-        return poll(&one, 1, 0) != 0;
-    }
-    /* The flags of a descriptor that blocks, once it does not; -1 of one that does not anyway. */
-    static int zc_unblock(int fd)
-    {
-        int flags = fcntl(fd, F_GETFL);
-        if (flags < 0 || flags & O_NONBLOCK)
-            return -1;
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-        return flags;
-    }
-    static void zc_block_again(int fd, int flags)
-    {
-        int failed = errno;
-        if (flags >= 0)
-            fcntl(fd, F_SETFL, flags);
-        errno = failed;
-    }
-    static int zc_blocks(int fd)
-    {
-        int flags = fcntl(fd, F_GETFL);
-        return flags >= 0 && !(flags & O_NONBLOCK);
-    }
-    static int zc_listens(int fd)
-    {
-        int listens = 0;
-        socklen_t size = sizeof(listens);
-        return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
-    }
-    /* Whether MSG_WAITALL waits for the rest: of datagrams each is one. */
-    static int zc_goes_on(int fd)
-    {
-        int type = 0;
-        socklen_t size = sizeof(type);
-        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0
-               && (type == SOCK_STREAM || type == SOCK_SEQPACKET);
-    }
-    static int zc_accept4(int fd, void *name, void *size, int flags)
-    {
-        return accept4(fd, name, size, flags);
-    }
-    static int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
-    {
-        return syscall(SYS_statx, fd, path, flags, mask, room);
-    }
-    /* The best effort of Linux: 0 is as before. */
-    static int zc_set_priority(int priority)
-    {
-        return syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS: the calling thread */, 0, priority);
-    }
-    """
-    bint zc_is_on_disk(int fd)
-    bint zc_is_ready(int fd, int mask)
-    int zc_unblock(int fd)
-    void zc_block_again(int fd, int flags)
-    bint zc_blocks(int fd)
-    bint zc_listens(int fd)
-    bint zc_goes_on(int fd)
-    int zc_accept4(int fd, void *name, void *size, int flags)
-    int zc_statx(int fd, const char *path, int flags, unsigned mask, void *room)
-    int zc_set_priority(int priority)
-    ssize_t recv(int fd, void *data, size_t size, int flags)
-    ssize_t send(int fd, const void *data, size_t size, int flags)
-    ssize_t recvmsg(int fd, msghdr *message, int flags)
-    ssize_t sendmsg(int fd, const msghdr *message, int flags)
-    int getsockopt(int fd, int level, int name, void *value, unsigned *size)
-    struct sockaddr:
-        pass
-    int connect(int fd, const sockaddr *address, unsigned size)
-    ssize_t readv(int fd, const iovec *vector, int count)
-    ssize_t writev(int fd, const iovec *vector, int count)
-    ssize_t splice(int source, int64_t *source_offset, int target, int64_t *target_offset,
-                   size_t size, unsigned flags)
-    int openat(int fd, const char *path, int flags, unsigned mode)
-    int close(int fd)
-    int fsync(int fd)
-    int fdatasync(int fd)
-    int fallocate(int fd, int mode, int64_t offset, int64_t size)
-    int ftruncate(int fd, int64_t size)
-    enum:
-        MSG_DONTWAIT
-        MSG_OOB
-        MSG_WAITALL
-        POLLIN
-        POLLOUT
-        POLLPRI
-        SOCK_CLOEXEC
-        SOCK_NONBLOCK
-        SOL_SOCKET
-        SO_ERROR
-        SPLICE_F_NONBLOCK
 
 cdef uint32_t ACCEPT_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK
 # AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_STATX_SYNC_TYPE.

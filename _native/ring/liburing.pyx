@@ -28,71 +28,14 @@ from libc.string cimport memset
 from posix.mman cimport MAP_FAILED, MAP_POPULATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close
 
+from zcloop._native.kernel.dlfcn cimport RTLD_LOCAL, RTLD_NOW, dlerror, dlopen, dlsym
+from zcloop._native.kernel.liburing cimport zc_completion, zc_submission
+from zcloop._native.kernel.mman cimport MADV_DONTFORK, madvise
 from zcloop._native.kernel.uring cimport SETUP_NO_SQARRAY
-
-cdef extern from "<dlfcn.h>" nogil:
-    void *dlopen(const char *path, int flags)
-    void *dlsym(void *handle, const char *name)
-    char *dlerror()
-    enum:
-        RTLD_NOW
-        RTLD_LOCAL
-
-cdef extern from * nogil:
-    """
-    #include <errno.h>
-    #include <unistd.h>
-    #include <sys/mman.h>
-    static int zc_sys_setup(unsigned entries, struct io_uring_params *p)
-    {
-        long got = syscall(__NR_io_uring_setup, entries, p);
-        return got < 0 ? -errno : (int)got;
-    }
-    static int zc_sys_enter(unsigned fd, unsigned submit, unsigned wait, unsigned flags,
-                            void *arg, size_t size)
-    {
-        long got = syscall(__NR_io_uring_enter, fd, submit, wait, flags, arg, size);
-        return got < 0 ? -errno : (int)got;
-    }
-    static int zc_sys_register(unsigned fd, unsigned opcode, const void *arg, unsigned count)
-    {
-        long got = syscall(__NR_io_uring_register, fd, opcode, arg, count);
-        return got < 0 ? -errno : (int)got;
-    }
-    struct zc_offsets { unsigned head, tail, mask, entries, flags, dropped, array, cqes; };
-    static struct zc_offsets zc_sq_offsets(const struct io_uring_params *p)
-    {
-        struct zc_offsets o = {p->sq_off.head, p->sq_off.tail, p->sq_off.ring_mask,
-            p->sq_off.ring_entries, p->sq_off.flags, p->sq_off.dropped, p->sq_off.array, 0};
-        return o;
-    }
-    static struct zc_offsets zc_cq_offsets(const struct io_uring_params *p)
-    {
-        struct zc_offsets o = {p->cq_off.head, p->cq_off.tail, p->cq_off.ring_mask,
-            p->cq_off.ring_entries, p->cq_off.flags, p->cq_off.overflow, 0, p->cq_off.cqes};
-        return o;
-    }
-    """
-    struct zc_offsets:
-        unsigned head
-        unsigned tail
-        unsigned mask
-        unsigned entries
-        unsigned flags
-        unsigned dropped
-        unsigned array
-        unsigned cqes
-    int zc_sys_setup(unsigned entries, io_uring_params *p)
-    int zc_sys_enter(unsigned fd, unsigned submit, unsigned wait, unsigned flags,
-                     void *arg, size_t size)
-    int zc_sys_register(unsigned fd, unsigned opcode, const void *arg, unsigned count)
-    zc_offsets zc_sq_offsets(const io_uring_params *p)
-    zc_offsets zc_cq_offsets(const io_uring_params *p)
-    int madvise(void *address, size_t size, int advice)
-    enum:
-        MADV_DONTFORK
-        IORING_OFF_SQ_RING
-        IORING_OFF_SQES
+from zcloop._native.kernel.uring_calls cimport (
+    IORING_OFF_SQES, IORING_OFF_SQ_RING, zc_cq_offsets, zc_offsets, zc_sq_offsets, zc_sys_enter,
+    zc_sys_register, zc_sys_setup,
+)
 
 provider = "direct"
 cure = "pip install --force-reinstall zcloop"

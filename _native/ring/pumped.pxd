@@ -1,6 +1,6 @@
 # A shared ring over epoll: a thread of its own carries requests on while the program does else.
 
-from zcloop._native.kernel.calling_thread cimport pthread_t
+from zcloop._native.kernel.pthread cimport pthread_t
 from zcloop._native.kernel.workers cimport pthread_mutex_t
 from zcloop._native.ring.readiness cimport ReadinessRing
 

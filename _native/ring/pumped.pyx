@@ -18,36 +18,15 @@ from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport close, getpid, read, write
 
+from zcloop._native.kernel.atomics cimport load_acquire, store_release
 from zcloop._native.kernel.calling_thread cimport start_thread
 from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
+from zcloop._native.kernel.poll cimport zc_wait_readable
+from zcloop._native.kernel.pthread cimport (
+    pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock,
+)
 from zcloop._native.kernel.uring cimport io_uring_getevents_arg, kernel_timespec
-from zcloop._native.ring.ring cimport load_acquire, store_release
-
-cdef extern from "<pthread.h>" nogil:
-    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
-    int pthread_mutex_lock(pthread_mutex_t *lock)
-    int pthread_mutex_unlock(pthread_mutex_t *lock)
-    int pthread_join(pthread_t thread, void **result)
-
-cdef extern from * nogil:
-    """
-    #define _GNU_SOURCE
-    #include <errno.h>
-    #include <poll.h>
-    #include <sys/eventfd.h>
-    #include <time.h>
-    static int zc_wait_readable(int fd, long long timeout_ns)
-    {
-        struct pollfd one = {.fd = fd, .events = POLLIN};
-        struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-        return ppoll(&one, 1, timeout_ns < 0 ? NULL : &when, NULL) < 0 ? -errno : 0;
-    }
-    """
-    int zc_wait_readable(int fd, int64_t timeout_ns)
-    int eventfd(unsigned initial, int flags)
-    enum:
-        EFD_CLOEXEC
-        EFD_NONBLOCK
 
 
 cdef void *run(void *argument) noexcept nogil:

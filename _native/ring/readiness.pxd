@@ -2,13 +2,10 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from zcloop._native.kernel.epoll cimport epoll_event
 from zcloop._native.kernel.uring cimport io_uring_getevents_arg, io_uring_sqe, kernel_timespec
 from zcloop._native.kernel.workers cimport Inbox, Job
 from zcloop._native.ring.ring cimport Ring
-
-cdef extern from "<sys/epoll.h>" nogil:
-    struct epoll_event:
-        pass
 
 cdef enum Stage:
     LINKED          # behind another one in a chain

@@ -40,10 +40,20 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close, read
 
+from zcloop._native.kernel.atomics cimport load_acquire, load_relaxed, store_release
 from zcloop._native.kernel.clock cimport monotonic_ns
+from zcloop._native.kernel.epoll cimport (
+    CLOCK_MONOTONIC, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT,
+    EPOLLPRI, EPOLLRDHUP, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    SPLICE_F_NONBLOCK, TFD_CLOEXEC, TFD_NONBLOCK, epoll_create1, is_short_empty, mmsghdr,
+    timerfd_create, zc_copy_fd, zc_data, zc_epoll_ctl, zc_epoll_wait, zc_events, zc_inode,
+    zc_is_closed, zc_recvmmsg, zc_set_timer,
+)
 from zcloop._native.kernel.errors cimport (
     ECANCELED, ENOBUFS, EOPNOTSUPP, ETIME, os_error, raise_os_error,
 )
+from zcloop._native.kernel.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
+from zcloop._native.kernel.socket cimport MSG_DONTWAIT, MSG_WAITALL, recv
 from zcloop._native.kernel.uio cimport iovec, msghdr
 from zcloop._native.kernel.uring cimport (
     ASYNC_CANCEL_ANY, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, FEAT_CQE_SKIP, FEAT_EXT_ARG,
@@ -62,122 +72,6 @@ from zcloop._native.ring.attempt cimport (
     FINAL_EAGAIN, NEEDS_THREAD, NEEDS_TIME, Wait, attempt, is_ready, moved, perform,
     wait_for_pipe,
 )
-from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
-
-cdef extern from * nogil:
-    """
-    #define _GNU_SOURCE
-    #include <errno.h>
-    #include <fcntl.h>
-    #include <sys/epoll.h>
-    #include <sys/eventfd.h>
-    #include <sys/socket.h>
-    #include <sys/stat.h>
-    #include <sys/syscall.h>
-    #include <sys/timerfd.h>
-    #include <time.h>
-    #include <unistd.h>
-    #ifndef EPOLLEXCLUSIVE
-    #define EPOLLEXCLUSIVE (1u << 28)
-    #endif
-    #ifndef SYS_epoll_pwait2
-    #define SYS_epoll_pwait2 441
-    #endif
-
-    /* The number of events, or -errno. In nanoseconds since 5.11; before, and where a policy knows
-       no such call, in milliseconds, rounded up. */
-    static int zc_epoll_wait(int epoll, struct epoll_event *events, int size, long long timeout_ns)
-    {
-        static int has_no_pwait2;
-        int got;
-        if (timeout_ns > 0 && !has_no_pwait2) {
-            struct timespec when = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-            got = syscall(SYS_epoll_pwait2, epoll, events, size, &when, NULL, 0);
-            if (got >= 0 || (errno != ENOSYS && errno != EPERM))
-                return got < 0 ? -errno : got;
-            has_no_pwait2 = 1;
-        }
-        if (timeout_ns > 0) {
-            long long ms = (timeout_ns + 999999) / 1000000;
-            got = epoll_wait(epoll, events, size, ms > 86400000 ? 86400000 : (int) ms);
-        } else
-            got = epoll_wait(epoll, events, size, (int) timeout_ns);
-        return got < 0 ? -errno : got;
-    }
-    /* 0 or errno. */
-    static int zc_epoll_ctl(int epoll, int how, int fd, unsigned mask, unsigned long long data)
-    {
-        struct epoll_event event = {.events = mask, .data.u64 = data};
-        return epoll_ctl(epoll, how, fd, &event) < 0 ? errno : 0;
-    }
-    static unsigned zc_events(struct epoll_event *event) { return event->events; }
-    static unsigned long long zc_data(struct epoll_event *event) { return event->data.u64; }
-    static int zc_is_closed(int fd) { return fcntl(fd, F_GETFD) < 0; }
-    static unsigned long long zc_inode(int fd)
-    {
-        struct stat st;
-        return fstat(fd, &st) < 0 ? 0 : st.st_ino;
-    }
-    static int zc_copy_fd(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
-    static int zc_set_timer(int fd, long long at_ns)
-    {
-        struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
-        return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
-    }
-    /* Whether a socket that gave less than was asked for has no more. A Unix one stops, too, behind
-       what came with descriptors. */
-    static int zc_is_short_empty(int fd)
-    {
-        int family = 0;
-        socklen_t size = sizeof(family);
-        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0
-               && (family == AF_INET || family == AF_INET6);
-    }
-    static int zc_recvmmsg(int fd, void *messages, unsigned count)
-    {
-        int got = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
-        return got < 0 ? -errno : got;
-    }
-    """
-    int zc_epoll_wait(int epoll, epoll_event *events, int size, int64_t timeout_ns)
-    int zc_epoll_ctl(int epoll, int how, int fd, uint32_t mask, uint64_t data)
-    uint32_t zc_events(epoll_event *event)
-    uint64_t zc_data(epoll_event *event)
-    int zc_copy_fd(int fd)
-    bint zc_is_closed(int fd)
-    uint64_t zc_inode(int fd)
-    int zc_set_timer(int fd, int64_t at_ns)
-    int zc_recvmmsg(int fd, void *messages, unsigned count)
-    struct mmsghdr:
-        msghdr msg_hdr
-        unsigned msg_len
-    ssize_t recv(int fd, void *data, size_t size, int flags)
-    bint is_short_empty "zc_is_short_empty"(int fd)
-    int epoll_create1(int flags)
-    int eventfd(unsigned initial, int flags)
-    int timerfd_create(int clock, int flags)
-    enum:
-        CLOCK_MONOTONIC
-        EFD_CLOEXEC
-        EFD_NONBLOCK
-        EPOLLERR
-        EPOLLET "((unsigned)EPOLLET)"
-        EPOLLEXCLUSIVE
-        EPOLLHUP
-        EPOLLIN
-        EPOLLONESHOT
-        EPOLLOUT
-        EPOLLPRI
-        EPOLLRDHUP
-        EPOLL_CLOEXEC
-        EPOLL_CTL_ADD
-        EPOLL_CTL_DEL
-        EPOLL_CTL_MOD
-        MSG_DONTWAIT
-        MSG_WAITALL
-        SPLICE_F_NONBLOCK
-        TFD_CLOEXEC
-        TFD_NONBLOCK
 
 # As the kernel's limits.
 cdef unsigned ENTRIES_MAX = 32768

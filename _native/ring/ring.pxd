@@ -3,21 +3,12 @@
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from zcloop._native.kernel.atomics cimport load_acquire, load_relaxed
+from zcloop._native.kernel.liburing cimport zc_uring
 from zcloop._native.kernel.uring cimport (
     SQ_CQ_OVERFLOW, SQ_TASKRUN, io_uring_cqe, io_uring_getevents_arg, io_uring_sqe,
     kernel_timespec,
 )
-from zcloop._native.ring.liburing cimport zc_uring
-
-cdef extern from * nogil:
-    """
-    #define zc_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-    #define zc_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-    #define zc_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-    """
-    unsigned load_acquire "zc_load_acquire"(unsigned *address)
-    unsigned load_relaxed "zc_load_relaxed"(unsigned *address)
-    void store_release "zc_store_release"(unsigned *address, unsigned value)
 
 
 cdef class Ring:

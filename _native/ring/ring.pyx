@@ -15,20 +15,11 @@ become visible without an enter, and its own fd can be polled: it is readable wh
 beyond the ring's room too.
 """
 
+from zcloop._native.kernel.atomics cimport store_release, zc_relax
 from zcloop._native.kernel.clock cimport monotonic_ns
 
 # So often a spinning thread looks at the ring between two looks at the clock.
 cdef unsigned SPINS_A_LOOK = 32
-
-cdef extern from * nogil:
-    """
-    #if defined(__x86_64__) || defined(__i386__)
-    #define zc_relax() __builtin_ia32_pause()
-    #else
-    #define zc_relax() __asm__ volatile("" ::: "memory")
-    #endif
-    """
-    void zc_relax()
 
 
 cdef class Ring:

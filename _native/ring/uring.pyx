@@ -14,6 +14,7 @@ from libc.errno cimport EACCES, EAGAIN, EEXIST, EINVAL, ENOMEM, ENOSYS, EPERM
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
+from zcloop._native.kernel.atomics cimport load_acquire, load_relaxed, store_release
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.uring cimport (
     ENTER_EXT_ARG, ENTER_GETEVENTS, ENTER_NO_IOWAIT, ENTER_REGISTERED_RING, FEAT_CQE_SKIP,
@@ -24,7 +25,6 @@ from zcloop._native.kernel.uring cimport (
     kernel_timespec,
 )
 from zcloop._native.ring.liburing cimport liburing
-from zcloop._native.ring.ring cimport load_acquire, load_relaxed, store_release
 
 from zcloop._native.ring.liburing import cure as _cure
 

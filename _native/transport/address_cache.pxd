@@ -1,5 +1,8 @@
 from cpython.object cimport PyObject
 
+from zcloop._native.kernel.inet cimport sockaddr_in6
+
+
 cdef enum:
     # struct sockaddr_in6, the longest address that is cached.
     CACHED_SIZE = 28

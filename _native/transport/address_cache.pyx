@@ -14,34 +14,11 @@ from libc.string cimport memcmp, memcpy, memset, strlen
 from zcloop._native.kernel.address cimport (
     AF_INET, AF_INET6, address_of, sockaddr_storage,
 )
+from zcloop._native.kernel.cpython cimport PyUnicode_AsUTF8AndSize
+from zcloop._native.kernel.inet cimport (
+    htonl, htons, in6_addr, in_addr, inet_pton, sockaddr_in, sockaddr_in6,
+)
 from zcloop._native.kernel.sealed cimport seal
-
-cdef extern from * nogil:
-    """
-    #include <sys/socket.h>
-    #include <netinet/in.h>
-    #include <arpa/inet.h>
-    """
-    struct in_addr:
-        pass
-    struct in6_addr:
-        pass
-    struct sockaddr_in:
-        unsigned short sin_family
-        uint16_t sin_port
-        in_addr sin_addr
-    struct sockaddr_in6:
-        unsigned short sin6_family
-        uint16_t sin6_port
-        uint32_t sin6_flowinfo
-        in6_addr sin6_addr
-        uint32_t sin6_scope_id
-    uint16_t htons(uint16_t value)
-    uint32_t htonl(uint32_t value)
-    int inet_pton(int family, const char *text, void *address)
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef enum:
     ENTRIES = 64

@@ -8,18 +8,13 @@ from libc.errno cimport ENOTCONN
 from libc.string cimport strlen
 
 from zcloop._native.kernel.address cimport numeric_address, sockaddr_storage, socklen_t
+from zcloop._native.kernel.cpython cimport PyUnicode_AsUTF8AndSize
 from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.poll cimport POLLOUT
 from zcloop._native.kernel.tcp cimport connect_tcp, socket_error
 from zcloop._native.loop.core cimport Core
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.transport.stream cimport Stream
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLOUT
 
 
 def connect_stream(Core core not None, str host not None, int port):

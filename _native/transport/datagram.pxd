@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive_message cimport ReceiveMessage
 from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
-from zcloop._native.transport.datagram_flow cimport DatagramFlow
+from zcloop._native.pacing.datagram_flow cimport DatagramFlow
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.newest cimport Newest
 

@@ -36,7 +36,12 @@ from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_me
 from zcloop._native.kernel.uio cimport iovec
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
-from zcloop._native.transport.datagram_flow cimport make_datagram_flow
+from zcloop._native.kernel.cpython cimport (
+    PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
+)
+from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
+from zcloop._native.kernel.socket cimport zc_receive_from, zc_send_to
+from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
 from zcloop._native.transport.endpoint cimport (
     ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, has_left, is_resting,
 )
@@ -48,32 +53,6 @@ from zcloop._native.transport.segments cimport (
 from zcloop._native.transport.write_queue cimport as_piece, owner_of
 
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol
-
-cdef extern from * nogil:
-    """
-    #include <sys/socket.h>
-    static ssize_t zc_send_to(int fd, const void *data, size_t size, const void *name, unsigned n)
-    {
-        return sendto(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, n ? name : NULL, n);
-    }
-    static ssize_t zc_receive_from(int fd, void *data, size_t size, void *name, unsigned *n)
-    {
-        return recvfrom(fd, data, size, MSG_DONTWAIT, name, n);
-    }
-    """
-    ssize_t zc_receive_from(int fd, void *data, size_t size, void *name, unsigned *n)
-    ssize_t zc_send_to(int fd, const void *data, size_t size, const void *name, unsigned n)
-
-cdef extern from "Python.h":
-    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
-    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
-    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
-    void PyObject_Release "Py_DECREF"(PyObject *)
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLOUT
 
 cdef object _ZeroCopyDatagramProtocol = ZeroCopyDatagramProtocol
 cdef Py_ssize_t DATAGRAM_MAX = 65536

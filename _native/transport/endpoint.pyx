@@ -33,17 +33,10 @@ from zcloop._native.operation.send_zero_copy cimport SendZeroCopy, make_send_zer
 from zcloop._native.kernel.address cimport (
     AF_INET, family_in, local_address, peer_address, whole_address,
 )
-
-cdef extern from "Python.h":
-    object PyContext_CopyCurrent()
-    int PyContext_Enter(object context) except -1
-    int PyContext_Exit(object context)
-    PyObject *PyObject_VectorcallMethod(object name, PyObject **args, size_t count, PyObject *names)
-    void Py_DECREF(PyObject *)
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLOUT
+from zcloop._native.kernel.cpython cimport (
+    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_VectorcallMethod, PyObject_Release,
+)
+from zcloop._native.kernel.poll cimport POLLOUT
 
 cdef size_t HIGH_WATER = 64 * 1024
 cdef size_t NEVER = <size_t> -1
@@ -57,7 +50,7 @@ cdef object owned(PyObject *result):
     if result == NULL:
         _reraise()
     answer = <object> result
-    Py_DECREF(result)
+    PyObject_Release(result)
     return answer
 
 

@@ -8,17 +8,7 @@ from cpython.object cimport PyObject
 
 from types import MemberDescriptorType
 
-cdef extern from *:
-    """
-    #include <structmember.h>
-
-    static PyObject **zc_slot_of(PyObject *instance, PyObject *member)
-    {
-        return (PyObject **) ((char *) instance
-                              + ((PyMemberDescrObject *) member)->d_member->offset);
-    }
-    """
-    PyObject **zc_slot_of(object instance, object member) noexcept
+from zcloop._native.kernel.cpython cimport zc_slot_of
 
 
 cdef class LazySlot:

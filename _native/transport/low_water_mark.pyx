@@ -17,7 +17,7 @@ is lowered the kernel looks again: a poll that waited is done if anything is the
 from zcloop._native.kernel.clock cimport monotonic, monotonic_ns, thread_cpu_ns
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.tcp cimport receive_low_water, set_receive_low_water
-from zcloop._native.loop.bulk_reading cimport BulkReading
+from zcloop._native.pacing.bulk_reading cimport BulkReading
 
 cdef int HIGH = 256 * 1024
 cdef size_t ENOUGH_MIN = 8 * 1024 * 1024

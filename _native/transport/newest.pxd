@@ -1,12 +1,8 @@
 from libc.stdint cimport uint64_t
 
+from zcloop._native.kernel.pthread cimport pthread_mutex_t, pthread_t
 from zcloop._native.memory.lender cimport Lender
 from zcloop._native.operation.receive_message cimport NAME_SIZE
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
-    ctypedef struct pthread_mutex_t:
-        pass
 
 cdef struct Arrived:
     size_t size

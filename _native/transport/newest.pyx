@@ -18,79 +18,16 @@ from libc.stdlib cimport calloc, free
 from posix.fcntl cimport fcntl
 from posix.unistd cimport close, read, write
 
+from zcloop._native.kernel.epoll cimport zc_edges_of, zc_is_stopped
 from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.eventfd cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
+from zcloop._native.kernel.fcntl cimport F_DUPFD_CLOEXEC
+from zcloop._native.kernel.pthread cimport (
+    SIG_SETMASK, pthread_create, pthread_join, pthread_mutex_destroy, pthread_mutex_init,
+    pthread_mutex_lock, pthread_mutex_unlock, pthread_sigmask, sigfillset, sigset_t,
+)
+from zcloop._native.kernel.socket cimport zc_receive_from
 from zcloop._native.memory.region cimport USED_BY_KERNEL, Lease
-
-cdef extern from "<fcntl.h>" nogil:
-    enum:
-        F_DUPFD_CLOEXEC
-
-cdef extern from "<pthread.h>" nogil:
-    int pthread_create(pthread_t *thread, void *attributes, void *(*run)(void *) noexcept nogil,
-                       void *argument)
-    int pthread_join(pthread_t thread, void **result)
-    int pthread_mutex_init(pthread_mutex_t *lock, void *attributes)
-    int pthread_mutex_lock(pthread_mutex_t *lock)
-    int pthread_mutex_unlock(pthread_mutex_t *lock)
-    int pthread_mutex_destroy(pthread_mutex_t *lock)
-
-cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
-    int sigfillset(sigset_t *set)
-    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-    enum:
-        SIG_SETMASK
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned initial, int flags)
-    enum:
-        EFD_CLOEXEC
-        EFD_NONBLOCK
-
-cdef extern from * nogil:
-    """
-    #include <sys/socket.h>
-    static ssize_t zc_receive_newest(int fd, void *data, size_t size, void *name, unsigned *n)
-    {
-        return recvfrom(fd, data, size, MSG_DONTWAIT, name, n);
-    }
-    """
-    ssize_t zc_receive_newest(int fd, void *data, size_t size, void *name, unsigned *n)
-
-cdef extern from * nogil:
-    """
-    #include <sys/epoll.h>
-    #include <unistd.h>
-    /* An epoll fd for edges of `fd`, and for `stop_fd` as long as it is readable; -1 and errno. */
-    static int zc_edges_of(int fd, int stop_fd)
-    {
-        struct epoll_event edges = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
-        struct epoll_event stop = { .events = EPOLLIN, .data.fd = stop_fd };
-        int poller = epoll_create1(EPOLL_CLOEXEC);
-        int failed;
-        if (poller >= 0 && (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &edges) < 0
-                            || epoll_ctl(poller, EPOLL_CTL_ADD, stop_fd, &stop) < 0)) {
-            failed = errno;
-            close(poller);
-            errno = failed;
-            return -1;
-        }
-        return poller;
-    }
-    /* Wait, or only look; whether it is to stop. */
-    static int zc_is_stopped(int poller, int stop_fd, int is_waiting)
-    {
-        struct epoll_event events[2];
-        int count = epoll_wait(poller, events, 2, is_waiting ? -1 : 0);
-        while (count-- > 0)
-            if (events[count].data.fd == stop_fd)
-                return 1;
-        return 0;
-    }
-    """
-    int zc_edges_of(int fd, int stop_fd)
-    bint zc_is_stopped(int poller, int stop_fd, bint is_waiting)
 
 # The largest UDP datagram; larger Unix ones are cut, as recvfrom cuts them.
 cdef size_t DATAGRAM_SIZE = 65536
@@ -139,7 +76,7 @@ cdef void *drain(void *argument) noexcept nogil:
         is_empty = False
         for _count in range(RECEIVES_MAX):
             entry.name_size = NAME_SIZE
-            entry.size = zc_receive_newest(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
+            entry.size = zc_receive_from(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
                                            entry.name, &entry.name_size)
             if <ssize_t> entry.size >= 0:
                 put(shelf, &entry)

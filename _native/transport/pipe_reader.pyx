@@ -18,13 +18,9 @@ from libc.errno cimport EBADF, EIO
 from asyncio.log import logger
 
 from zcloop._native.kernel.clock cimport monotonic
+from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLRDHUP "0x2000"
 
 # What a writer takes to wake and to fill the pipe; a sleep of ours costs about half of it.
 cdef double REFILL_SECONDS = 30e-6

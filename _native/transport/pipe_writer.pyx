@@ -14,14 +14,10 @@ from libc.stdint cimport uint32_t
 from asyncio import constants
 from asyncio.log import logger
 
+from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.transport.stream cimport Stream
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLRDHUP "0x2000"
 
 
 @cython.final

@@ -10,23 +10,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
 
+from zcloop._native.kernel.cpython cimport PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.sealed cimport seal
+from zcloop._native.kernel.socket cimport MSG_DONTWAIT, MSG_NOSIGNAL, recv, send
 from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.awaitable cimport NEW
-
-cdef extern from "Python.h":
-    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
-    void Py_DECREF(PyObject *)
-    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
-    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_DONTWAIT
-        MSG_NOSIGNAL
-    ssize_t recv(int fd, void *data, size_t size, int flags)
-    ssize_t send(int fd, const void *data, size_t size, int flags)
 
 cdef enum:
     SCRATCH_SIZE = 64 * 1024
@@ -165,11 +154,11 @@ cdef class SocketCall(Awaitable):
         got = recv(fd, PyBytes_Start(data), self.size, MSG_DONTWAIT)
         if got < 0:
             got = -errno
-            Py_DECREF(data)
+            PyObject_Release(data)
             return got
         _PyBytes_Resize(&data, got)
         self.result = <object> data
-        Py_DECREF(data)
+        PyObject_Release(data)
         return got
 
 

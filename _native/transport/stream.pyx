@@ -53,6 +53,14 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
+from zcloop._native.kernel.cpython cimport (
+    PyBytes_New, PyBytes_Start, PyMemoryView_GET_BUFFER, PyMemoryView_GetContiguous, PyObject_Release,
+    _PyBytes_Resize,
+)
+from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
+from zcloop._native.kernel.socket cimport (
+    MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, recv, send, sendmsg, shutdown,
+)
 from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, has_left, is_resting
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
@@ -60,31 +68,6 @@ from zcloop._native.transport.tls cimport TlsRecords
 from zcloop._native.transport.write_queue cimport PIECES_MAX, Piece, WriteQueue, as_piece, owner_of
 
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
-
-cdef extern from "Python.h":
-    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
-    void Py_DECREF(PyObject *)
-    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
-    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
-    object PyMemoryView_GetContiguous(object data, int access, char order)
-    Py_buffer *PyMemoryView_GET_BUFFER(object view)
-
-cdef extern from "<poll.h>" nogil:
-    enum:
-        POLLIN
-        POLLOUT
-        POLLRDHUP "0x2000"
-
-cdef extern from "<sys/socket.h>" nogil:
-    enum:
-        MSG_DONTWAIT
-        MSG_MORE
-        MSG_NOSIGNAL
-        SHUT_WR
-    ssize_t recv(int fd, void *data, size_t size, int flags)
-    ssize_t send(int fd, const void *data, size_t size, int flags)
-    ssize_t sendmsg(int fd, const msghdr *message, int flags)
-    int shutdown(int fd, int how)
 
 # From here on a write fills segments of its own: to hold back its last one gains nothing.
 cdef size_t JOINED_MAX = 32 * 1024
@@ -441,7 +424,7 @@ cdef class Stream(Endpoint):
         cdef ssize_t got = self.receive_some(PyBytes_Start(data), BULK_SIZE)
         cdef int failed = errno
         if got <= 0:
-            Py_DECREF(data)
+            PyObject_Release(data)
             if got == 0:
                 return self.end_of_file()
             return self.read_failed(failed)
@@ -449,7 +432,7 @@ cdef class Stream(Endpoint):
             _PyBytes_Resize(&data, got)
         self.note_read_size(got)
         received = <bytes> data
-        Py_DECREF(data)
+        PyObject_Release(data)
         return self.deliver_bytes(received)
 
     cdef int read_failed(self, int errno_) except -1:

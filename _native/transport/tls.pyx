@@ -12,7 +12,7 @@ takes from it no more than the record that it decrypts.
 """
 
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyBUF_READ, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE, PyBuffer_IsContiguous, PyBuffer_Release,
     PyObject_GetBuffer,
 )
 from cpython.memoryview cimport PyMemoryView_FromMemory, PyMemoryView_GET_BUFFER
@@ -20,13 +20,9 @@ from cpython.object cimport PyObject
 
 from asyncio import sslproto
 
-cdef extern from "Python.h":
-    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
-    void Py_DECREF(PyObject *)
-    PyObject *PyBytes_New "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
-    char *PyBytes_Start "PyBytes_AS_STRING"(PyObject *data)
-    enum:
-        PyBUF_READ
+from zcloop._native.kernel.cpython cimport (
+    PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
+)
 
 # The plaintext of one record, at most.
 cdef enum:
@@ -136,11 +132,11 @@ cdef class TlsRecords:
         except AGAIN:
             pass
         except BaseException:
-            Py_DECREF(data)
+            PyObject_Release(data)
             raise
         _PyBytes_Resize(&data, used)
         received = <object> data
-        Py_DECREF(data)
+        PyObject_Release(data)
         return received, is_last
 
     def _do_read__buffered(self):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LAYERS = ("kernel", "ring", "memory", "operation", "channel", "loop", "transport", "service")
+SPINE = ("kernel", "ring", "memory", "operation", "pacing", "channel", "loop", "transport")
+ROOMS = ("sync", "ipc", "streams", "events")
 
 # Strings, with the line before them, and comments. The string that follows `cdef extern from` is C.
 PROSE = re.compile(
@@ -59,9 +60,15 @@ def root() -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def layers() -> tuple[str, ...]:
-    """Lowest first."""
-    return LAYERS
+def spine() -> tuple[str, ...]:
+    """The layers of the native half that all else stands on, lowest first."""
+    return SPINE
+
+
+@pytest.fixture(scope="session")
+def rooms() -> tuple[str, ...]:
+    """The features of the native half beside it, of which none knows another."""
+    return ROOMS
 
 
 @pytest.fixture(scope="session")

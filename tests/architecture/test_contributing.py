@@ -56,7 +56,7 @@ def test_every_folder_of_tests_is_on_the_map(text, root):
 
 
 def test_every_helper_of_tests_is_on_the_map(text, root):
-    helpers = {path.name for path in (root / "tests").glob("*.py")} - {"conftest.py"}
+    helpers = {path.name for path in (root / "tests/helpers").glob("*.py")}
     assert helpers
     assert unmapped(text, helpers) == []
 

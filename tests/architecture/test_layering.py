@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import graphlib
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 # Below the channel nothing says asyncio; above it nothing says uring, but for these names.
 COMPLETION_FLAGS = "the flags of a completion, in the kernel's words"
@@ -17,25 +19,44 @@ URING_ABOVE_THE_CHANNEL = {
 DOCTOR = "zcloop.doctor."
 
 
-def test_every_module_is_in_a_layer(native, layers):
-    assert {module.layer for module in native.values()} == set(layers)
+def forbidden(
+    dependencies: Mapping[str, Collection[str]], spine: Sequence[str], rooms: Collection[str]
+) -> list[str]:
+    """The imports that go up the spine, from it into a room, or from one room into another."""
 
+    def may_know(layer: str, other: str) -> bool:
+        if other in rooms:
+            return layer == other
+        return layer in rooms or spine.index(other) <= spine.index(layer)
 
-def test_a_module_imports_from_its_own_layer_or_lower_ones(native, layers, dependencies):
-    upward = [
+    return sorted(
         f"{name} imports {other}"
         for name, others in dependencies.items()
         for other in others
-        if layers.index(native[other].layer) > layers.index(native[name].layer)
+        if not may_know(name.partition(".")[0], other.partition(".")[0])
+    )
+
+
+def test_every_module_is_on_the_spine_or_in_a_room(native, spine, rooms):
+    assert {module.layer for module in native.values()} == {*spine, *rooms}
+
+
+def test_the_spine_goes_down_and_rooms_know_only_the_spine(dependencies, spine, rooms):
+    assert forbidden(dependencies, spine, rooms) == []
+
+
+def test_an_import_that_goes_up_or_sideways_is_found():
+    planted = {
+        "low.a": {"low.b", "high.a", "blue.a"},
+        "high.a": {"low.a", "red.a"},
+        "red.a": {"red.b", "low.a", "high.a", "blue.a"},
+    }
+    assert forbidden(planted, ("low", "high"), ("red", "blue")) == [
+        "high.a imports red.a",
+        "low.a imports blue.a",
+        "low.a imports high.a",
+        "red.a imports blue.a",
     ]
-    assert upward == []
-
-
-def test_services_do_not_know_each_other(dependencies):
-    services = {name for name in dependencies if name.startswith("service.")}
-    assert [
-        f"{name} imports {other}" for name in services for other in dependencies[name] & services
-    ] == []
 
 
 def test_no_module_imports_itself_by_way_of_others(dependencies):
@@ -62,8 +83,8 @@ def test_imports_are_absolute(native, facade):
     assert relative == []
 
 
-def test_the_channel_and_below_know_nothing_of_asyncio(native, layers):
-    lower = layers[: layers.index("channel") + 1]
+def test_the_channel_and_below_know_nothing_of_asyncio(native, spine):
+    lower = spine[: spine.index("channel") + 1]
     assert [
         f"{name}: {identifier}"
         for name, module in native.items()
@@ -73,8 +94,8 @@ def test_the_channel_and_below_know_nothing_of_asyncio(native, layers):
     ] == []
 
 
-def test_nothing_above_the_channel_says_uring(native, facade, layers):
-    upper = layers[layers.index("channel") + 1 :]
+def test_nothing_above_the_channel_says_uring(native, facade, spine, rooms):
+    upper = (*spine[spine.index("channel") + 1 :], *rooms)
     modules = [module for module in native.values() if module.layer in upper]
     # The doctor looks at io_uring itself, apart from the channel.
     modules += [one for name, one in facade.items() if not name.startswith(DOCTOR)]
@@ -85,6 +106,28 @@ def test_nothing_above_the_channel_says_uring(native, facade, layers):
         if "uring" in identifier.lower()
     }
     assert said == URING_ABOVE_THE_CHANNEL.keys()
+
+
+def externs_outside(layer: str, code: Mapping[str, str]) -> list[str]:
+    """The modules that declare what is C, and are not in this layer."""
+    return [
+        name
+        for name, text in code.items()
+        if name.partition(".")[0] != layer and re.search(r"^cdef extern\b", text, re.MULTILINE)
+    ]
+
+
+def test_what_is_c_is_declared_in_the_kernel_layer(native):
+    assert externs_outside("kernel", {name: one.code for name, one in native.items()}) == []
+
+
+def test_c_that_is_declared_elsewhere_is_found():
+    planted = {
+        "kernel.poll": 'cdef extern from "<poll.h>":\n    enum:\n        POLLIN',
+        "loop.core": 'cdef int x\ncdef extern from * nogil:\n    int y',
+        "loop.extern": "cdef int extern",
+    }
+    assert externs_outside("kernel", planted) == ["loop.core"]
 
 
 def test_nothing_but_the_front_door_knows_the_doctor(facade):

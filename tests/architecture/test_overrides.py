@@ -28,10 +28,10 @@ from zcloop._native.transport.lazy_slot import LazySlot
 from zcloop._native.transport.pipe_writer import PipeWriter
 from zcloop._native.transport.stream import Stream
 from zcloop.loop import Loop
-from zcloop.pipes import ReadPipeTransport, WritePipeTransport
-from zcloop.subprocess import SubprocessTransport
-from zcloop.tls import SSLTransport, TlsProtocol
-from zcloop.transports import DatagramTransport, StreamTransport
+from zcloop.loop._pipes import ReadPipeTransport, WritePipeTransport
+from zcloop.loop._subprocess import SubprocessTransport
+from zcloop.loop._tls import SSLTransport, TlsProtocol
+from zcloop.loop._transports import DatagramTransport, StreamTransport
 
 # What stands in the place of a class of asyncio's without deriving from it.
 COUNTERPARTS: dict[type, type] = {

@@ -19,7 +19,7 @@ from peers import PAIRS, fill, gone, io_passed, payload, receive_exactly, tcp_pa
 from recording import DatagramRecorder, Recorder
 
 import zcloop
-from zcloop._native.service.listener import Listener
+from zcloop._native.transport.listener import Listener
 
 HERE = os.path.dirname(__file__)
 # The table of requests in flight grows when it is to hold one more than so many.

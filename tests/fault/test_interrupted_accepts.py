@@ -11,7 +11,7 @@ import pytest
 from peers import receive_all
 from recording import Recorder
 
-from zcloop.server import Accepting
+from zcloop.loop._serving import Accepting
 
 
 def listening(loop, factory):

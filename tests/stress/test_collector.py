@@ -261,7 +261,7 @@ class World:
 
     def exchange(self) -> None:
         end = self.random.choice(self.ends)
-        if isinstance(end.transport, zcloop.transports.StreamTransport):
+        if isinstance(end.transport, zcloop.loop._transports.StreamTransport):
             end.transport.set_protocol(end.protocol())
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ import pytest
 from waits import child
 
 from zcloop import sync
-from zcloop._native.memory.posix_semaphore import PosixSemaphore
+from zcloop._native.sync.posix_semaphore import PosixSemaphore
 
 pytestmark = [pytest.mark.zcloop_only, pytest.mark.seconds(1800)]
 

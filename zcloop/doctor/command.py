@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from zcloop.command_line import CommandLine
+from zcloop._command_line import CommandLine
 from zcloop.doctor import issue, report, seccomp_profile, text
 from zcloop.doctor.surroundings import Surroundings
 from zcloop.doctor.system_calls import SystemCalls

@@ -8,7 +8,7 @@ from typing import Any
 def put_in_place() -> None:
     """Before the test modules are imported; asyncio's own use of its streams stays as it is."""
     streams: Any = importlib.import_module("zcloop.streams")
-    flow_control: Any = importlib.import_module("zcloop._native.transport.flow_control")
+    flow_control: Any = importlib.import_module("zcloop._native.streams.flow_control")
     for name in streams.__all__:
         setattr(asyncio, name, getattr(streams, name))
     asyncio.streams.FlowControlMixin = flow_control.FlowControl  # type: ignore[misc]

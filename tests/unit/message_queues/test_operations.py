@@ -6,12 +6,12 @@ import errno
 import pytest
 from peers import io_passed
 
-from zcloop._native.operation.blocking_call import BlockingCall
-from zcloop._native.operation.change_sysv import ChangeSysv
-from zcloop._native.operation.receive_queue import ReceiveQueue
-from zcloop._native.operation.receive_sysv import ReceiveSysv
-from zcloop._native.operation.send_queue import SendQueue
-from zcloop._native.operation.send_sysv import SendSysv
+from zcloop._native.ipc.blocking_call import BlockingCall
+from zcloop._native.ipc.change_sysv import ChangeSysv
+from zcloop._native.ipc.receive_queue import ReceiveQueue
+from zcloop._native.ipc.receive_sysv import ReceiveSysv
+from zcloop._native.ipc.send_queue import SendQueue
+from zcloop._native.ipc.send_sysv import SendSysv
 
 pytestmark = pytest.mark.zcloop_only
 

@@ -10,7 +10,7 @@ import os
 import pytest
 
 from zcloop import sync
-from zcloop._native.channel.event_request import EventRequest
+from zcloop._native.events.event_request import EventRequest
 from zcloop._native.operation import request
 from zcloop.message_queues import PosixQueue, unlink
 

@@ -117,7 +117,7 @@ def test_the_tests_of_ring_and_channel_pass(wish, monkeypatch):
             *(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
             f"--ignore={__file__}",  # this test, too
             *(HERE, tests / "unit/channel", tests / "fault/test_channel_submissions.py"),
-            *(tests / "unit/service/test_event_channel_batches.py",),
+            *(tests / "unit/events/test_event_channel_batches.py",),
         ],
         check=False, capture_output=True, text=True, cwd=tests.parent,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from peers import io_passed
 from waits import cancelled, child, until
 
 from zcloop import sync
-from zcloop._native.memory.posix_semaphore import PosixSemaphore
+from zcloop._native.sync.posix_semaphore import PosixSemaphore
 
 pytestmark = pytest.mark.zcloop_only
 

@@ -5,7 +5,7 @@ from peers import connection
 from recording import Recorder
 
 from zcloop._native.transport.lazy_slot import LazySlot
-from zcloop.transports import StreamTransport
+from zcloop.loop._transports import StreamTransport
 
 pytestmark = pytest.mark.zcloop_only
 

@@ -1,0 +1,162 @@
+"""A channel that a program polls: what is submitted goes to the kernel at once, from any thread
+that holds the GIL, and completions are taken one at a time.
+
+They stay where the kernel put them until they are taken, so that the channel's fd is readable
+while there is one. The kernel keeps those beyond the channel's room in a list of its own; `surface`
+brings them in when the room is free.
+"""
+
+from libc.errno cimport EAGAIN, EINTR
+
+from zcloop._native.kernel.atomics cimport load_relaxed, store_release
+from zcloop._native.kernel.errors cimport ETIME, raise_os_error
+from zcloop._native.kernel.uring cimport (
+    CQE_F_MORE, OP_NOP, SQE_IO_LINK, io_uring_cqe, io_uring_sqe, kernel_timespec,
+)
+from zcloop._native.operation.operation cimport IDLE, INFLIGHT
+
+cdef uint64_t IGNORED = 0       # as in uring
+
+
+cdef class SharedChannel(LoopChannel):
+    cdef int submit_all(self, list operations, bint is_linked) except -1:
+        """Hand IDLE operations in with one system call (or, of many in parallel, one for each
+        ring full). OSError if the kernel does not take all: the others are IDLE again."""
+        cdef Py_ssize_t done = 0
+        cdef Py_ssize_t count = len(operations)
+        cdef Py_ssize_t end, index
+        cdef int got
+        if is_linked and count > self.ring.entries:
+            raise ValueError(f"{count} linked requests: at most {self.ring.entries}, the entries "
+                             "of this channel, go in at once")
+        while self.capacity - self.inflight < count:
+            self.grow()     # now: nothing may run between taking an SQE and the submission
+        while done < count:
+            end = min(count, done + self.ring.entries)
+            for index in range(done, end):
+                self.submit(<Operation> operations[index])
+                if is_linked and index + 1 < count:
+                    self.ring.unsubmitted_sqe(<unsigned> (index - done)).flags |= SQE_IO_LINK
+            got = self.ring.push()
+            if got < 0:
+                done = end - self.ring.unsubmitted()
+                self.ring.retract()
+                for index in range(done, end):
+                    self.retire(<Operation> operations[index])
+                raise_os_error(-got, f"the kernel took {done} of {count} requests")
+            done = end
+        return 0
+
+    cdef Operation take(self):
+        """The operation that ended first, IDLE again, and its `result`; None when none is
+        visible. No system call."""
+        cdef io_uring_cqe cqe
+        cdef unsigned head
+        cdef Operation operation
+        while self.ring.visible():
+            head = load_relaxed(self.ring.uring.cq.khead)
+            cqe = self.ring.uring.cq.cqes[head & self.ring.uring.cq.ring_mask]
+            store_release(self.ring.uring.cq.khead, head + 1)
+            self.ring.took()
+            self.completed += 1
+            if cqe.user_data == IGNORED:
+                continue
+            self.record(cqe.user_data, cqe.res, cqe.flags)
+            self.completion_head = self.completion_tail = 0
+            operation = <Operation> self.operations[<unsigned> cqe.user_data]
+            if cqe.flags & CQE_F_MORE and operation.is_poll:
+                self.note_edge(<Poll> operation, cqe.res)
+                continue
+            operation.state = IDLE
+            self.release(operation.slot)
+            self.result = (<Poll> operation).conclude(cqe.res) if operation.is_poll else cqe.res
+            return operation
+        return None
+
+    cdef int note_edge(self, Poll poll, int result) except -1:
+        """A poll by edges goes on, unless this is what it waits for: then its end says so."""
+        cdef int got
+        if poll.state != INFLIGHT or not poll.is_news(result):
+            return 0
+        self.cancel(poll)
+        got = self.ring.push()
+        if got < 0:
+            self.ring.retract()
+            poll.state = INFLIGHT
+            raise_os_error(-got, "io_uring_enter")
+        poll.found = result
+        return 0
+
+    cdef bint is_visible(self) noexcept:
+        return self.ring.visible() != 0
+
+    cdef bint is_overfull(self) noexcept:
+        """Whether the kernel keeps completions beyond the channel's room."""
+        return self.ring.has_overflow()
+
+    cdef unsigned surface(self, Operation unseen) except? 0:
+        """With nothing visible: bring in what the kernel kept; how many came that are somebody's,
+        without `unseen` (or None)."""
+        cdef uint64_t token = IGNORED if unseen is None else self.token_of(unseen)
+        cdef unsigned head, index
+        cdef unsigned count = 0
+        cdef uint64_t user_data
+        cdef int got
+        self.ring.enters += 1
+        got = self.ring.sleep(0, NULL)
+        if got < 0 and got not in (-EINTR, -EAGAIN):
+            raise_os_error(-got, "io_uring_enter")
+        head = load_relaxed(self.ring.uring.cq.khead)
+        for index in range(self.ring.visible()):
+            user_data = self.ring.uring.cq.cqes[
+                (head + index) & self.ring.uring.cq.ring_mask].user_data
+            count += user_data != IGNORED and user_data != token
+        return count
+
+    cdef bint are_complete(self, list operations) except -1:
+        """Whether the completions of all these are visible."""
+        cdef unsigned head = load_relaxed(self.ring.uring.cq.khead)
+        cdef unsigned index
+        cdef Py_ssize_t missing = len(operations)
+        cdef uint64_t token
+        wanted = {self.token_of(<Operation> operation) for operation in operations}
+        for index in range(self.ring.visible()):
+            token = self.ring.uring.cq.cqes[(head + index) & self.ring.uring.cq.ring_mask].user_data
+            missing -= token in wanted
+        return missing == 0
+
+    cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1:
+        """Let go of the GIL until so many completions are visible, or for `timeout_ns` (-1: no
+        limit). It may end early. Nothing may be assumed of the channel afterwards."""
+        cdef kernel_timespec timeout
+        cdef kernel_timespec *limit = NULL
+        cdef int got
+        if timeout_ns >= 0:
+            timeout.tv_sec = timeout_ns // 1000000000
+            timeout.tv_nsec = timeout_ns % 1000000000
+            limit = &timeout
+        self.ring.enters += 1
+        with nogil:
+            got = self.ring.sleep(count, limit)
+        if got < 0 and got not in (-ETIME, -EINTR, -EAGAIN):
+            raise_os_error(-got, "io_uring_enter")
+        return 0
+
+    cdef int wake(self) except -1:
+        """End another thread's `sleep`, by a completion that is nobody's."""
+        cdef io_uring_sqe *sqe = self.ring.take_sqe()
+        cdef int got
+        sqe.opcode = OP_NOP
+        sqe.user_data = IGNORED
+        got = self.ring.push()
+        if got < 0:
+            self.ring.retract()
+            raise_os_error(-got, "io_uring_enter")
+        return 0
+
+    cdef bint holds(self, Operation operation) noexcept:
+        """Whether it is in flight here, and in no other channel."""
+        return operation.slot < self.capacity and self.operations[operation.slot] is operation
+
+    cdef uint64_t token_of(self, Operation operation) noexcept:
+        return (<uint64_t> self.generations[operation.slot] << 32) | operation.slot

@@ -1,0 +1,10 @@
+from typing import Self
+
+from typing_extensions import Buffer, disjoint_base
+
+from zcloop._native.ipc.queue_descriptor import QueueDescriptor
+from zcloop._native.operation.operation import Operation
+
+@disjoint_base
+class ReceiveQueue(Operation):
+    def __new__(cls, descriptor: QueueDescriptor, buffer: Buffer | None = None) -> Self: ...

@@ -1,0 +1,162 @@
+"""System V message queues: the system calls.
+
+There is no call that waits for a message without taking it, but msgrcv into no memory does: it
+sleeps until there is a suitable message, and fails with E2BIG, the message left where it was.
+Only an empty message does fit, and is taken; it has nothing but its type, and is put back.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.errno cimport E2BIG, EAGAIN, EINTR, ENOMSG, errno
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
+
+from zcloop._native.kernel.errors cimport raise_os_error
+from zcloop._native.kernel.sysv cimport (
+    IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE, IPC_RMID, IPC_SET, IPC_STAT, MSG_EXCEPT, c_ftok,
+    msgctl, msgget, msgrcv, msgsnd, msqid_ds,
+)
+
+# What is received into, used with the GIL held; it grows to the largest message seen.
+cdef Message *_received = NULL
+cdef size_t _received_size = 0
+cdef size_t RECEIVED_SIZE = 8192    # kernel.msgmax as it comes
+# Empty messages that could not be put back into a full queue: (queue, type), oldest first.
+_kept = []
+
+EXCEPT = MSG_EXCEPT
+
+
+cdef int grow(size_t size) except -1:
+    global _received, _received_size
+    cdef void *grown = realloc(_received, sizeof(long) + size)
+    if grown == NULL:
+        raise MemoryError("a message")
+    _received = <Message *> grown
+    _received_size = size
+    return 0
+
+
+cdef bint is_wanted(long type, long wanted, int flags) noexcept:
+    if wanted == 0:
+        return True
+    if wanted < 0:
+        return type <= -wanted
+    return (type == wanted) != bool(flags & MSG_EXCEPT)
+
+
+cdef object take_kept(int queue, long wanted, int flags):
+    for index, (its_queue, type) in enumerate(_kept):
+        if its_queue == queue and is_wanted(type, wanted, flags):
+            del _kept[index]
+            return b"", type
+    return None
+
+
+cdef object take_message(int queue, long type, int flags):
+    """(data, type) of the first suitable message there is, or -errno."""
+    cdef ssize_t got
+    if _kept:
+        kept = take_kept(queue, type, flags)
+        if kept is not None:
+            return kept
+    if _received == NULL:
+        grow(RECEIVED_SIZE)
+    while True:
+        got = msgrcv(queue, _received, _received_size, type, flags | IPC_NOWAIT)
+        if got >= 0:
+            return PyBytes_FromStringAndSize(_received.data, got), _received.type
+        if errno == E2BIG:
+            grow(_received_size * 2)
+        elif errno != EINTR:
+            return -EAGAIN if errno == ENOMSG else -errno
+
+
+cdef int wait_for_message(int queue, long type, int flags, long *taken) noexcept nogil:
+    """0 when there is a suitable message, or -errno; `taken` gets the type of an empty one."""
+    cdef Message message
+    taken[0] = 0
+    if msgrcv(queue, &message, 0, type, flags) < 0:
+        return 0 if errno == E2BIG else -errno
+    taken[0] = message.type
+    return 0
+
+
+cdef int put_message(int queue, const Message *message, size_t size, int flags) noexcept nogil:
+    return -errno if msgsnd(queue, message, size, flags) < 0 else 0
+
+
+cdef void put_back(int queue, long type) noexcept:
+    """An empty message whose asker has gone is the next one's."""
+    cdef Message message
+    message.type = type
+    if put_message(queue, &message, 0, IPC_NOWAIT) < 0:
+        _kept.append((queue, type))
+
+
+def receive(int queue, long mtype, int flags):
+    """(data, type) of the first suitable message there is, or -errno: -EAGAIN if there is none."""
+    return take_message(queue, mtype, flags)
+
+
+def send(int queue, data, long mtype):
+    """Send at once: 0 or -errno."""
+    cdef Py_buffer view
+    cdef Message *message
+    cdef int got
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    message = <Message *> malloc(sizeof(long) + view.len + 1)
+    if message == NULL:
+        PyBuffer_Release(&view)
+        raise MemoryError("a message")
+    message.type = mtype
+    memcpy(message.data, view.buf, view.len)
+    got = put_message(queue, message, view.len, IPC_NOWAIT)
+    PyBuffer_Release(&view)
+    free(message)
+    return got
+
+
+def get(int key, bint create, bint exclusive, int mode):
+    """A queue's identifier; OSError."""
+    cdef int queue = msgget(key, (IPC_CREAT if create else 0) | (IPC_EXCL if exclusive else 0)
+                            | mode)
+    if queue < 0:
+        raise_os_error(errno, None)
+    return queue
+
+
+def status(int queue):
+    """messages, bytes, bytes_max, the last sender's and receiver's pid, mode, uid, gid."""
+    cdef msqid_ds now
+    if msgctl(queue, IPC_STAT, &now) < 0:
+        raise_os_error(errno, None)
+    return (now.msg_qnum, now.msg_cbytes, now.msg_qbytes, now.msg_lspid, now.msg_lrpid,
+            now.msg_perm.mode & 0o777, now.msg_perm.uid, now.msg_perm.gid)
+
+
+def configure(int queue, unsigned long bytes_max, int mode, unsigned uid, unsigned gid):
+    """Set all four; OSError."""
+    cdef msqid_ds wanted
+    if msgctl(queue, IPC_STAT, &wanted) < 0:
+        raise_os_error(errno, None)
+    wanted.msg_qbytes = bytes_max
+    wanted.msg_perm.mode = mode
+    wanted.msg_perm.uid = uid
+    wanted.msg_perm.gid = gid
+    if msgctl(queue, IPC_SET, &wanted) < 0:
+        raise_os_error(errno, None)
+
+
+def remove(int queue):
+    """Everybody who waits on it gets EIDRM; OSError."""
+    if msgctl(queue, IPC_RMID, NULL) < 0:
+        raise_os_error(errno, None)
+
+
+def ftok(bytes path not None, int number):
+    """The key that all programs agree on which name this file and number; OSError."""
+    cdef int key = c_ftok(<const char *> path, number)
+    if key == -1:
+        raise_os_error(errno, None)
+    return key

@@ -1,5 +1,0 @@
-from zcloop._native.memory.semaphore_words cimport SemaphoreWords
-
-
-cdef class PosixSemaphore(SemaphoreWords):
-    cdef bint is_opened     # by sem_open, to be closed

@@ -1,7 +1,0 @@
-from typing import Self, final
-
-from zcloop._native.operation.blocking_call import BlockingCall
-
-@final
-class ReceiveSysv(BlockingCall):
-    def __new__(cls, queue: int, mtype: int, flags: int) -> Self: ...

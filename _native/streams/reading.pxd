@@ -1,0 +1,31 @@
+from libc.stdint cimport uint8_t
+
+from zcloop._native.loop.awaitable cimport Awaitable
+from zcloop._native.streams.stream_input cimport StreamInput
+
+cdef enum Kind:
+    READ            # what there is, up to `size`
+    READ_ALL        # until the end
+    READ_EXACTLY
+    READ_UNTIL
+    READ_LINE
+    READ_NEXT       # a line, or the end of an iteration
+
+
+cdef class Reading(Awaitable):
+    cdef StreamInput input
+    cdef uint8_t kind
+    cdef Py_ssize_t size
+    cdef object separator       # of READ_UNTIL: as given, then a list of bytes, shortest first
+    cdef size_t offset          # of READ_UNTIL: before it there is none
+    cdef list pieces            # of READ_ALL
+
+    cdef bint read(self) except -1
+    cdef bint read_all(self) except -1
+    cdef bint read_exactly(self) except -1
+    cdef bint read_until(self) except -1
+    cdef bint read_line(self) except -1
+    cdef int split_separators(self) except -1
+    cdef bint wait(self, size_t wanted, str caller) except -1
+
+cdef Reading make_reading(StreamInput input, Kind kind, Py_ssize_t size, object separator)

@@ -1,0 +1,5 @@
+from zcloop._native.streams.stream_input cimport StreamInput
+
+
+cdef class StreamReader(StreamInput):
+    pass

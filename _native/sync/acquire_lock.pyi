@@ -1,0 +1,10 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from zcloop._native.sync.posix_semaphore import PosixSemaphore
+from zcloop._native.sync.acquire_semaphore import AcquireSemaphore
+
+@disjoint_base
+class AcquireLock(AcquireSemaphore):
+    def __new__(cls, words: PosixSemaphore) -> Self: ...

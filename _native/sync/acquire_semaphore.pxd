@@ -1,0 +1,5 @@
+from zcloop._native.sync.futex_wait cimport FutexWait
+
+
+cdef class AcquireSemaphore(FutexWait):
+    pass

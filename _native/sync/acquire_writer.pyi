@@ -1,0 +1,10 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from zcloop._native.sync.lock_words import LockWords
+from zcloop._native.sync.futex_wait import FutexWait
+
+@disjoint_base
+class AcquireWriter(FutexWait):
+    def __new__(cls, words: LockWords) -> Self: ...

@@ -1,0 +1,72 @@
+"""Who a process is, so that others can tell that it has died: its pid and its start time.
+
+A pid alone is not enough, for the kernel gives it to others later. 25 bits of the start time, in
+ticks of 10 ms, repeat after 3.9 days, so that a dead process is taken for a living one only if its
+pid went to a process that started in the same tick of another such period.
+
+What is unknown is not dead. A pid means a process only in its pid namespace, and /proc shows start
+times shifted by the reader's time namespace. So identities are compared among processes of one pair
+of namespaces, the home of what they share. Others, and those that /proc does not tell where they
+are, sign as UNTOLD: they are taken for living by all, and take all for living.
+
+Rejected: to do without the home and undo the shift (CLOCK_BOOTTIME's offset is shown for a
+process's children, not for itself; the time of the boot moves with the clock); pidfs's inode
+numbers, which are true everywhere (since 6.9; nothing finds a process by one before 6.14).
+"""
+
+import os
+
+from zcloop._native.kernel.processes cimport getpid, getrandom, is_gone, namespaces, start_of
+
+cdef uint64_t PID_MASK = (1 << PID_BITS) - 1
+cdef uint64_t START_MASK = (1 << START_BITS) - 1
+cdef uint64_t UNTOLD = <uint64_t> 1 << (PID_BITS + START_BITS)
+
+cdef uint32_t _namespaces = 0
+cdef uint64_t _identity = 0         # to be told by all of the same namespaces
+cdef uint64_t _untold_identity = 0  # to others: UNTOLD, and what hardly anybody else has
+
+
+cdef uint32_t own_namespaces() noexcept nogil:
+    return _namespaces
+
+
+cdef bint is_home(uint32_t home) noexcept nogil:
+    return home != 0 and home == _namespaces
+
+
+cdef uint64_t own_identity(uint32_t home) noexcept nogil:
+    return _identity if is_home(home) else _untold_identity
+
+
+cdef uint64_t signed_by(int pid, uint64_t start) noexcept nogil:
+    return <uint64_t> pid | (start & START_MASK) << PID_BITS
+
+
+cdef bint is_dead(uint64_t identity, uint32_t home) noexcept nogil:
+    """False, too, of whom that cannot be told."""
+    cdef int pid = <int> (identity & PID_MASK)
+    cdef long long start
+    if identity & UNTOLD or not is_home(home):
+        return False
+    if is_gone(pid):
+        return True
+    # /proc may have been hidden since, or setns() have changed what it shows: ask for what we know.
+    if signed_by(getpid(), <uint64_t> start_of(getpid())) != _identity:
+        return False
+    start = start_of(pid)
+    return start == -1 or (start >= 0 and signed_by(pid, <uint64_t> start) != identity)
+
+
+def _remember():
+    global _namespaces, _identity, _untold_identity
+    cdef uint64_t chance = 0
+    cdef long long start = start_of(getpid())
+    getrandom(&chance, sizeof(chance), 0)
+    _namespaces = namespaces() if start >= 0 else 0
+    _identity = signed_by(getpid(), <uint64_t> start)
+    _untold_identity = signed_by(getpid(), chance) | UNTOLD
+
+
+_remember()
+os.register_at_fork(after_in_child=_remember)

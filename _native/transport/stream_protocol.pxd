@@ -1,8 +1,0 @@
-from zcloop._native.transport.flow_control cimport FlowControl
-
-cdef class StreamReaderProtocol(FlowControl):
-    cdef readonly object _stream_reader     # until the connection is lost
-    cdef readonly object _client_connected_cb
-    cdef readonly object _transport
-    cdef readonly object _task          # of the callback, which nobody else need hold
-    cdef readonly bint _over_ssl

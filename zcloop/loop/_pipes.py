@@ -1,0 +1,148 @@
+"""The two ends of a pipe: real asyncio transports over the native streams of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import warnings
+from typing import Any
+
+from zcloop._native.transport.pipe_reader import PipeReader
+from zcloop._native.transport.pipe_writer import PipeWriter
+from zcloop.loop._transports import Lending
+
+_set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+
+def _mode_of(pipe: Any, refusal: str) -> int:
+    """The mode of the file, if it is one that can be waited for; ValueError otherwise."""
+    mode = os.fstat(pipe.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
+        raise ValueError(refusal)
+    os.set_blocking(pipe.fileno(), False)
+    return mode
+
+
+class _PipeTransport(asyncio.BaseTransport):
+    """What both ends have: a file of the program's, and the native stream that does the work."""
+
+    _pipe: Any = None
+    _stream: PipeReader | PipeWriter
+
+    __reduce__ = Lending.__reduce__
+
+    def _open(self, loop: Any, pipe: Any, protocol: Any) -> None:
+        self._extra["pipe"] = self._pipe = pipe  # type: ignore[attr-defined]
+        self._loop = loop
+        self._fileno = pipe.fileno()
+        self._stream.open(self, protocol, pipe)
+        loop.call_soon(protocol.connection_made, self)
+
+    def __repr__(self) -> str:
+        info = [type(self).__name__]
+        if self._pipe is None:
+            info.append("closed")
+        elif self._stream.is_closing():
+            info.append("closing")
+        info.append(f"fd={self._fileno}")
+        info.append("closed" if self._pipe is None else "open")
+        return f"<{' '.join(info)}>"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._pipe is not None:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Close the file, and tell nobody."""
+        self._stream.drop()
+        self._pipe = None
+
+    def _lost(self) -> None:
+        """connection_lost was called."""
+        self._pipe = None
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._stream.set_protocol(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._stream.protocol
+
+    def is_closing(self) -> bool:
+        return self._stream.is_closing()
+
+    def close(self) -> None:
+        """Send what is queued, then connection_lost(None), then the file is closed. Idempotent."""
+        self._stream.close()
+
+
+class ReadPipeTransport(Lending, _PipeTransport, asyncio.ReadTransport):
+    """A pipe, FIFO, socket or terminal that is read from. Not thread-safe, as asyncio's."""
+
+    _stream: PipeReader
+
+    def __init__(
+        self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> None:
+        super().__init__(extra)
+        _mode_of(pipe, "Pipe transport is for pipes/sockets only.")
+        self._stream = PipeReader(loop, pipe.fileno())
+        self._open(loop, pipe, protocol)
+        loop.call_soon(self._stream.start)
+        if waiter is not None:
+            loop.call_soon(_set_result_unless_cancelled, waiter, None)
+
+    def is_reading(self) -> bool:
+        return self._stream.is_reading()
+
+    def pause_reading(self) -> None:
+        """No data is delivered from here on until resume_reading(); none is lost."""
+        self._stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._stream.resume_reading()
+
+
+class WritePipeTransport(_PipeTransport, asyncio.Transport):
+    """A pipe, FIFO, socket or terminal that is written to. Not thread-safe, as asyncio's."""
+
+    _stream: PipeWriter
+
+    def __init__(
+        self, loop: Any, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> None:
+        super().__init__(extra)
+        mode = _mode_of(pipe, "Pipe transport is only for pipes, sockets and character devices")
+        self._stream = stream = PipeWriter(loop, pipe.fileno())
+        self.write = stream.write  # type: ignore[method-assign]  # no call more, as of a stream
+        self._open(loop, pipe, protocol)
+        if not stat.S_ISCHR(mode):  # a device has no reader that could end
+            loop.call_soon(stream.start)
+        if waiter is not None:
+            loop.call_soon(_set_result_unless_cancelled, waiter, None)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._stream.writelines(list_of_data)
+
+    def write_eof(self) -> None:
+        """close()."""
+        self._stream.write_eof()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        """Drop what is queued, then connection_lost(None)."""
+        self._stream.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes accepted and not yet taken by the kernel."""
+        return self._stream.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._stream.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
+        self._stream.set_write_buffer_limits(high, low)
