@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from sources import masked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPINE = ("kernel", "ring", "memory", "operation", "pacing", "channel", "loop", "transport")
 ROOMS = ("sync", "ipc", "streams", "events")
 
-# Strings, with the line before them, and comments. The string that follows `cdef extern from` is C.
-PROSE = re.compile(
-    r"(?P<before>cdef extern from [^\n]*\n\s*)?"
-    r'(?:"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)',
-    re.DOTALL,
-)
 IMPORT = re.compile(
     r"^\s*(?:from\s+([\w.]+)\s+c?import\s*(\([^)]*\)|[^\n]*)|c?import\s+([^\n]+))", re.MULTILINE
 )
@@ -50,10 +45,6 @@ class Module:
                 yield from re.findall(r"[\w.]+", modules)
 
 
-def without_prose(text: str) -> str:
-    return PROSE.sub(lambda found: found.group(0) if found.group("before") else "", text)
-
-
 @pytest.fixture(scope="session")
 def root() -> pathlib.Path:
     return ROOT
@@ -77,7 +68,7 @@ def native() -> dict[str, Module]:
     texts: dict[str, str] = {}
     for path in sorted((ROOT / "_native").rglob("*.p[xy][dx]")):
         name = ".".join(path.relative_to(ROOT / "_native").with_suffix("").parts)
-        texts[name] = texts.get(name, "") + without_prose(path.read_text()) + "\n"
+        texts[name] = texts.get(name, "") + masked(path.read_text(), keeps_c=True) + "\n"
     return {name: Module(name, text) for name, text in texts.items()}
 
 
@@ -87,7 +78,7 @@ def facade() -> dict[str, Module]:
     paths = sorted((ROOT / "zcloop").rglob("*.py"))
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
     return {
-        name: Module(name, without_prose(path.read_text()))
+        name: Module(name, masked(path.read_text(), keeps_c=True))
         for name, path in zip(names, paths, strict=True)
     }
 
