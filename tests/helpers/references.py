@@ -1,4 +1,4 @@
-"""What a Markdown document refers to: its words, code, links and anchors, and what there is."""
+"""What a text refers to: its words, code, links and anchors; and what there is."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ LINK = re.compile(r"\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s*(\S+)", re.
 ATTRIBUTE = re.compile(r"<(?:a|img|source)\s[^>]*?(?:href|src|srcset)=\"([^\"]+)\"")
 ANCHOR = re.compile(r"<a\s[^>]*?(?:id|name)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t]*#*$", re.MULTILINE)
+
+
+# A word with one of these endings names a file wherever it stands.
+SUFFIXES = (".md", ".py", ".pyx", ".pxd", ".pyi", ".sh", ".yml", ".toml", ".lua", ".svg", ".build")
+# Words that look like one of our files and are something else.
+ELSEWHERE = {
+    "zcloop/_native/": "where _native/ is installed",
+    "zcloop/zcloop": "the repository, as GitHub names it",
+    "zcloop/zero-copy": "a loop and a kind of server, as the benchmarks name them",
+}
 
 
 @dataclass(frozen=True)
@@ -114,3 +124,25 @@ def links_of(text: str) -> Iterator[str]:
     for target, defined in LINK.findall(bare):
         yield (target or defined).strip("<>")
     yield from ATTRIBUTE.findall(bare)
+
+
+def missing_files(name: str, text: str, tree: Tree) -> list[str]:
+    """Files and folders of ours that are named and are not there. In a block of code only paths
+    from the top count: what it makes or reads may be the reader's."""
+
+    def is_path(word: str) -> bool:
+        return "/" in word and word.partition("/")[0] in tree.top
+
+    shown = LINK.sub("]", without_blocks(text))
+    lines = [word for word in words_of(shown) if word.endswith(SUFFIXES) or is_path(word)]
+    blocks = [word for block in blocks_of(text) for word in words_of(block) if is_path(word)]
+    return [
+        f"{name} names {word}, which is not there"
+        for word in dict.fromkeys([*lines, *blocks])
+        if not (
+            word in ELSEWHERE
+            or word in SUFFIXES
+            or word.startswith(("/", "~", "build/", ".venv/"))
+            or tree.has(word, posixpath.dirname(name))
+        )
+    ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -220,3 +222,24 @@ def _names_of(code: str) -> list[str]:
         for part in (first, *others)
         if (found := re.search(r"(\w+)\s*(?:\[[^\]]*\])*$", part.strip()))
     ]
+
+
+def prose_of(path: str, text: str) -> Iterator[str]:
+    """The comments and docstrings of a file, one after the other; those of other files than Python
+    and Cython are their comments."""
+    if path.endswith((".c", ".h")):
+        yield from re.findall(r"/\*.*?\*/|//[^\n]*", text, re.DOTALL)
+    elif path.endswith((".py", ".pyi")):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.string
+        for node in ast.walk(ast.parse(text)):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(said))):
+                    yield said
+    else:
+        for found in PROSE.finditer(text):
+            before = text[max(0, found.start() - 200) : found.start()]
+            is_alone = not before.rpartition("\n")[2].strip()
+            if found["comment"] or (is_alone and not C_CODE.search(before)):
+                yield found.group()
