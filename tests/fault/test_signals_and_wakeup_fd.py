@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+from waits import until
 
 
 def kill(sig=signal.SIGUSR1):
@@ -28,11 +29,6 @@ def seen(loop):
     loop.add_signal_handler(signal.SIGUSR1, numbers.append, signal.SIGUSR1)
     yield numbers
     loop.remove_signal_handler(signal.SIGUSR1)
-
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.0001)
 
 
 def test_signals_between_runs_are_each_handled_by_the_next(loop, seen):
@@ -151,7 +147,7 @@ def test_a_signal_of_a_forked_child_is_not_handled_by_the_parent(loop, seen):
             kill()
             os._exit(0)
         os.waitpid(pid, 0)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # in which it would have come
 
     loop.run_until_complete(main())
     assert seen == []

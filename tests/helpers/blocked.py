@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import platform
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from slowness import SLOWNESS
+from waits import block_until
 
 FUTEX = {"x86_64": "202", "aarch64": "98"}[platform.machine()]
-SECONDS_MAX = 10 * SLOWNESS
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Look until it is so, with no loop running."""
-    end = time.monotonic() + SECONDS_MAX
-    while not condition():
-        assert time.monotonic() < end, "it did not come to be"
-        os.sched_yield()
 
 
 def waiting_threads() -> int:
@@ -48,7 +37,7 @@ def interrupted_by(handler: Callable[[], object]) -> Iterator[None]:
     here, ident = threading.get_native_id(), threading.get_ident()
 
     def interrupt() -> None:
-        until(lambda: system_call(here) not in ("running", FUTEX))
+        block_until(lambda: system_call(here) not in ("running", FUTEX))
         signal.pthread_kill(ident, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, lambda number, frame: handler())

@@ -1,4 +1,4 @@
-"""Tasks that wait for a semaphore or lock, and what is known of them without a clock."""
+"""Waiting for a condition, and for tasks that wait for a semaphore or a lock; nothing sleeps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ SECONDS_MAX = 10 * SLOWNESS
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until it is so, and other processes on the same processor, too."""
+    """Let the loop run until the condition holds, and other processes on this processor, too."""
     end = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < end, "the loop ran, and it did not come to be"
         os.sched_yield()
         await asyncio.sleep(0)
+
+
+def block_until(condition: Callable[[], object]) -> None:
+    """Hold this thread until the condition holds, for where no loop runs."""
+    end = time.monotonic() + SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < end, "it did not come to be"
+        os.sched_yield()
 
 
 async def waiting(thing: Any, waits: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
