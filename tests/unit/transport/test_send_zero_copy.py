@@ -175,8 +175,8 @@ NETWORK = """
 
 
 def sent_over_veth(kind):
-    here = os.path.dirname(__file__)
-    return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), kind)))
+    helpers = os.path.dirname(namespaces.__file__)
+    return SimpleNamespace(**json.loads(script(NETWORK, helpers, kind)))
 
 
 @pytest.mark.needs("send_zero_copy")
