@@ -44,7 +44,7 @@ def test_a_burst_of_ten_thousand_ends_with_all_later_signals_handled(loop, seen)
         for _ in range(10_000):
             kill()
         await until(lambda: seen)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # in which those come that were still in the pipe
         seen.clear()
         kill()
         await until(lambda: seen)
