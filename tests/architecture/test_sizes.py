@@ -20,7 +20,7 @@ TO_SPLIT = "several subjects, which are to become files of their own"
 FILES = {
     "_native/channel/channel.pyx": (461, TO_SPLIT),
     "_native/channel/loop_channel.pyx": (641, TO_SPLIT),
-    "_native/events/event_queue.pyx": (405, TO_SPLIT),
+    "_native/events/event_queue.pyx": (406, TO_SPLIT),
     "_native/loop/core.pyx": (698, TO_SPLIT),
     "_native/memory/region.pyx": (420, TO_SPLIT),
     "_native/ring/readiness.pyx": (1161, TO_SPLIT),

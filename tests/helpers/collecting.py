@@ -1,4 +1,4 @@
-"""Garbage whose finalizer acts, and when the collector finds it."""
+"""Garbage with a finalizer that acts, and ways to decide when the collector finds it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALLOCATIONS = range(-10, 35)
 
 
 class Final:
-    """Garbage once it is made: a cycle, whose finalizer acts."""
+    """A cycle, which is garbage as soon as it is made. Its finalizer acts."""
 
     def __init__(self, act: Callable[[], Any]) -> None:
         self.act = act
@@ -30,7 +30,7 @@ def collect_after(allocations: int) -> None:
 
 @contextlib.contextmanager
 def nothing_collected() -> Iterator[None]:
-    """No collection in the block, but for what `collect_after` asks for; one at its end."""
+    """In the block only `collect_after` makes the collector run. At its end it runs once."""
     before = gc.get_threshold()
     gc.collect()
     gc.set_threshold(0)

@@ -21,7 +21,7 @@ SCRIPT_SECONDS = 25 * SLOWNESS
 
 
 def payload(size: int, seed: int = 0) -> bytes:
-    """Bytes in which any loss, repetition or exchange of pieces shows."""
+    """Make bytes in which any loss, repetition or exchange of pieces shows."""
     return random.Random(seed).randbytes(size)
 
 
@@ -53,7 +53,7 @@ PAIRS = {"tcp": tcp_pair, "unix": unix_pair}
 async def connection(
     factory: Callable[[], Any], pair: Callable = tcp_pair
 ) -> AsyncIterator[tuple[Any, Any, socket.socket]]:
-    """transport, protocol and the peer's raw socket; the transport is gone at the end."""
+    """Yield a transport, its protocol and the peer's raw socket; all are closed at the end."""
     loop = asyncio.get_running_loop()
     with pair() as (ours, peer):
         transport, protocol = await loop.create_connection(factory, sock=ours)
@@ -84,7 +84,7 @@ async def receive_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 async def receive_all(sock: socket.socket) -> bytes:
-    """Everything until the end of file."""
+    """Receive everything until the end of file."""
     return await receive_exactly(sock, sys.maxsize)
 
 
@@ -106,7 +106,7 @@ async def io_passed() -> None:
 
 
 def fill(sock: socket.socket) -> int:
-    """Send until the socket's buffer is full; returns how many bytes it took."""
+    """Send until the socket's buffer is full; return how many bytes it took."""
     size = 0
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -115,13 +115,13 @@ def fill(sock: socket.socket) -> int:
 
 
 def reset(sock: socket.socket) -> None:
-    """Close a TCP socket so that its peer gets RST."""
+    """Close a TCP socket so that its peer gets an RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def script(source: str, *arguments: str) -> str:
-    """Run a Python program on its own; its output. It must succeed, and say nothing on stderr.
+    """Run a Python program by itself; return its output. It must succeed and write no errors.
 
     `new_event_loop` of the loop under test, asyncio, os, signal, socket and sys are there.
     """

@@ -35,7 +35,7 @@ def block_until(condition: Callable[[], object]) -> None:
 
 
 async def waiting(thing: Any, waits: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """A task that is counted as waiting for `thing`."""
+    """Start a task; return it when `thing` counts it as a waiter."""
     before = thing.waiting
     task = asyncio.create_task(waits)
     await until(lambda: thing.waiting > before or task.done())
@@ -53,7 +53,7 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
 async def waiters(
     thing: Any, acquire: Callable[[], Coroutine[Any, Any, Any]], count: int
 ) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """So many tasks that wait, in this order; cancelled at the end."""
+    """Start `count` tasks that wait, one after the other. They are cancelled at the end."""
     tasks = [await waiting(thing, acquire()) for _ in range(count)]
     try:
         yield tasks
@@ -65,7 +65,7 @@ async def waiters(
 
 @contextlib.contextmanager
 def child(run: Callable[[], object]) -> Iterator[int]:
-    """A forked process that runs this and must end well; its pid."""
+    """Fork a process that runs this function and must succeed; yield its pid."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -85,7 +85,7 @@ def child(run: Callable[[], object]) -> Iterator[int]:
 
 
 def dies_holding(mutex: Any) -> int:
-    """A process that acquires the mutex and is killed."""
+    """Fork a process that acquires the mutex and waits to be killed; return its pid."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
