@@ -1,4 +1,4 @@
-"""The source tree, read as text: what the tests of the architecture look at."""
+"""Reads the source tree as text, for the tests of the architecture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Module:
         return set(re.findall(r"[A-Za-z_][\w.]*", self.code))
 
     def imports(self) -> Iterator[str]:
-        """Dotted names of everything imported or cimported, `from x import y` as x and x.y."""
+        """Yield dotted names of everything that it imports or cimports; `from x import y` is x and
+        x.y."""
         for source, names, modules in IMPORT.findall(self.code):
             if source:
                 yield source
@@ -52,13 +53,13 @@ def root() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def spine() -> tuple[str, ...]:
-    """The layers of the native half that all else stands on, lowest first."""
+    """The layers of the native half, lowest first. All else stands on them."""
     return SPINE
 
 
 @pytest.fixture(scope="session")
 def rooms() -> tuple[str, ...]:
-    """The features of the native half beside it, of which none knows another."""
+    """The features of the native half, which stand beside the spine. None knows another."""
     return ROOMS
 
 
@@ -85,7 +86,7 @@ def facade() -> dict[str, Module]:
 
 @pytest.fixture(scope="session")
 def dependencies(native: dict[str, Module]) -> dict[str, set[str]]:
-    """For each native module those that it cimports or imports."""
+    """For each native module the native modules that it cimports or imports."""
     prefix = "zcloop._native."
     found = {}
     for name, module in native.items():

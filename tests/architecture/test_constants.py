@@ -72,14 +72,14 @@ UNEXPLAINED = {
     "zcloop/streams.py": "DEFAULT_LIMIT",
     "zcloop/zero_copy_socket.py": "RECEIVE_SIZE",
 }
-"""By file: names that still lack it. The list only shrinks."""
+"""By file: constants that nothing explains yet. The list only shrinks."""
 
 CONSTANT = re.compile(r"^(?:cdef [\w ]*?[ *])?_?(?P<name>[A-Z][A-Z0-9_]*)\b[^=(]*=(?!=)")
 
 
 def constants_of(path: str, text: str) -> Iterator[tuple[str, int]]:
-    """Names and lines of a module's constants: ALL_CAPS, numbers, and values of its enums. What the
-    kernel defines has its name for an explanation."""
+    """Yield name and line of each constant of a module: ALL_CAPS, and values of its enums. What a
+    C header defines is left out: its name explains it."""
     lines = masked(text).splitlines()
     for number, line in enumerate(lines, 1):
         if found := CONSTANT.match(line):
@@ -91,8 +91,8 @@ def constants_of(path: str, text: str) -> Iterator[tuple[str, int]]:
 
 
 def is_explained(lines: list[str], code: list[str], number: int) -> bool:
-    """A comment in the line, or above what stands together with it without a blank line between;
-    in Python, a string below it."""
+    """Whether a comment stands in the line, or above the lines that no blank line divides from it.
+    In Python a string below it counts, too."""
     for end in range(number - 1, len(lines)):
         if "#" in lines[end][len(code[end].rstrip()) :]:
             return True

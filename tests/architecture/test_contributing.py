@@ -10,13 +10,13 @@ import pytest
 
 
 def unmapped(text: str, names: Iterable[str]) -> list[str]:
-    """The names that are in the first cell of no row of a table."""
+    """Return the names that no row of a table has in its first cell."""
     cells = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
     return sorted({*names} - {*cells})
 
 
 def unexplained(text: str, markers: Iterable[str]) -> list[str]:
-    """The markers that no item of a list begins with."""
+    """Return the markers with which no item of a list begins."""
     return sorted({*markers} - {*re.findall(r"^- `(\w+)", text, re.MULTILINE)})
 
 

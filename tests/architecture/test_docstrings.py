@@ -40,7 +40,7 @@ UNDOCUMENTED = {
     "zcloop.sync.NamedSemaphore": "maximum",
     "zcloop.sync.Semaphore": "maximum",
 }
-"""By class or module: what still has no docstring. The list only shrinks."""
+"""By class or module: names that have no docstring yet. The list only shrinks."""
 
 UNNAMED = {
     "zcloop.EventChannel.wait": "ValueError",
@@ -55,7 +55,7 @@ UNNAMED = {
     "zcloop.requests.wait_for": "TypeError",
     "zcloop.transports.DatagramTransport.set_lease_limits": "ValueError",
 }
-"""Errors that docstrings still do not name. The list only shrinks."""
+"""By function: errors that its docstring does not name yet. The list only shrinks."""
 
 PROPERTIES = (property, types.GetSetDescriptorType, types.MemberDescriptorType)
 RAISED = re.compile(r"\braise (?:\w+\.)?([A-Z]\w*)")
@@ -86,8 +86,8 @@ def is_ours(value: Any) -> bool:
 
 
 def names_of(module: types.ModuleType) -> Iterator[Name]:
-    """What a module offers: what `__all__` lists, or what it or a private module of its own
-    defines; and of each class what it and our bases of it define."""
+    """Yield what a module offers: what `__all__` lists, or what the module and its private modules
+    define. Of a class, what the class and those of its bases that are ours define."""
     yield Name(module.__name__, module)
     for name in getattr(module, "__all__", None) or vars(module):
         value = getattr(module, name)
@@ -115,8 +115,8 @@ def members_of(path: str, cls: type) -> Iterator[Name]:
 
 
 def is_documented(name: Name) -> bool:
-    """It has a docstring, or what it overrides has one. A field of a native class can have none:
-    its class names it, or it has a comment where it is declared."""
+    """Whether it has a docstring, or what it overrides has one. A field of a native class can have
+    none: then its class names it, or it has a comment where it is declared."""
     if name.cls is None or name.owner is None or name.value is name.cls:
         return bool(name.value.__doc__)
     last = name.path.rpartition(".")[2]
@@ -128,7 +128,7 @@ def is_documented(name: Name) -> bool:
 
 
 def commented_fields(cls: type) -> set[str]:
-    """The fields of a native class that have a comment in their line, or above it."""
+    """Return the fields of a native class with a comment in their line, or above it."""
     header = source_of(cls).with_suffix(".pxd")
     if not header.exists():
         return set()
@@ -142,7 +142,7 @@ def commented_fields(cls: type) -> set[str]:
 
 
 def source_of(value: Any) -> pathlib.Path:
-    """The file in the tree, for what is installed from it."""
+    """Return the file of the source tree that defines this class or function."""
     parts = value.__module__.removeprefix("zcloop.").split(".")
     if parts[0] == "_native":
         return ROOT.joinpath(*parts).with_suffix(".pyx")
@@ -152,7 +152,7 @@ def source_of(value: Any) -> pathlib.Path:
 
 @functools.cache
 def bodies_of(path: pathlib.Path) -> dict[str, str]:
-    """The code of each function of a file, by its name there; properties' halves are joined."""
+    """Return the code of each function of a file by its name. A property's halves are joined."""
     text = path.read_text()
     is_python = path.suffix == ".py"
     lines = masked(text).splitlines()
@@ -164,7 +164,8 @@ def bodies_of(path: pathlib.Path) -> dict[str, str]:
 
 
 def unnamed_errors(name: Name) -> list[str]:
-    """Errors that the body raises itself, and that neither its docstring nor its class's names."""
+    """Return the errors that the body itself raises, and that no docstring names: neither that of
+    the function nor that of its class."""
     function = name.value
     if isinstance(function, types.ModuleType):
         return []

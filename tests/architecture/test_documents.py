@@ -55,8 +55,8 @@ def missing_modules(name: str, text: str, tree: Tree) -> list[str]:
 
 
 def broken_links(name: str, texts: dict[str, str], tree: Tree) -> list[str]:
-    """Links to what is not in the tree, or to an anchor that its document does not have; absolute
-    ones to this repository's main branch are looked up, too."""
+    """Return links to files that are not there, or to anchors that their document does not have.
+    Links to this repository's main branch on the web are looked up in the tree, too."""
     found = []
     for link in links_of(texts[name]):
         target = re.sub(rf"^{re.escape(tree.homepage)}/(?:blob|tree)/main/", "/", link)
@@ -113,7 +113,7 @@ def test_what_is_excepted_is_still_named(documents):
     assert [word for word in ELSEWHERE if word not in everything] == []
 
 
-# ---- that each check finds what it is for --------------------------------------------------------
+# ---- each check finds a planted offender ---------------------------------------------------------
 
 PLANTED = Tree(
     frozenset({"README.md", "docs/guide.md", "tests/unit/test_end_of_file.py", "bench/table.py"}),

@@ -40,7 +40,7 @@ DOCTOR = "zcloop.doctor."
 def forbidden(
     dependencies: Mapping[str, Collection[str]], spine: Sequence[str], rooms: Collection[str]
 ) -> list[str]:
-    """The imports that go up the spine, from it into a room, or from one room into another."""
+    """Return imports that go up the spine, from the spine into a room, or into another room."""
 
     def may_know(layer: str, other: str) -> bool:
         if other in rooms:
@@ -113,7 +113,7 @@ def test_the_channel_and_below_know_nothing_of_asyncio(native, spine):
 
 
 def says_uring(identifiers: Mapping[str, Collection[str]]) -> set[tuple[str, str]]:
-    """Each module with those of its names that have "uring" in them."""
+    """Return each module with each of its names that has "uring" in it."""
     return {
         (name, one) for name, some in identifiers.items() for one in some if "uring" in one.lower()
     }
@@ -134,7 +134,7 @@ def test_a_module_that_says_uring_is_found():
 
 
 def externs_outside(layer: str, code: Mapping[str, str]) -> list[str]:
-    """The modules that declare what is C, and are not in this layer."""
+    """Return the modules outside this layer that declare what is C."""
     return [
         name
         for name, text in code.items()

@@ -14,7 +14,7 @@ from sources import masked, prose_of
 CODE = (".py", ".pyx", ".pxd", ".pyi", ".c", ".h")
 SETTINGS = (".sh", ".yml", ".toml", ".build", "Makefile")
 
-# Files and tests of others, and of the reader.
+# Words for a file, CPython's tests, and tests of which a guide tells the reader.
 FILES_ELSEWHERE = {"PAGE.md": "a word for the page that the command line names"}
 CPYTHONS = {
     "test_asyncio", "test_base_events", "test_buffered_proto", "test_futures", "test_pep492",
@@ -34,7 +34,7 @@ def missing_tests(name: str, text: str, tests: set[str]) -> list[str]:
 
 
 def missing_members(name: str, text: str, words: Mapping[str, set[str]]) -> list[str]:
-    """`Class.member` in backquotes, where nothing about a class of ours has such a name."""
+    """Return each `Class.member` in backquotes that the files of the class do not have."""
     return [
         f"{name} names {cls}.{member}, which is not there"
         for cls, member in sorted(set(MEMBER.findall(text)))
@@ -43,7 +43,7 @@ def missing_members(name: str, text: str, words: Mapping[str, set[str]]) -> list
 
 
 def missing_functions(name: str, text: str, texts: Mapping[str, str]) -> list[str]:
-    """Of "`loop/core.pyx`: `turn`, `look`": functions that this file does not define."""
+    """Return functions of "`loop/core.pyx`: `turn`, `look`" that the file does not define."""
     return [
         f"{name} names {function} of {path}, which is not there"
         for path, listed in LISTED.findall(text)
@@ -57,7 +57,7 @@ def missing_functions(name: str, text: str, texts: Mapping[str, str]) -> list[st
 
 
 def words_of_classes(code: Mapping[str, str]) -> dict[str, set[str]]:
-    """For each class every name in the files that define it, and those that it derives from."""
+    """Return every name in the files of each class, and in the files of its bases."""
     bases: dict[str, set[str]] = {}
     files: dict[str, set[str]] = {}
     for path, text in code.items():
@@ -91,15 +91,14 @@ def texts(root: pathlib.Path, tree: Tree) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def code(texts: dict[str, str]) -> dict[str, str]:
-    """What stands below _native/ and zcloop/, without prose."""
+    """The files below _native/ and zcloop/, without prose."""
     tops = ("_native/", "zcloop/")
     return {name: masked(text) for name, text in texts.items() if name.startswith(tops)}
 
 
 @pytest.fixture(scope="module")
 def prose(texts: dict[str, str]) -> dict[str, str]:
-    """Comments and docstrings of every file, and all of a document. Those of these tests have
-    planted offenders."""
+    """The comments and docstrings of every file, and the whole text of a document."""
 
     def said(name: str, text: str) -> Iterator[str]:
         if name.endswith(".md"):

@@ -43,7 +43,7 @@ FUNCTIONS = {
 def offences(
     sizes: Mapping[str, int], size_max: int, exceptions: Mapping[str, tuple[int, str]]
 ) -> list[str]:
-    """What is too long, or longer than it is allowed; and exceptions that nobody needs."""
+    """Return what is too long, what has outgrown its exception, and exceptions nobody needs."""
     allowed = {name: size for name, (size, _) in exceptions.items()}
     return [
         f"{name} has {size} lines, of at most {allowed.get(name, size_max)}"
@@ -58,7 +58,7 @@ def offences(
 
 def functions_of(name: str, text: str) -> Iterator[tuple[str, int]]:
     found = (functions_of_python if name.endswith(".py") else functions_of_cython)(text)
-    # Functions of one name, such as a property's two halves, count as the longest of them.
+    # If several functions have one name, as a property's two halves do, the longest one counts.
     for one in sorted(found, key=lambda function: function.lines):
         yield f"{name}: {one.name}", one.lines
 

@@ -41,9 +41,9 @@ ASSIGNED = re.compile(r"\.\s*(\w+)\s*(?:[-+*/|&]|<<|>>)?=(?!=)")
 
 
 def unused(native: Mapping[str, str], python: Collection[str]) -> list[str]:
-    """Declarations of Cython that no code uses: a function that nobody calls, a field that nobody
-    reads. Python code may use those that it can see. An enum needs no use by its own name, and a
-    field of the kernel's is used if it is written to."""
+    """Return declarations of Cython that no code uses: functions that nobody calls, fields that
+    nobody reads. Python code may use those that it can see. The name of an enum needs no use. A
+    field of a C structure is used if somebody writes to it."""
     declared = {path: list(declarations(text)) for path, text in native.items()}
     codes = [IMPORT.sub("", masked(text, keeps_c=True)) for text in native.values()]
     words = Counter(word for code in codes for word in re.findall(r"\w+", code))
@@ -71,7 +71,7 @@ def unused(native: Mapping[str, str], python: Collection[str]) -> list[str]:
 
 
 def unused_in_tests(tests: Mapping[str, str], helpers: Collection[str]) -> list[str]:
-    """Fixtures that no test asks for, and what the helpers define and no code uses."""
+    """Return fixtures that no test asks for, and what helpers define and no code uses."""
     trees = {path: ast.parse(text) for path, text in tests.items()}
     words = Counter(word for tree in trees.values() for word in _words(tree))
     return sorted(
@@ -83,8 +83,8 @@ def unused_in_tests(tests: Mapping[str, str], helpers: Collection[str]) -> list[
 
 
 def _offered(module: ast.Module) -> Iterator[tuple[str, bool]]:
-    """The names of a module's functions, classes and constants, each with: is it a fixture? Those
-    that pytest applies by itself are left out."""
+    """Yield the names of a module's functions, classes and constants, and whether each is a
+    fixture. Fixtures that pytest applies by itself are left out."""
     for node in module.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             marks = [ast.unparse(one) for one in node.decorator_list]
@@ -99,7 +99,7 @@ def _offered(module: ast.Module) -> Iterator[tuple[str, bool]]:
 
 
 def _words(module: ast.Module) -> Iterator[str]:
-    """Each name that code uses: as a name, an attribute, an argument, or a word in a string."""
+    """Yield each name in use: as a name, an attribute, an argument, or a word in a string."""
     for node in ast.walk(module):
         match node:
             case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name) | ast.arg(arg=name):

@@ -52,7 +52,7 @@ OTHERS = {
 
 
 def verbs_of(text: str) -> dict[str, list[str]]:
-    """The verbs of the table, each with the classes and the files that are named as its owners."""
+    """Return the verbs of the table, each with the classes and files that it names as owners."""
     table = re.search(r"^\| verb \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
     rows = [row.strip("|").split("|") for row in table[1].splitlines()] if table else []
     return {
@@ -63,7 +63,7 @@ def verbs_of(text: str) -> dict[str, list[str]]:
 
 
 def unknown(verbs: Mapping[str, list[str]], code: str) -> list[str]:
-    """Verbs that no function of the code is called by, and owners that are no class of it."""
+    """Return verbs that are the name of no function, and owners that are no class."""
     functions = set(re.findall(r"\b(?:def|cdef|cpdef) [^\n(=]*?(\w+)\(", code))
     classes = set(re.findall(r"\bclass (\w+)", code))
     owners = {owner for some in verbs.values() for owner in some if "." not in owner}
@@ -71,8 +71,8 @@ def unknown(verbs: Mapping[str, list[str]], code: str) -> list[str]:
 
 
 def drifted(verbs: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[str]:
-    """Functions with the name of a verb, on a class that is neither one of its owners, nor derives
-    from one, nor is what one derives from; and outside of classes, in a file that is none."""
+    """Return functions that have the name of a verb and do not belong to its owners. A class
+    belongs to an owner if it is the owner, derives from it, or is one of its bases."""
     kin = kin_of(texts)
     return sorted(
         {
@@ -91,12 +91,12 @@ def drifted(verbs: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[st
 
 
 def stem_of(path: str) -> str:
-    """A .pxd and its .pyx are one module."""
+    """Return the path without its suffix: a .pxd and its .pyx are one module."""
     return path.rpartition(".")[0]
 
 
 def functions_of(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Each function by its class, or its file, and its name; those without a body, too."""
+    """Yield each function as its class, or its file, and its name; declarations count, too."""
     for one in (functions_of_python if path.endswith(".py") else functions_of_cython)(text):
         *outer, name = one.name.split(".")
         yield outer[-1] if outer else path, name
@@ -107,7 +107,7 @@ def functions_of(path: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def kin_of(texts: Mapping[str, str]) -> dict[str, set[str]]:
-    """For each class itself, those that derive from it, and those that it derives from."""
+    """Return for each class the class itself, what derives from it, and what it derives from."""
     bases: dict[str, set[str]] = {}
     for text in texts.values():
         for name, listed in re.findall(r"\bclass (\w+)(?:\(([^)]*)\))?", masked(text)):

@@ -1,4 +1,4 @@
-"""Python and Cython read as text: functions with their sizes, and code apart from what is said."""
+"""Reads Python and Cython as text: its functions, its declarations, its code and its prose."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLASS = re.compile(r"^(?P<indent> *)(?:cdef )?class (?P<name>\w+)")
 
 @dataclass(frozen=True)
 class Function:
-    """A function that has a body, by the names of what it stands in and its own: `Stream.write`."""
+    """A function that has a body. Its name begins with that of its class: `Stream.write`."""
 
     name: str
     line: int
@@ -38,8 +38,8 @@ class Function:
 
 
 def masked(text: str, keeps_c: bool = False) -> str:
-    """The code alone, each line at its place: comments and the text of strings are blanks. What a
-    formatted string computes is code. C in a string after `cdef extern from` may be kept."""
+    """Return the code with blanks in place of comments and strings, so that each line keeps its
+    number. What a formatted string computes is code. C after `cdef extern from` may be kept."""
 
     def mask(found: re.Match[str]) -> str:
         before = text[max(0, found.start() - 200) : found.start()]
@@ -68,7 +68,7 @@ def _blank_string(string: str, is_formatted: bool) -> str:
 
 
 def functions_of_python(text: str) -> Iterator[Function]:
-    """Every function, methods and inner ones among them; a decorator counts as a line of it."""
+    """Find every function, methods and inner functions too. Its decorators count as its lines."""
 
     def walk(node: ast.AST, prefix: str) -> Iterator[Function]:
         for child in ast.iter_child_nodes(node):
@@ -83,8 +83,8 @@ def functions_of_python(text: str) -> Iterator[Function]:
 
 
 def functions_of_cython(text: str) -> Iterator[Function]:
-    """Every function with a body, found by its indentation. An inner one counts as part of its
-    outer one, and by itself."""
+    """Find every function with a body, by its indentation. The lines of an inner function count
+    for both, for it and for the outer one."""
     lines = masked(text).splitlines()
     classes: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
@@ -100,7 +100,8 @@ def functions_of_cython(text: str) -> Iterator[Function]:
 
 
 def _body_of(lines: list[str], number: int) -> int:
-    """The line after the header that begins in this line; 0 if no colon ends it: a declaration."""
+    """Return the line after the header that begins here, or 0 if it is a declaration without a
+    body."""
     depth = 0
     for place in range(number, len(lines)):
         depth += sum(map(lines[place].count, "([{")) - sum(map(lines[place].count, ")]}"))
@@ -111,7 +112,7 @@ def _body_of(lines: list[str], number: int) -> int:
 
 
 def _end_of(lines: list[str], body: int, indent: int) -> int:
-    """The number of lines up to the last one of the body."""
+    """Return the number of lines up to the last one of the body."""
     end = body
     for place in range(body, len(lines)):
         line = lines[place]
@@ -132,11 +133,11 @@ class Declaration:
     name: str
     line: int
     owner: str = ""
-    """The class, struct or enum that it stands in."""
+    """The class, struct or enum in which it stands."""
     is_c: bool = False
-    """It is declared after `cdef extern from`, and defined by a header."""
+    """Whether it stands after `cdef extern from`: a C header defines it."""
     is_visible: bool = False
-    """Python code can reach it: `public`, `readonly` or `cpdef`."""
+    """Whether Python code can reach it: it is `public`, `readonly` or `cpdef`."""
 
 
 BLOCK = re.compile(
@@ -147,7 +148,7 @@ CALLED = re.compile(r"(\w+)\s*(?:\"[^\"]*\")?\s*\(")
 
 
 def declarations(text: str) -> Iterator[Declaration]:
-    """What a .pxd or .pyx declares with `cdef`, `cpdef` and `ctypedef`, and its enums' values."""
+    """Find what a .pxd or .pyx declares with `cdef`, `cpdef` or `ctypedef`, and values of enums."""
     blocks: list[tuple[int, str, str]] = []
     for number, line in _logical_lines(masked(text)):
         indent = len(line) - len(line.lstrip())
@@ -198,7 +199,7 @@ def declarations(text: str) -> Iterator[Declaration]:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Each line that says something, with those that its open brackets go on over."""
+    """Yield each line that is not blank, joined with the lines over which its brackets go on."""
     whole, depth, first = "", 0, 0
     for number, line in enumerate(text.splitlines(), 1):
         if not whole and not line.strip():
@@ -212,7 +213,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _names_of(code: str) -> list[str]:
-    """The names that `type a, *b[2] = 3` declares."""
+    """Return the names that `type a, *b[2] = 3` declares."""
     if found := POINTER.search(code):
         return [found[1]]
     code = re.sub(r'\s*"[^"]*"', "", code.rstrip(":"))
@@ -225,8 +226,7 @@ def _names_of(code: str) -> list[str]:
 
 
 def prose_of(path: str, text: str) -> Iterator[str]:
-    """The comments and docstrings of a file, one after the other; those of other files than Python
-    and Cython are their comments."""
+    """Yield the comments and docstrings of a file, one after the other."""
     if path.endswith((".c", ".h")):
         yield from re.findall(r"/\*.*?\*/|//[^\n]*", text, re.DOTALL)
     elif path.endswith((".py", ".pyi")):
