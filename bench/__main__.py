@@ -36,6 +36,21 @@ YIELD_SECONDS = 0.05  # between rounds, in which another measurement that waits 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add_choices(parser)
+    add_repetition(parser)
+    parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
+    parser.add_argument(
+        "--markdown", metavar="OUT", help="write the tables for a README to this file"
+    )
+    parser.add_argument("--list", action="store_true", help="show the scenarios and end")
+    parsed = parser.parse_args(arguments)
+    if parsed.windows < 1 or parsed.rounds < 1:
+        parser.error("--windows and --rounds are 1 or more")
+    return parsed
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is measured."""
     parser.add_argument(
         "scenarios",
         nargs="*",
@@ -55,16 +70,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument(
         "--aa", action="store_true", help="compare the loop with itself: what is noise here"
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--retries", type=int, default=0, help="measure again, so often, what others disturbed"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="measured time of each loop in a round"
-    )
-    parser.add_argument(
-        "--windows", type=int, default=8, help="parts of it, in which the loops take turns"
     )
     parser.add_argument(
         "--python",
@@ -88,15 +93,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         action="store_true",
         help="count system calls per operation, in one more run with perf",
     )
-    parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
+
+
+def add_repetition(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how often and how long it is measured."""
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--markdown", metavar="OUT", help="write the tables for a README to this file"
+        "--retries", type=int, default=0, help="measure again, so often, what others disturbed"
     )
-    parser.add_argument("--list", action="store_true", help="show the scenarios and end")
-    parsed = parser.parse_args(arguments)
-    if parsed.windows < 1 or parsed.rounds < 1:
-        parser.error("--windows and --rounds are 1 or more")
-    return parsed
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="measured time of each loop in a round"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=8, help="parts of it, in which the loops take turns"
+    )
 
 
 def list_scenarios() -> None:

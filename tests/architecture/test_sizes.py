@@ -35,7 +35,6 @@ FILES = {
     "zcloop/loop/_loop.py": (503, TO_SPLIT),
 }
 FUNCTIONS = {
-    "bench/__main__.py: parse_arguments": (64, "a list of options, one after the other"),
     "tests/property/test_lending_model.py: play": (81, "each step of the model in a branch"),
 }
 
