@@ -12,9 +12,10 @@ INSTALL = $(PIP) --no-build-isolation $(SETUP) \
 SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
   -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.h' \
   -o -name '*.build')
-# The dotted names of the native modules that have a stub, and of the modules of zcloop/.
+# The dotted names of the native modules that have a stub, and of the modules and packages of zcloop/.
+# stubtest looks into a package by itself.
 TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; \
-  find zcloop/*/ zcloop/[a-z]*.py -name '*.py' -not -path '*/doctor/*'; } \
+  ls zcloop/[a-z]*.py zcloop/[a-z]*/__init__.py | grep -v '/doctor/'; } \
   | sed 's|\.pyi*$$||; s|/__init__$$||; s|/|.|g')
 # For each version the first interpreter that runs. (make drops the output of a command whose status
 # is 127, so the status has to be that of `true`.)
