@@ -27,9 +27,7 @@ FILES = {
     "_native/transport/datagram.pyx": (960, TO_SPLIT),
     "_native/transport/endpoint.pyx": (661, TO_SPLIT),
     "_native/transport/stream.pyx": (1011, TO_SPLIT),
-    "tests/integration/test_bytes_on_the_wire.py": (544, "one comparison, of many programs"),
     "tests/stress/test_collector.py": (420, "one load, and the finalizers that take part in it"),
-    "tests/unit/loop/test_sendfile_endings.py": (471, "one call, and each way in which it ends"),
     "zcloop/loop/_loop.py": (503, TO_SPLIT),
 }
 FUNCTIONS = {

@@ -1,4 +1,4 @@
-"""The collector runs in one allocation after another while a transport writes, and a finalizer acts.
+"""The collector runs in one allocation after another while a transport writes; a finalizer acts.
 
 Up to Python 3.11 it may run in any allocation, of native code too; from 3.12 on between bytecodes.
 """

@@ -18,6 +18,8 @@ from slowness import SLOWNESS
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 SCRIPT_SECONDS = 25 * SLOWNESS
+# The kernel may hold back small writes for 250 ms, by itself.
+RECEIVE_SECONDS = 5
 
 
 def payload(size: int, seed: int = 0) -> bytes:
@@ -103,6 +105,22 @@ async def io_passed() -> None:
             one.recv(1)
             loop.remove_reader(one)
             await asyncio.sleep(0)
+
+
+def receive(sock: socket.socket, size: int) -> bytes:
+    """Receive so many bytes, while the loop stands still."""
+    sock.settimeout(RECEIVE_SECONDS)
+    try:
+        received = b""
+        while len(received) < size and (piece := sock.recv(min(size - len(received), 1 << 20))):
+            received += piece
+        return received
+    finally:
+        sock.setblocking(False)
+
+
+def receive_to_the_end(sock: socket.socket) -> bytes:
+    return receive(sock, sys.maxsize)
 
 
 def fill(sock: socket.socket) -> int:
