@@ -27,7 +27,6 @@ FILES = {
     "_native/transport/datagram.pyx": (960, TO_SPLIT),
     "_native/transport/endpoint.pyx": (661, TO_SPLIT),
     "_native/transport/stream.pyx": (1011, TO_SPLIT),
-    "tests/stress/test_collector.py": (420, "one load, and the finalizers that take part in it"),
     "zcloop/loop/_loop.py": (503, TO_SPLIT),
 }
 FUNCTIONS: dict[str, tuple[int, str]] = {}
