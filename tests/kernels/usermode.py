@@ -1,7 +1,7 @@
-"""Kernels as processes: User Mode Linux, which Debian builds of the kernel of each of its releases.
+"""Kernels as processes: User Mode Linux, which Debian builds from the kernel of each release.
 
-The kernel's own code runs, with Debian's settings, and programs run on the processor itself, so
-that the unit and fault tests take half an hour a kernel. What it has not: a second processor.
+The kernel's own code runs, with Debian's settings, and programs run on the processor itself. So the
+unit and fault tests take half an hour for each kernel. There is only one processor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PACKAGE = "user-mode-linux"
 MEMORY_MB = 4096
 DISK_MB = 2048
 HOURS_MAX = 3
-# A system call takes some 50 us, where the processor's own takes 0.1.
+# A system call takes some 50 us, where one of the machine's own kernel takes 0.1.
 SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
@@ -46,7 +46,7 @@ class UserMode(Kernel):
 
     @classmethod
     def find(cls, mirror: Mirror, version: str) -> UserMode | None:
-        """The kernel of a version such as 6.1, if Debian has it."""
+        """Return the kernel of a version such as 6.1, if Debian has it."""
         for package_version, suite in mirror.versions(PACKAGE):
             if re.match(rf"{re.escape(version)}(\.\d+)*um", package_version):
                 return cls(version, package_version, suite.removesuffix("-security"))
@@ -74,9 +74,9 @@ class UserMode(Kernel):
             (self.folder / name).mkdir()
 
     def boot(self, root: Path, payload: Path) -> Path:
-        """Run it to its end. The path of the results, which is there if it told any.
+        """Run the kernel to its end. Return the path of the results, which exists if it told any.
 
-        Raises the limit of mappings of this machine's processes (vm.max_map_count), for good.
+        This raises the limit of mappings of this machine's processes (vm.max_map_count), for good.
         """
         if int(MAPPINGS_MAX.read_text()) < MAPPINGS:
             MAPPINGS_MAX.write_text(f"{MAPPINGS}\n")
