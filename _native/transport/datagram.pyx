@@ -43,9 +43,8 @@ from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
 from zcloop._native.kernel.socket cimport zc_receive_from, zc_send_to
 from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
-from zcloop._native.transport.endpoint cimport (
-    ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, has_left, is_resting,
-)
+from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
     CONTROL_SIZE, SEGMENTS_MAX, is_plain, is_refused_whole, is_udp, receive_segmented,

@@ -62,7 +62,8 @@ from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
 from zcloop._native.kernel.socket cimport (
     MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, recv, send, sendmsg, shutdown,
 )
-from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, has_left, is_resting
+from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_UNDECIDED
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
