@@ -15,11 +15,9 @@ from asyncio import base_events, sslproto
 from collections.abc import Iterator
 from typing import Any
 
-from zcloop._native.streams.stream_input import StreamInput
 from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 from zcloop.loop._transports import Lending
-from zcloop.streams import StreamReaderProtocol
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
 
@@ -155,6 +153,10 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
 def _take_unread(protocol: Any) -> bytes:
     """What a stream's reader has and nobody has read: from here on it is another's."""
+    # Imported when it is first needed: not every program has streams, and few upgrade them to TLS.
+    from zcloop._native.streams.stream_input import StreamInput
+    from zcloop.streams import StreamReaderProtocol
+
     is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
     reader: Any = protocol._stream_reader if is_streams else None
     if isinstance(reader, StreamInput):
