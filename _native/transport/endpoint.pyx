@@ -372,7 +372,7 @@ cdef class Endpoint(Client):
     def pause_if_over_quota(self):
         """Read no more, if too much is lent, until enough of it is back."""
         if self.lend().wait_if_over():
-            self.core.waiting.add(self)     # no operation holds it meanwhile
+            self.core.over_quota.add(self)     # no operation holds it meanwhile
             self.update_reading()
 
     cdef int disown_account(self) noexcept:
@@ -383,7 +383,7 @@ cdef class Endpoint(Client):
         return 0
 
     def _leases_returned(self):
-        self.core.waiting.discard(self)
+        self.core.over_quota.discard(self)
         if not self.is_lost:
             self.update_reading()
 
@@ -556,7 +556,7 @@ cdef class Endpoint(Client):
 
     cdef int lose(self, object error) except -1:
         self.lost_count += 1
-        self.core.waiting.discard(self)
+        self.core.over_quota.discard(self)
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)
         self.core.call(self._call_connection_lost, (error,), self.context)

@@ -73,7 +73,7 @@ cdef class LowWaterMark:
         if receive_low_water(self.fd) != 1:
             return 0        # one that the program has set is left alone
         self.read_at = now
-        self.loop.raised.add(self)
+        self.loop.raised_marks.add(self)
         self.watch()
         if set_receive_low_water(self.fd, HIGH) < 0:
             return self.lower()
@@ -94,7 +94,7 @@ cdef class LowWaterMark:
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
-        self.loop.raised.discard(self)
+        self.loop.raised_marks.discard(self)
         if high and receive_low_water(self.fd) == high:
             set_receive_low_water(self.fd, 1)
         return 0
