@@ -236,20 +236,6 @@ cdef class Endpoint(LeaseHolder):
     cdef int fail(self, int errno_, str message) except -1:
         return self.fatal(os_error(errno_, None), message)
 
-    cdef bint call_or_fail(self, object name, object argument) except -1:
-        """Call as `protocol_call` does, and give `protocol_failed` what the method raises.
-
-        True if it raised nothing. SystemExit and KeyboardInterrupt go on: they end the run.
-        """
-        try:
-            self.protocol_call(name, argument)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.protocol_failed(error, name)
-            return False
-        return True
-
     cdef int protocol_failed(self, object error, str name) except -1:
         """The protocol's method of that name has raised `error`, which ends the connection."""
         return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
