@@ -29,7 +29,6 @@ cdef class Endpoint(Client):
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
     cdef readonly Lender lender                  # None until something is lent or reserved
-    cdef list held                      # what arrived while reading was paused; None else
     cdef SendZeroCopy zero_copy_send    # in flight: its result has not come yet
     cdef size_t zero_copy_min           # bytes from which something of a lease is sent so
     cdef object empty_waiter            # sendfile waits for the queue to drain
@@ -46,7 +45,6 @@ cdef class Endpoint(Client):
     cdef int put_under(self, object face, object protocol) except -1
     cdef bint read_peer(self) except -1
     cpdef Lender lend(self)
-    cdef int drop_held(self) except -1
     cdef int choose_zero_copy(self, size_t threshold, bint leaves_machine) except -1
     cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size)
     cdef int submit_zero_copy(self, SendZeroCopy operation) except -1

@@ -359,15 +359,6 @@ cdef class Endpoint(Client):
                 let_collector_go(is_held)
         return self.lender
 
-    cdef int drop_held(self) except -1:
-        """The transport is closing: what arrived during a pause is nobody's any more."""
-        held, self.held = self.held, None
-        for item in held or ():
-            view = item[0] if isinstance(item, tuple) else item
-            if isinstance(view, memoryview):
-                view.release()
-        return 0
-
     def pause_if_over_quota(self):
         """Read no more, if too much is lent, until enough of it is back."""
         if self.lend().wait_if_over():
