@@ -47,7 +47,7 @@ cdef struct StreamPace:     # 8 bytes, as there is one for each connection
     flag is_starved         # no slot was free: this once it is received directly
 
 
-cdef void turn(StreamPace *pace, Sign sign) noexcept
+cdef void follow(StreamPace *pace, Sign sign) noexcept
 cdef bint note_full_slot(StreamPace *pace) noexcept
 cdef bint note_large_slot(StreamPace *pace, size_t size) noexcept
 cdef bint note_read(StreamPace *pace, size_t size) noexcept

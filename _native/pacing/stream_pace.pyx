@@ -35,7 +35,7 @@ cdef uint8_t[WAYS][SIGNS] NEXT = [
 ]
 
 
-cdef void turn(StreamPace *pace, Sign sign) noexcept:
+cdef void follow(StreamPace *pace, Sign sign) noexcept:
     """Go the way that this sign leads to; a new way counts anew."""
     cdef uint8_t way = NEXT[pace.way][<int> sign]
     if way == pace.way:
@@ -52,7 +52,7 @@ cdef bint note_full_slot(StreamPace *pace) noexcept:
         pace.full_slots += 1
     if pace.full_slots < FULL_SLOTS_TO_BULK or is_direct(pace):
         return False
-    turn(pace, SLOTS_FILLED)
+    follow(pace, SLOTS_FILLED)
     return True
 
 
@@ -60,11 +60,11 @@ cdef bint note_large_slot(StreamPace *pace, size_t size) noexcept:
     """A message came in a large slot; whether the way has changed."""
     pace.small_reads = pace.small_reads + 1 if size <= SMALL_READ_MAX else 0
     if pace.full_reads == 0:
-        turn(pace, ANSWERED)
+        follow(pace, ANSWERED)
         return True
     if pace.small_reads < SMALL_READS_TO_RING:
         return False
-    turn(pace, ALL_SMALL)
+    follow(pace, ALL_SMALL)
     return True
 
 
@@ -112,7 +112,7 @@ cdef void end_starving(StreamPace *pace) noexcept:
     """The direct receive for want of a slot is over: what brought much goes on so."""
     pace.is_starved = False
     if pace.read_size >= READ_AGAIN_MIN:
-        turn(pace, BROUGHT_MUCH)
+        follow(pace, BROUGHT_MUCH)
 
 
 # ---- for tests -------------------------------------------------------------------------------
@@ -134,9 +134,9 @@ cdef class PaceOfTest:
         """"ring", "bulk" or "flood"."""
         return _WAYS[self.pace.way]
 
-    def turn(self, str sign):
+    def follow(self, str sign):
         """Give it this sign, by its name in the table; returns the way that it then goes."""
-        turn(&self.pace, <Sign> <int> _SIGNS.index(sign))
+        follow(&self.pace, <Sign> <int> _SIGNS.index(sign))
         return self.way
 
     def note_slot(self, size_t size, size_t slot_size):
