@@ -5,7 +5,7 @@ cdef enum:
 cdef class OneWay:
     cdef readonly bint is_one_way       # bulk pours in, as far as is known
     cdef readonly size_t distance       # bytes in a row, and fast, that it takes to say so
-    cdef readonly size_t received       # bytes in a row so far; since it is one way, those since then
+    cdef readonly size_t received       # bytes in a row; once it is one way, bytes since then
     cdef double start                   # loop time when the first of them came
     cdef double read_at                 # loop time of the latest read, while it is one way
 

@@ -63,7 +63,7 @@ cdef class Inlet(Endpoint):
 
     def _leases_returned(self):
         if self.held is not None and not self.is_paused and not self.is_closing_:
-            self.core.waiting.discard(self)
+            self.core.over_quota.discard(self)
             self.want_delivery()
         else:
             Endpoint._leases_returned(self)

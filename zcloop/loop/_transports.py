@@ -26,6 +26,9 @@ from zcloop._native.transport.stream import Stream
 
 _UNKNOWN = object()
 
+# Done with a result, unless it was cancelled meanwhile: for those who wait for connection_made.
+set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
 
 class Lending:
     """The methods of a transport that lends memory, of which `_stream` is the native half.
@@ -43,7 +46,7 @@ class Lending:
             "a copy would end it"
         )
 
-    def _lend(self) -> Lender:
+    def _ensure_lender(self) -> Lender:
         lender: Lender = self._stream.ensure_lender()
         return lender
 
@@ -82,7 +85,7 @@ class Lending:
         all. While more than `quota` bytes (8 MiB at first) are held, this transport reads nothing
         more. None leaves a limit as it is. ValueError for numbers below 0.
         """
-        lender = self._lend()
+        lender = self._ensure_lender()
         if (copybreak or 0) < 0 or (quota or 0) < 0:
             raise ValueError("copybreak and quota are numbers of bytes, not below 0")
         if copybreak is not None:
@@ -95,7 +98,7 @@ class Lending:
 
     def lease_statistics(self) -> dict[str, int]:
         """How many bytes were lent in place and copied since the beginning, and are held now."""
-        return self._lend().statistics()
+        return self._ensure_lender().statistics()
 
 
 class _Face(Lending):
