@@ -664,7 +664,7 @@ cdef class Core(Scheduler):
                 f"coalesce_us is 0 to {COALESCE_MAX_US} microseconds, not {microseconds}")
         self.channel.coalescing.limit_us = microseconds if self.channel.can_coalesce() else 0
         if microseconds == 0:
-            self.channel.coalescing.end()
+            self.channel.coalescing.restart()
 
     def statistics(self):
         """Counters since the loop was made, as a new dict; reading them makes no system call."""

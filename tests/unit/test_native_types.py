@@ -52,7 +52,6 @@ MADE_BY_NATIVE_CODE = [
     "operation.request:Request",
     "operation.send_zero_copy:SendZeroCopy",
     "transport.address_cache:AddressCache",
-    "transport.datagram_flow:DatagramFlow",
     "transport.done:Done",
     "transport.endpoint:Endpoint",
     "transport.low_water_mark:LowWaterMark",
