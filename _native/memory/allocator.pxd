@@ -3,8 +3,6 @@ from libc.stdint cimport int64_t, uint32_t, uint8_t
 from zcloop._native.kernel.bits cimport count_leading_zeros
 
 
-
-
 cdef class Allocator:
     cdef uint32_t[32] heads         # per order: the first free block, or NONE
     cdef uint32_t nonempty          # bit per order: there is a free block

@@ -7,7 +7,7 @@ without a port are converted each time.
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset, strlen
 
@@ -15,9 +15,7 @@ from zcloop._native.kernel.address cimport (
     AF_INET, AF_INET6, address_of, sockaddr_storage,
 )
 from zcloop._native.kernel.cpython cimport PyUnicode_AsUTF8AndSize
-from zcloop._native.kernel.inet cimport (
-    htonl, htons, in6_addr, in_addr, inet_pton, sockaddr_in, sockaddr_in6,
-)
+from zcloop._native.kernel.inet cimport htonl, htons, inet_pton, sockaddr_in, sockaddr_in6
 from zcloop._native.kernel.sealed cimport seal
 
 cdef enum:

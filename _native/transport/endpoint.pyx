@@ -34,7 +34,8 @@ from zcloop._native.kernel.address cimport (
     AF_INET, family_in, local_address, peer_address, whole_address,
 )
 from zcloop._native.kernel.cpython cimport (
-    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_VectorcallMethod, PyObject_Release,
+    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_VectorcallMethod,
+    PyObject_Release,
 )
 from zcloop._native.kernel.poll cimport POLLOUT
 

@@ -77,7 +77,7 @@ cdef void *drain(void *argument) noexcept nogil:
         for _count in range(RECEIVES_MAX):
             entry.name_size = NAME_SIZE
             entry.size = zc_receive_from(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
-                                           entry.name, &entry.name_size)
+                                         entry.name, &entry.name_size)
             if <ssize_t> entry.size >= 0:
                 put(shelf, &entry)
             elif errno == EAGAIN:

@@ -10,7 +10,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
 
-from zcloop._native.kernel.cpython cimport PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize
+from zcloop._native.kernel.cpython cimport (
+    PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
+)
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.socket cimport MSG_DONTWAIT, MSG_NOSIGNAL, recv, send

@@ -18,8 +18,8 @@ from typing import Any
 from zcloop._native.streams.stream_input import StreamInput
 from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
-from zcloop.streams import StreamReaderProtocol
 from zcloop.loop._transports import Lending
+from zcloop.streams import StreamReaderProtocol
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
 
