@@ -22,6 +22,7 @@ import socket as socket_module
 from asyncio import constants
 from asyncio.log import logger
 
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport (
@@ -42,7 +43,7 @@ from zcloop._native.kernel.cpython cimport (
 from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
 from zcloop._native.kernel.socket cimport zc_receive_from, zc_send_to
-from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
+from zcloop._native.pacing.datagram_flow cimport DatagramFlow
 from zcloop._native.transport.descriptor cimport has_left, is_resting
 from zcloop._native.transport.endpoint cimport Endpoint
 from zcloop._native.transport.held cimport HELD_ERROR, HeldItem
@@ -78,7 +79,7 @@ cdef size_t HEADER_SIZE = 8
 cdef class Datagram(Inlet):
     def __cinit__(self, core, int fd):
         self.addresses = AddressCache.__new__(AddressCache)
-        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
+        self.flow = DatagramFlow(self.core.channel.coalescing, self.fd, monotonic_ns())
 
     def __dealloc__(self):
         self.is_busy = True     # what a finalizer does with it now is too late
@@ -379,7 +380,8 @@ cdef class Datagram(Inlet):
         if size < 0:
             return 0
         self.channel.is_multishot_message_proven = True
-        self.flow.note(size)
+        if self.flow.note(size):
+            self.flow.advance(monotonic_ns())
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size
@@ -539,7 +541,7 @@ cdef class Datagram(Inlet):
             return True
         sent = zc_send_to(self.fd, start, size, name, name_size)
         if sent >= 0:
-            self.flow.sent += 1
+            self.flow.note_sent()
             self.count_sent(owner, size)
         elif errno == EAGAIN or errno == EINTR:
             return False
@@ -614,7 +616,7 @@ cdef class Datagram(Inlet):
             self.object_count += 1
         self.queue_count += 1
         self.queue_size += size + HEADER_SIZE
-        self.flow.sent += 1
+        self.flow.note_sent()
         return 0
 
     cdef int release(self, Outgoing *item) except -1:

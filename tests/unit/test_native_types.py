@@ -54,7 +54,6 @@ MADE_BY_NATIVE_CODE = [
     "operation.request:Request",
     "operation.send_zero_copy:SendZeroCopy",
     "transport.address_cache:AddressCache",
-    "transport.datagram_flow:DatagramFlow",
     "transport.delivery:Delivery",
     "transport.delivery:ToBuffers",
     "transport.delivery:ToBytes",
