@@ -49,6 +49,8 @@ finds out about a new load within such a distance.
                    doubts     never: the flows do, each for itself
                    limits     `coalesce_us`, which a program may set
 
+    StreamPace     follows signs, and compares no cost: how a stream receives depends on what comes
+
 Two more stand where what they steer is: `transport/low_water_mark.pyx` tries a raised mark on one
 socket, and `transport/pipe_reader.pyx` tries to wait for a pipe's writer.
 

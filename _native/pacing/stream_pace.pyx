@@ -8,9 +8,10 @@
              turn's pace leave the socket's buffer full and its data cold; this one empties it at
              each enter
 
-What a stream sees is a sign, and the signs lead from one way to another:
+No cost is compared: which way is the cheaper one is known from benchmarks, and depends on what
+comes. So what a stream sees of that is a sign, and a sign leads from one way to another:
 
-                     ring     bulk     flood
+    sign             ring     bulk     flood
     slots filled     bulk     -        bulk
     all small        -        ring     ring
     poured in        -        flood    -
@@ -20,8 +21,11 @@ What a stream sees is a sign, and the signs lead from one way to another:
     no slots         bulk     -        bulk
     no large slots   -        -        ring
 
+Only to receive once more at once, in bulk, is tried: after one such receive in vain the next three
+polls do not try it.
+
 A stream has the struct by value, and the few lines that a message costs are in the header. Nothing
-here knows of sockets: tests/unit/pacing/test_stream_pace.py checks each cell of the table.
+here knows of sockets, and tests/unit/pacing/test_stream_pace.py checks each cell of the table.
 """
 
 cimport cython

@@ -1,7 +1,9 @@
 """How a stream receives is chosen by what came before: the table, and what counts as a sign."""
 
 import pytest
+from state_tables import state_table
 
+from zcloop._native.pacing import stream_pace
 from zcloop._native.pacing.stream_pace import PaceOfTest
 
 pytestmark = pytest.mark.zcloop_only
@@ -10,24 +12,16 @@ KIB = 1024
 SLOT, SMALL, MUCH = 16 * KIB, 8 * KIB, 32 * KIB
 
 WAYS = ("ring", "bulk", "flood")
-# Where a sign leads to from each of these ways; "-" where it changes nothing.
-TRANSITIONS = {
-    "slots filled": ("bulk", "-", "bulk"),
-    "all small": ("-", "ring", "ring"),
-    "poured in": ("-", "flood", "-"),
-    "answered": ("-", "-", "bulk"),
-    "fell behind": ("-", "-", "bulk"),
-    "brought much": ("bulk", "-", "bulk"),
-    "no slots": ("bulk", "-", "bulk"),
-    "no large slots": ("-", "-", "ring"),
-}
+CELLS = [
+    (way, sign, way if then == "-" else then)
+    for sign, *ways in state_table(stream_pace, "sign", *WAYS)
+    for way, then in zip(WAYS, ways, strict=True)
+]
 
 
-@pytest.mark.parametrize("sign", TRANSITIONS)
-@pytest.mark.parametrize("way", WAYS)
-def test_a_sign_leads_from_each_way_to_another_or_to_none(way, sign):
-    then = TRANSITIONS[sign][WAYS.index(way)]
-    assert PaceOfTest(way).follow(sign) == (way if then == "-" else then)
+@pytest.mark.parametrize(("way", "sign", "then"), CELLS)
+def test_a_sign_leads_from_each_way_to_another_or_to_none(way, sign, then):
+    assert PaceOfTest(way).follow(sign) == then
 
 
 # ---- in the ring ---------------------------------------------------------------------------------
