@@ -374,7 +374,7 @@ cdef class Core(Watching):
                 f"coalesce_us is 0 to {COALESCE_MAX_US} microseconds, not {microseconds}")
         self.channel.coalescing.limit_us = microseconds if self.channel.can_coalesce() else 0
         if microseconds == 0:
-            self.channel.coalescing.end()
+            self.channel.coalescing.restart()
 
     def counters(self):
         """The loop's own counters and its channel's, as a new dict. It makes no system call."""

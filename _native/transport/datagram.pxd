@@ -4,7 +4,7 @@ from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive_message cimport ReceiveMessage
 from zcloop._native.transport.address_cache cimport CACHED_SIZE, AddressCache
 from zcloop._native.pacing.datagram_flow cimport DatagramFlow
-from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.inlet cimport Inlet
 from zcloop._native.transport.newest cimport Newest
 
 cdef struct Outgoing:
@@ -19,7 +19,7 @@ cdef struct Outgoing:
     PyObject *address
 
 
-cdef class Datagram(Endpoint):
+cdef class Datagram(Inlet):
     cdef ReceiveMessage receive     # None until first used
     cdef Poll read_poll             # where the kernel has no multishot receive of messages
     cdef Newest newest              # instead of these, when only the newest are wanted

@@ -22,6 +22,7 @@ import socket as socket_module
 from asyncio import constants
 from asyncio.log import logger
 
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.uring cimport (
@@ -42,8 +43,10 @@ from zcloop._native.kernel.cpython cimport (
 from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
 from zcloop._native.kernel.socket cimport zc_receive_from, zc_send_to
-from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
+from zcloop._native.pacing.datagram_flow cimport DatagramFlow
 from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.held cimport HELD_ERROR, HeldItem
 from zcloop._native.transport.lease_holder cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
@@ -73,10 +76,10 @@ cdef size_t HEADER_SIZE = 8
 
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
-cdef class Datagram(Endpoint):
+cdef class Datagram(Inlet):
     def __cinit__(self, core, int fd):
         self.addresses = AddressCache.__new__(AddressCache)
-        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
+        self.flow = DatagramFlow(self.core.channel.coalescing, self.fd, monotonic_ns())
 
     def __dealloc__(self):
         self.is_busy = True     # what a finalizer does with it now is too late
@@ -377,7 +380,8 @@ cdef class Datagram(Endpoint):
         if size < 0:
             return 0
         self.channel.is_multishot_message_proven = True
-        self.flow.note(size)
+        if self.flow.note(size):
+            self.flow.advance(monotonic_ns())
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size
@@ -410,9 +414,11 @@ cdef class Datagram(Endpoint):
                 piece = None
         finally:
             if start < size and not self.is_closing_ and not self.channel.is_forked:
-                self.held = [(data[rest:min(rest + segment, size)], address)    # interrupted
-                             for rest in range(start, size, segment)]
-                self.core.call(self._deliver_held, (), None)
+                while start < size:     # an exception ended the delivery
+                    end = min(start + segment, size)
+                    self.keep(PyBytes_FromStringAndSize(data + start, end - start), address)
+                    start = end
+                self.want_delivery()
         return 0
 
     cdef int deliver_views(self, object data, Py_ssize_t segment, object address) except -1:
@@ -424,33 +430,26 @@ cdef class Datagram(Endpoint):
                 start += segment
                 self.deliver_or_hold(data[start - segment:start], address)
         finally:
-            if start < size and not self.is_closing_:       # interrupted
-                self.held = [(data[rest:rest + segment], address)
-                             for rest in range(start, size, segment)]
-                self.core.call(self._deliver_held, (), None)
+            if start < size and not self.is_closing_:       # an exception ended the delivery
+                while start < size:
+                    self.keep(data[start:start + segment], address)
+                    start += segment
+                self.want_delivery()
             if type(data) is memoryview:
                 data.release()
         return 0
 
     cdef int deliver_or_hold(self, object data, object address) except -1:
-        if self.held is not None:
-            self.held.append((data, address))
-            return 0
-        if self.is_paused:
-            self.held = [(data, address)]
-            return 0
+        if self.is_keeping():
+            return self.keep(data, address)
         return self.deliver(data, address)
 
     cdef int refused(self, int errno_) except -1:
         if errno_ in (ECANCELED, EINTR, EAGAIN):
             return 0
-        if self.held is not None:
-            self.held.append(errno_)
-        elif self.is_paused:
-            self.held = [errno_]
-        else:
-            self.deliver_error(os_error(errno_, None))
-        return 0
+        if self.is_keeping():
+            return self.keep_error(errno_)
+        return self.deliver_error(os_error(errno_, None))
 
     cdef int deliver(self, object data, object address) except -1:
         if self.is_lending:
@@ -481,44 +480,10 @@ cdef class Datagram(Endpoint):
         if self.protocol is not None:
             self.deliver_error(error)
 
-    def pause_reading(self):
-        if self.is_closing_ or self.is_paused:
-            return
-        self.is_paused = True
-        self.stop_reading()
-
-    def resume_reading(self):
-        if self.is_closing_ or not self.is_paused:
-            return
-        self.is_paused = False
-        if self.held is not None:
-            self.core.call(self._deliver_held, (), None)
-        else:
-            self.update_reading()
-
-    def _deliver_held(self):
-        """Hand over what arrived during a pause, oldest first, until paused again."""
-        try:
-            while self.held and not self.is_paused and not self.is_closing_:
-                item = self.held[0]
-                del self.held[0]
-                if isinstance(item, tuple):
-                    data, address = item
-                    item = None
-                    self.deliver(data, address)
-                    data = None
-                else:
-                    self.deliver_error(os_error(item, None))
-        finally:
-            if self.is_closing_:
-                self.drop_held()
-            elif not self.held:
-                self.held = None
-            if not self.is_paused and not self.is_closing_:
-                if self.held is not None:
-                    self.core.call(self._deliver_held, (), None)    # interrupted
-                else:
-                    self.update_reading()
+    cdef int deliver_item(self, HeldItem item) except -1:
+        if item.kind == HELD_ERROR:
+            return self.deliver_error(os_error(item.errno_, None))
+        return self.deliver(item.data, item.address)
 
     # ---- sending -----------------------------------------------------------------------------
 
@@ -576,7 +541,7 @@ cdef class Datagram(Endpoint):
             return True
         sent = zc_send_to(self.fd, start, size, name, name_size)
         if sent >= 0:
-            self.flow.sent += 1
+            self.flow.note_sent()
             self.count_sent(owner, size)
         elif errno == EAGAIN or errno == EINTR:
             return False
@@ -651,7 +616,7 @@ cdef class Datagram(Endpoint):
             self.object_count += 1
         self.queue_count += 1
         self.queue_size += size + HEADER_SIZE
-        self.flow.sent += 1
+        self.flow.note_sent()
         return 0
 
     cdef int release(self, Outgoing *item) except -1:

@@ -6,10 +6,6 @@ from zcloop._native.transport.lease_holder cimport LeaseHolder
 
 cdef class Endpoint(LeaseHolder):
     # Ordered by size: there are as many of these as connections.
-    # What arrived while reading was paused, oldest first; None when nothing is held. Items of a
-    # stream are bytes, memoryviews, and at its end 0 (the end of file) or an errno. Items of
-    # datagrams are tuples of data and address, and errnos.
-    cdef list held
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
@@ -25,7 +21,6 @@ cdef class Endpoint(LeaseHolder):
     cdef int pause_if_high(self) except -1
     cdef int call_pause_writing(self) except -1
     cdef int resume_if_low(self) except -1
-    cdef int drop_held(self) except -1
     cdef int fail_reading(self, int errno_) except -1
     cdef int fail_writing(self, int errno_) except -1
     cdef int fail(self, int errno_, str message) except -1

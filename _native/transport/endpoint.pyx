@@ -189,15 +189,6 @@ cdef class Endpoint(LeaseHolder):
     cdef int stop_reading(self) except -1:
         return 0
 
-    cdef int drop_held(self) except -1:
-        """Drop what arrived during a pause, since the transport is closing."""
-        held, self.held = self.held, None
-        for item in held or ():
-            view = item[0] if isinstance(item, tuple) else item
-            if isinstance(view, memoryview):
-                view.release()
-        return 0
-
     def is_reading(self):
         return not self.is_closing_ and not self.is_paused
 
