@@ -39,7 +39,7 @@ from zcloop._native.ring.jobs cimport (
     call_out_request, clear_inbox, close_jobs, end_task, is_worked_on, open_jobs, start_request,
     take_ended, withdraw_request,
 )
-from zcloop._native.ring.pending_request cimport LINKED, OVER, TIMED, WAITING, WORKING
+from zcloop._native.ring.pending_request cimport LINKED, OVER, TIMED, WORKING
 from zcloop._native.ring.watching cimport INBOX_DATA, TIMER_DATA
 
 # A call is repeated after so long where nothing tells when it is worth it: a connect to a Unix
