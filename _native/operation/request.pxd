@@ -1,10 +1,9 @@
-from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from zcloop._native.kernel.export cimport Export
 from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.region cimport Region
-from zcloop._native.operation.operation cimport Operation, Owner
+from zcloop._native.operation.operation cimport Operation
 from zcloop._native.kernel.uio cimport iovec
 
 

@@ -42,8 +42,8 @@ from zcloop._native.ring.jobs cimport (
 from zcloop._native.ring.pending_request cimport LINKED, OVER, TIMED, WORKING
 from zcloop._native.ring.watching cimport INBOX_DATA, TIMER_DATA
 
-# A call is repeated after so long where nothing tells when it is worth it: a connect to a Unix
-# listener that has no room for it.
+# A call is repeated after so long where nothing tells when it is worth it, as a connect to a Unix
+# listener that has no room: a hundred calls a second are no load.
 cdef int64_t RETRY_NS = 10_000_000
 # Whoever closes a file that a thread works on looks again after so long whether it is done.
 cdef int64_t BARRIER_NS = 200_000

@@ -25,7 +25,7 @@ from zcloop._native.kernel.uring cimport (
     FEAT_CQE_SKIP, FEAT_EXT_ARG, FEAT_NODROP, SQE_CQE_SKIP_SUCCESS, SQE_IO_LINK, SQ_CQ_OVERFLOW,
 )
 from zcloop._native.ring.pending_request cimport (
-    LINKED, OVER, WAITING, acquire_pending, append_to, breaks_link, ensure_slots, free_table,
+    LINKED, OVER, WAITING, acquire_pending, append_to, breaks_link, free_table, grow_slots,
     power_of_two, release_pending, remove_from,
 )
 
@@ -102,7 +102,7 @@ cdef class LocalRing(Ring):
         cdef uint32_t slot = <uint32_t> sqe.user_data
         cdef bint is_named = sqe.user_data >> 32 != 0      # it can be found, to be cancelled
         cdef Pending *request
-        if is_named and ensure_slots(&self.table, slot + 1):
+        if is_named and slot >= self.table.slots_size and grow_slots(&self.table, slot + 1):
             return NULL
         request = acquire_pending(&self.table)
         if request != NULL:

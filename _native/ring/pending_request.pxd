@@ -49,7 +49,7 @@ cdef struct PendingTable:
 
 
 cdef unsigned power_of_two(unsigned size) noexcept nogil
-cdef int ensure_slots(PendingTable *table, unsigned count) noexcept nogil
+cdef int grow_slots(PendingTable *table, unsigned count) noexcept nogil
 cdef Pending *acquire_pending(PendingTable *table) noexcept nogil
 cdef void release_pending(PendingTable *table, Pending *request) noexcept nogil
 cdef void free_table(PendingTable *table) noexcept nogil

@@ -33,13 +33,10 @@ cdef unsigned power_of_two(unsigned size) noexcept nogil:
     return power
 
 
-cdef int ensure_slots(PendingTable *table, unsigned count) noexcept nogil:
-    """Have at least `count` slots: 0 or -ENOMEM."""
+cdef int grow_slots(PendingTable *table, unsigned count) noexcept nogil:
+    """Have `count` slots, which are more than there are, and some in reserve: 0 or -ENOMEM."""
     cdef unsigned size = power_of_two(count + SLOTS_GROWTH_MIN)
-    cdef Pending **slots
-    if count <= table.slots_size:
-        return 0
-    slots = <Pending **> realloc(table.slots, size * sizeof(Pending *))
+    cdef Pending **slots = <Pending **> realloc(table.slots, size * sizeof(Pending *))
     if slots == NULL:
         return -ENOMEM
     memset(slots + table.slots_size, 0, (size - table.slots_size) * sizeof(Pending *))

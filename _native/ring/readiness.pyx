@@ -42,7 +42,8 @@ cdef enum:
 # A full answer is followed by another epoll_wait, up to so many events, as libuv does. Otherwise
 # files that epoll has at the end of its list would wait for another turn.
 cdef int EVENTS_AT_ONCE_MAX = 1024
-# A loop that always has callbacks ready asks epoll at most so often.
+# A loop that always has callbacks ready asks epoll at most so often, since that is a system call
+# which would be added to each turn.
 cdef int64_t LOOK_EVERY_NS = 20_000
 
 

@@ -39,7 +39,7 @@ from zcloop._native.ring.buffer_groups cimport (
 )
 
 # Slots that one stream fills in a visit, as long as it fills them. More would save calls of epoll
-# for a sender of much, at the cost of all others, which wait meanwhile.
+# for a sender of much, at the cost of all others, which wait meanwhile (test_fair_shares.py).
 cdef unsigned RECEIVES_A_VISIT = 4
 cdef enum:
     # Datagrams that one call asks for: first and at least, and at most. The messages of a call
