@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zcloop._native.events.event_queue import descriptor_of
 from zcloop._native.events.event_request import EventRequest
-from zcloop._native.operation import file_status, message, network, request
+from zcloop._native.operation import file_status, files, message, network, request
 from zcloop._native.operation.operation import Operation
+from zcloop._native.operation.wait_child import WaitChild
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -122,7 +123,7 @@ def read(
     priority: int = 0,
     data: Any = None,
 ) -> EventRequest:
-    asked = request.read(descriptor_of(file), buffer, offset, flags)
+    asked = files.read(descriptor_of(file), buffer, offset, flags)
     return EventRequest("read", file, asked, data=data, priority=priority)
 
 
@@ -135,7 +136,7 @@ def write(
     priority: int = 0,
     data: Any = None,
 ) -> EventRequest:
-    asked = request.write(descriptor_of(file), buffer, offset, flags)
+    asked = files.write(descriptor_of(file), buffer, offset, flags)
     return EventRequest("write", file, asked, data=data, priority=priority)
 
 
@@ -148,7 +149,7 @@ def readv(
     priority: int = 0,
     data: Any = None,
 ) -> EventRequest:
-    asked = request.readv(descriptor_of(file), buffers, offset, flags)
+    asked = files.readv(descriptor_of(file), buffers, offset, flags)
     return EventRequest("readv", file, asked, data=data, priority=priority)
 
 
@@ -161,12 +162,12 @@ def writev(
     priority: int = 0,
     data: Any = None,
 ) -> EventRequest:
-    asked = request.writev(descriptor_of(file), buffers, offset, flags)
+    asked = files.writev(descriptor_of(file), buffers, offset, flags)
     return EventRequest("writev", file, asked, data=data, priority=priority)
 
 
 def fsync(file: Descriptor, data_only: bool = False, *, data: Any = None) -> EventRequest:
-    return EventRequest("fsync", file, request.fsync(descriptor_of(file), data_only), data=data)
+    return EventRequest("fsync", file, files.fsync(descriptor_of(file), data_only), data=data)
 
 
 def open(  # noqa: A001
@@ -177,11 +178,11 @@ def open(  # noqa: A001
     dir_fd: int = AT_FDCWD,
     data: Any = None,
 ) -> EventRequest:
-    return EventRequest("open", path, request.openat(path, flags, mode, dir_fd), data=data)
+    return EventRequest("open", path, files.openat(path, flags, mode, dir_fd), data=data)
 
 
 def close(file: Descriptor, *, data: Any = None) -> EventRequest:
-    return EventRequest("close", file, request.close(descriptor_of(file)), data=data)
+    return EventRequest("close", file, files.close(descriptor_of(file)), data=data)
 
 
 def statx(
@@ -204,7 +205,7 @@ def splice(
     *,
     data: Any = None,
 ) -> EventRequest:
-    asked = request.splice(
+    asked = files.splice(
         descriptor_of(source), source_offset, descriptor_of(target), target_offset, size, flags
     )
     return EventRequest("splice", source, asked, data=data)
@@ -219,7 +220,7 @@ def timeout(seconds: float, *, data: Any = None) -> EventRequest:
 
 
 def wait_child(pid: int, *, data: Any = None) -> EventRequest:
-    return EventRequest("wait_child", pid, request.wait_child(pid), data=data)
+    return EventRequest("wait_child", pid, WaitChild(pid), data=data)
 
 
 class Waitable(Protocol):

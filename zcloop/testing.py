@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from zcloop._native.memory.lender import trace_leases
-from zcloop._native.memory.region import all_leases
+from zcloop._native.memory.regions import all_leases
 
 
 def leases_out() -> list[int]:

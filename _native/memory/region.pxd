@@ -21,13 +21,13 @@ cdef class Region:
     cdef Allocator allocator
     cdef int64_t spare              # a free block not joined with others yet; -1: none
     cdef void *newest               # the list of blocks that are out, borrowed
-    cdef size_t[USES] used          # bytes by use, of whole blocks
-    cdef uint32_t[USES] blocks
-    cdef readonly size_t size
-    cdef uint32_t free_units_min    # the fewest that were free at a time
+    cdef size_t[USES] used          # bytes of whole blocks, by use
+    cdef uint32_t[USES] blocks      # how many blocks, by use
+    cdef readonly size_t size       # bytes of the mapping
+    cdef uint32_t free_units_min    # the fewest units that were free at a time
     cdef readonly bint pinned       # registered with each ring that sends from it, if allowed
     cdef readonly bint is_closing   # no new blocks
-    cdef bint is_forked
+    cdef bint is_forked             # of the parent: here its memory is zeros
     cdef unsigned closers           # threads inside close()
     cdef object returned            # a lock, released when the last block comes back
 
@@ -36,7 +36,7 @@ cdef class Region:
     cdef uint32_t free_units(self) noexcept
     cdef Lease take(self, size_t size, int use)
     cdef int check_usable(self) except -1
-    cdef int end_exports(self) except -1
+    cdef bint abandon(self) except -1
     cdef int wait_for_returns(self, timeout) except -1
 
 

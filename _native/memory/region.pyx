@@ -1,44 +1,43 @@
 """Memory that is lent: a region is one mapping cut into blocks, a lease is one block that is out.
 
 A lease is what a memoryview exports, and holds no more than its block. It ends when the last view,
-slice or array on it is gone or released, which CPython's buffer protocol tells exactly; there is
-no other owner, so a block is never used again under a live export. The block goes back to its
-region in whichever thread that happens, under the GIL; no ring is touched.
+slice or array on it is gone or released, which CPython's buffer protocol tells exactly. It has no
+other owner, so a block is never used again under a live export. The block goes back to its region
+in whichever thread that happens, under the GIL; no ring is touched.
 
     size of the region == bytes used by kernel + leases + reserves + free, always
 
 A lease keeps its region, so memory outlives close() of the loop it was received by. In a forked
 child the region is zeros, its views count as released, and taking raises.
 
+Region and Lease stand in one module, since they share their books: a region makes its leases and
+has them in a list, and a lease that ends takes itself out of it and gives its block back.
+
 Rejected: one persistent exporter for each block (through `view.obj` it could be exported again
 after its block had been given back); PyMemoryView_FromMemory (it cannot tell its end).
 """
 
-import gc
-import os
 import threading
-import warnings
-import weakref
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo, PyBuffer_IsContiguous
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
 from zcloop._native.kernel.clock cimport CLOCK_MONOTONIC_COARSE, clock_gettime, timespec
 from zcloop._native.kernel.cpython cimport (
-    PyErr_Fetch, PyErr_Restore, PyMemoryView_Check, PyMemoryView_FromObject,
-    PyMemoryView_GET_BUFFER, end_export, export_of, exporter,
+    PyMemoryView_Check, PyMemoryView_FromObject, PyMemoryView_GET_BUFFER, end_export, export_of,
+    exporter,
 )
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.memory.allocator cimport order_of
+from zcloop._native.memory.lease_tracing cimport report_unless_released, trace_of
+from zcloop._native.memory.regions cimport abandon_by, add_region
 
-# From so many bytes on, zeroing takes longer than to let other threads run meanwhile.
+# From so many bytes on, zeroing takes longer than to give up the GIL and to get it back.
 cdef size_t CLEAR_WITHOUT_GIL_MIN = 1 << 20
 
-_USE_NAMES = ("kernel", "lease", "reserve")
-_regions = weakref.WeakSet()
+_USE_NAMES = ("kernel", "lease", "reserve")     # by the number of the use
 
 
 cdef size_t units_of(size_t size) noexcept nogil:
@@ -46,7 +45,7 @@ cdef size_t units_of(size_t size) noexcept nogil:
 
 
 cdef size_t block_size_of(size_t size) noexcept nogil:
-    """Bytes of the block that is taken for so many, which are at most 2^62."""
+    """Bytes of the block that is taken for `size` bytes, which are at most 2^62."""
     return <size_t> UNIT << order_of(units_of(size))
 
 
@@ -63,10 +62,11 @@ class RegionExhaustedError(MemoryError):
 cdef class Region:
     """`size` bytes of memory for receiving into and sending from in place (dma_alloc).
 
-    Rounded up to whole pages (2 MiB with `huge_pages`, which asks for transparent ones and takes
-    what the kernel grants). `pinned` memory is registered with each loop that sends from it, and
-    then counts against RLIMIT_MEMLOCK. Blocks are 1 KiB times a power of two. May be used by
-    several loops and threads. Raises OSError (ENOMEM) and ValueError.
+    The size is rounded up to whole pages (to 2 MiB with `huge_pages`, which asks for transparent
+    huge pages and takes what the kernel grants). `pinned` memory is registered with each loop that
+    sends from it, and then counts against RLIMIT_MEMLOCK. Blocks are 1 KiB times a power of two.
+    Several loops and threads may use one region. Raises ValueError for a size of 0, and OSError
+    (ENOMEM) when the system has no such memory.
     """
 
     def __cinit__(self, size_t size, *, bint pinned=True, bint huge_pages=False):
@@ -76,7 +76,7 @@ cdef class Region:
         self.free_units_min = self.allocator.units
         self.spare = -1
         self.pinned = pinned
-        _regions.add(self)
+        add_region(self)
 
     def __enter__(self):
         return self
@@ -91,6 +91,7 @@ cdef class Region:
                 f"{', closing' if self.is_closing else ''}>")
 
     cdef int check_usable(self) except -1:
+        """RuntimeError in a forked child, ValueError for a region that is closed or closing."""
         if self.is_forked:
             raise RuntimeError("this region belongs to the parent process: after fork() a child "
                                "makes its own (zcloop.Region)")
@@ -99,7 +100,7 @@ cdef class Region:
         return 0
 
     cdef int64_t take_block(self, unsigned order) noexcept:
-        """Its first unit; -1 when there is no free block."""
+        """The first unit of a free block of that order; -1 when there is none."""
         cdef int64_t unit = self.spare
         if unit >= 0 and self.allocator.orders[unit] == order:
             self.spare = -1
@@ -112,6 +113,8 @@ cdef class Region:
         return unit
 
     cdef void give_block(self, uint32_t unit) noexcept:
+        """The block is free again. It is kept whole for the next taker of its size; the one that
+        was kept so far is joined with its neighbours."""
         if self.spare >= 0:
             self.allocator.give(<uint32_t> self.spare)
         self.spare = unit
@@ -149,10 +152,11 @@ cdef class Region:
     def reserve(self, size_t size, *, bint zeroed=True):
         """A writable view of `size` bytes, zeroed, to be filled and written (sio_reserve).
 
-        `zeroed=False` saves the zeroing, for what is filled whole: until then it shows what was
-        received or written there before, of other connections, too. Releasing the view gives the
-        memory back. Raises RegionExhaustedError when no free block is large enough, ValueError
-        for a size of 0 or a closed region. Thread-safe.
+        `zeroed=False` saves the zeroing, for memory that will be filled whole. Until then it shows
+        what was received or written there before, of other connections, too. Releasing the view
+        gives the memory back. Raises RegionExhaustedError when no free block is large enough,
+        ValueError for a size of 0 or a closed region, and RuntimeError in a forked child. May be
+        called in any thread.
         """
         self.check_usable()
         if size == 0:
@@ -169,18 +173,23 @@ cdef class Region:
 
     @property
     def free_bytes(self):
+        """Bytes that are not out. They may lie in pieces, so a reservation of as many can fail."""
         return self.free_units() * <size_t> UNIT
 
     @property
     def used_max(self):
+        """The most bytes that were out at a time since the region was made, in whole blocks."""
         return self.size - self.free_units_min * <size_t> UNIT
 
     @property
     def is_closed(self):
+        """Whether close() has freed the memory."""
         return self.mapping.mapped == 0
 
     def statistics(self):
-        """Bytes by use, blocks out, and the most that were ever out, as a dict."""
+        """What the memory is used for, as a dict: bytes in `size`, `free`, `used_max`, and in
+        `kernel` (receive buffers), `lease` (received and lent) and `reserve` (to be written); the
+        last three have their numbers of blocks in `kernel_blocks` and so on."""
         cdef int use
         found = {"size": self.size, "free": self.free_bytes, "used_max": self.used_max}
         for use in range(USES):
@@ -189,8 +198,9 @@ cdef class Region:
         return found
 
     def leases(self):
-        """What is out, newest first: dicts of size, address, use, owner, age in seconds,
-        and place."""
+        """What is out but for receive buffers, the newest first. Each is a dict: `size` in bytes,
+        `address`, `use` ("lease" or "reserve"), `owner` (who is charged for it, or None), `age` in
+        seconds, and `place` (what received it, while leases are traced, else None)."""
         cdef void *item = self.newest
         cdef Lease lease
         found = []
@@ -206,18 +216,19 @@ cdef class Region:
                     "age": now - lease.born,
                     "place": None if lease.trace is None else lease.trace[1],
                 })
-            # Read last: what is made above may run the collector, which ends other leases.
+            # This is read last: what is made above may run the collector, which may end other
+            # leases of the list.
             item = lease.older
         return found
 
     def close(self, timeout=0.0):
-        """Free the memory (dma_free). Idempotent.
+        """Free the memory (dma_free). A second call does nothing.
 
         While blocks are out it waits up to `timeout` seconds for them (None: for ever), blocking
-        its thread, and then raises BufferError that names the holders; the region hands out no
-        more in the meantime, and goes on as before after the error. In a coroutine,
-        `await asyncio.to_thread(region.close, None)` waits. Receive buffers of a loop count too.
-        A loop that pinned it unpins its pages when it next pins a region, or is closed.
+        its thread, and then raises BufferError that names the holders. Receive buffers of a loop
+        count too. The region hands out no memory meanwhile, and does so again after the error. In a
+        coroutine, `await asyncio.to_thread(region.close, None)` waits. A loop that has pinned the
+        region unpins its pages when it next pins a region, or is closed.
         """
         if self.mapping.mapped == 0:
             return
@@ -235,11 +246,13 @@ cdef class Region:
                 self.returned = None
                 self.is_closing = self.mapping.mapped == 0
 
-    cdef int end_exports(self) except -1:
-        """In a forked child: not by way of the collector, which does not know frozen views."""
+    cdef bint abandon(self) except -1:
+        """In a forked child: every view of it ends. Whether blocks are out."""
         cdef void *item = self.newest
         cdef void *export
         cdef Lease lease
+        self.is_forked = True
+        # The list is walked, and not the collector's, which does not know of frozen objects.
         while item != NULL:
             lease = <Lease> item
             if lease.export != NULL:
@@ -247,20 +260,25 @@ cdef class Region:
                 lease.export = NULL
                 end_export(export)
             item = lease.older
-        return 0
+        return self.newest != NULL
 
     cdef int wait_for_returns(self, timeout) except -1:
-        # A bare lock, since the collector may end the last lease in the midst of an Event's wait.
+        """Wait up to `timeout` seconds (-1: for ever) until no block is out.
+
+        Rejected: a threading.Event. The collector may end the last lease in the midst of the
+        event's own wait, which holds the lock that setting the event needs.
+        """
         if self.returned is None:
             self.returned = threading.Lock()
             self.returned.acquire()
         gate = self.returned
-        # Made before the last look, so that no return slips in between.
+        # The gate is there before the last look at the list, so no return goes unnoticed.
         if self.newest != NULL and gate.acquire(True, timeout):
-            gate.release()      # for the next who waits
+            gate.release()      # another thread may wait, too
         return 0
 
     def busy_text(self):
+        """Who holds what is out, at most five, as close() says it in its error."""
         holders = [f"{one['size']} bytes by {one['owner'] or 'a reservation'}"
                    for one in self.leases()[:5]]
         if self.blocks[USED_BY_KERNEL]:
@@ -275,13 +293,13 @@ cdef class Region:
 @cython.no_gc
 @cython.freelist(256)
 cdef class Lease:
-    """What the views of one block export. Made by regions only."""
+    """What the views of one block are made from. Regions make leases, and nobody else."""
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.data, self.size, 0, flags)
 
     def __releasebuffer__(self, Py_buffer *buffer):
-        # The last view of this export ends. The lease may go on: a write may be queued.
+        # The last view of this export ends. The lease itself may go on, in a queue of writes.
         if buffer == self.export:
             self.export = NULL
             if self.trace is not None:
@@ -309,7 +327,7 @@ cdef class Lease:
             gate.release()
 
     cdef void clear(self) noexcept:
-        """Zero what it will show; before there is a view, so that other threads may run."""
+        """Zero what it will show. There is no view yet, so other threads may run meanwhile."""
         if self.size < CLEAR_WITHOUT_GIL_MIN:
             memset(self.data, 0, self.size)
             return
@@ -317,10 +335,11 @@ cdef class Lease:
             memset(self.data, 0, self.size)
 
     cdef size_t block_size(self) noexcept:
+        """Bytes of its block, padding included."""
         return <size_t> UNIT << self.region.allocator.orders[self.unit]
 
     cdef void shrink(self, size_t size) noexcept:
-        """Show and keep the first `size` bytes; what the block has beyond is free."""
+        """Show and keep the first `size` bytes. What can be cut off the block is free."""
         cdef Region region = self.region
         cdef size_t end = self.data + size - (region.mapping.address + <size_t> self.unit * UNIT)
         cdef size_t before = self.block_size()
@@ -330,7 +349,7 @@ cdef class Lease:
             region.used[self.use] -= before - self.block_size()
 
     cdef void put_to(self, int use, Account account) noexcept:
-        """From now on it is somebody else's."""
+        """From now on it has this use, and this account is charged for it (None: nobody is)."""
         cdef size_t size = self.block_size()
         if use != self.use:
             self.region.used[self.use] -= size
@@ -344,22 +363,24 @@ cdef class Lease:
             account.charge(size)
 
     cdef object view(self):
-        """The view that all others are made from; to be called once."""
+        """The view that all others are made from. It is made once."""
         view = PyMemoryView_FromObject(self)
         self.export = export_of(view)
         return view
 
     cdef int trace_view(self, view, str place) except -1:
-        self.trace = (weakref.ref(view), place)
+        """If this view is collected and not released, a warning says so, and names the place."""
+        self.trace = trace_of(view, place)
         return 0
 
 
 cdef Lease lease_of(object view, const char **data, size_t *size):
-    """The lease that a view shows a contiguous part of, and which; None for any other object."""
+    """The lease that a view shows a contiguous part of, and in `data` and `size` which part; None
+    for any other object, and ValueError for a view that was released."""
     cdef Py_buffer *buffer
     if not PyMemoryView_Check(view):
         return None
-    view.nbytes     # ValueError if it was released: what is below points nowhere then
+    view.nbytes     # raises the ValueError; what a released view has below points nowhere
     if exporter(view) == NULL or type(<object> exporter(view)) is not Lease:
         return None
     buffer = PyMemoryView_GET_BUFFER(view)
@@ -370,51 +391,10 @@ cdef Lease lease_of(object view, const char **data, size_t *size):
     return <Lease> exporter(view)
 
 
-def all_leases():
-    """What is out of every region of this process, pools of loops included: Region.leases() of
-    each."""
-    return [lease for region in list(_regions) if not (<Region> region).is_forked
-            for lease in region.leases()]
+cdef int abandon_region(object region) except -1:
+    return (<Region> region).abandon()
 
 
-# ---- tracing -------------------------------------------------------------------------------------
-
-cdef void report_unless_released(tuple trace, void *export) noexcept:
-    """While the last view of an export ends, perhaps with an exception on its way."""
-    cdef PyObject *kind
-    cdef PyObject *value
-    cdef PyObject *traceback
-    PyErr_Fetch(&kind, &value, &traceback)
-    report_collected(trace, export)
-    PyErr_Restore(kind, value, traceback)
-
-
-cdef void report_collected(tuple trace, void *export) noexcept:
-    # A view that calls release() is alive meanwhile, and be it a slice of the first.
-    if trace[0]() is not None or any([PyMemoryView_Check(item) and export_of(item) == export
-                                      for item in gc.get_objects()]):
-        return
-    warnings.warn(f"a lease received by {trace[1]} was collected, not released: call its view's "
-                  "release(), or use it in a `with`", ResourceWarning, source=None)
-
-
-# ---- fork ----------------------------------------------------------------------------------------
-
-# Regions of the parent whose memory something in this process may still show, as zeros.
-_inherited = []
-
-
-def _after_fork_in_child():
-    """Views of the parent's memory end, so that using one is a ValueError and not zeros."""
-    cdef Region region
-    for region in list(_regions):
-        region.is_forked = True
-        if region.newest != NULL:
-            _inherited.append(region)
-            region.end_exports()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
+abandon_by(abandon_region)
 
 seal(Lease)

@@ -1,4 +1,4 @@
-"""A request of statx whose outcome is what os.stat gives."""
+"""A statx(2) request whose outcome is what os.stat gives."""
 
 import os
 import struct
@@ -9,9 +9,11 @@ from zcloop._native.kernel.fcntl cimport AT_EMPTY_PATH, AT_FDCWD
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_STATX
 
-# What os.stat_result has, STATX_BASIC_STATS.
+# STATX_BASIC_STATS: what os.stat_result has.
 cdef unsigned MASK = 0x7FF
-# struct statx as far as stx_dev_minor; a time is seconds, nanoseconds and four bytes of nothing.
+# sizeof(struct statx), which the kernel fills.
+cdef size_t STATX_SIZE = 256
+# struct statx up to stx_dev_minor. A time is seconds, nanoseconds and four bytes of padding.
 _STATX = struct.Struct("=4xI8xIIIH2xQQQ8xqI4x16xqI4xqI4xIIII")
 
 
@@ -33,9 +35,10 @@ cdef tuple _fields(bytearray raw):
 
 
 def statx(path=b"", int dir_fd=AT_FDCWD, int flags=0):
-    """Of a path, or with none of `dir_fd` itself; the outcome is an os.stat_result."""
+    """The status of a path, or without a path of `dir_fd` itself. The outcome is an os.stat_result.
+    ValueError for a path with a null byte."""
     cdef bytes name = os.fsencode(path)
-    cdef bytearray room = bytearray(256)
+    cdef bytearray room = bytearray(STATX_SIZE)
     if 0 in name:
         raise ValueError("embedded null byte")
     cdef FileStatus request = FileStatus.__new__(FileStatus)

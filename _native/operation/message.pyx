@@ -1,4 +1,4 @@
-"""A request with a struct msghdr: an address, several pieces, ancillary data."""
+"""What a socket is asked for with a struct msghdr: an address, several pieces, ancillary data."""
 
 import struct
 
@@ -17,7 +17,7 @@ from zcloop._native.kernel.uring cimport OP_RECVMSG, OP_SENDMSG
 
 from zcloop._native.kernel.address import encode_address
 
-# What Python's socket allows, and far above what any kernel sends.
+# Bytes: what Python's socket module allows, and far above what any kernel sends.
 cdef size_t ANCILLARY_MAX = 0x7FFFFFFF
 
 
@@ -43,6 +43,7 @@ cdef class Message(Request):
         memset(&self.header, 0, sizeof(self.header))
 
     cdef int set_name(self, object address) except -1:
+        """Send to this address, numeric and of the socket's family."""
         cdef bytes raw = encode_address(family_of(self.fd), address)
         self.kept = raw
         self.header.msg_name = <char *> raw
@@ -54,11 +55,13 @@ cdef class Message(Request):
             return result
         address = address_of(<sockaddr_storage *> <void *> self.name, self.header.msg_namelen)
         if self.is_whole:
-            flags = self.header.msg_flags & ~MSG_CMSG_CLOEXEC   # which only we asked for
+            # The kernel returns this flag, which zcloop has set and not the program.
+            flags = self.header.msg_flags & ~MSG_CMSG_CLOEXEC
             return result, self.ancillary(), flags, address
         return result, address
 
     cdef list ancillary(self):
+        """What came along: (level, type, data) for each control message."""
         cdef cmsghdr *one = CMSG_FIRSTHDR(&self.header)
         cdef list found = []
         while one != NULL:
@@ -70,7 +73,7 @@ cdef class Message(Request):
         return found
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
-        """Descriptors that came along belong to nobody else."""
+        """Close the descriptors that came along, which nobody else knows."""
         cdef cmsghdr *one
         cdef int *fds
         cdef size_t index
@@ -86,7 +89,7 @@ cdef class Message(Request):
 
 
 cdef bytes control_of(messages):
-    """Ancillary data as the kernel has it, each message in a space of its own."""
+    """Ancillary data as the kernel takes it: control messages, each padded to CMSG_SPACE."""
     pieces = []
     for level, kind, data in messages:
         body = bytes(memoryview(data))
@@ -96,13 +99,13 @@ cdef bytes control_of(messages):
 
 
 def recvfrom(int fd, buffer, int flags=0):
-    """Into a writable buffer; the outcome is (count, address)."""
+    """Receive into a writable buffer. The outcome is (count, address)."""
     return make_message(OP_RECVMSG, fd, (buffer,), True, flags)
 
 
 def recvmsg(int fd, buffers, ancillary_size=0, int flags=0):
-    """Into several buffers in turn; the outcome is that of socket.recvmsg_into. Descriptors that
-    come along are close-on-exec."""
+    """Receive into several writable buffers, one after another. The outcome is that of
+    socket.recvmsg_into. Descriptors that come along are close-on-exec."""
     if not 0 <= ancillary_size <= ANCILLARY_MAX:
         raise ValueError(f"room for {ancillary_size} bytes of ancillary data: 0 to "
                          f"{ANCILLARY_MAX} are possible")
@@ -116,14 +119,15 @@ def recvmsg(int fd, buffers, ancillary_size=0, int flags=0):
 
 
 def sendto(int fd, buffer, address, int flags=0):
-    """From any buffer, which must not change meanwhile, to a numeric address."""
+    """Send a buffer, which must not change meanwhile, to a numeric address."""
     cdef Message message = make_message(OP_SENDMSG, fd, (buffer,), False, flags)
     message.set_name(address)
     return message
 
 
 def sendmsg(int fd, buffers, ancillary=(), int flags=0, address=None):
-    """From several buffers in turn, with ancillary data as socket.sendmsg takes it."""
+    """Send several buffers, one after another, which must not change meanwhile, with ancillary data
+    as socket.sendmsg takes it."""
     cdef Message message = make_message(OP_SENDMSG, fd, buffers, False, flags)
     cdef bytes control = control_of(ancillary)
     message.control = control

@@ -1,4 +1,7 @@
-"""What a socket is asked for by one system call of the ring: recv, send, accept, connect."""
+"""What a socket is asked for by one system call of the ring: recv, send, accept, connect.
+
+Every function makes a request and submits nothing.
+"""
 
 from libc.stdint cimport uint64_t
 
@@ -11,7 +14,7 @@ from zcloop._native.kernel.address import encode_address
 
 
 def recv(int fd, buffer, int flags=0):
-    """Into a writable buffer; the result is how many bytes, 0 at the end."""
+    """Receive into a writable buffer. The result is how many bytes came; 0 is the end."""
     cdef Request request = make_request(OP_RECV, fd)
     request.set_memory(buffer, True)
     request.sqe.msg_flags = flags
@@ -19,7 +22,8 @@ def recv(int fd, buffer, int flags=0):
 
 
 def send(int fd, buffer, int flags=0):
-    """From any buffer, which must not change meanwhile. Never raises SIGPIPE."""
+    """Send a buffer, which must not change meanwhile. The result is how many bytes were taken. It
+    never raises SIGPIPE."""
     cdef Request request = make_request(OP_SEND, fd)
     request.set_memory(buffer, False)
     request.sqe.msg_flags = flags | MSG_NOSIGNAL
@@ -27,14 +31,15 @@ def send(int fd, buffer, int flags=0):
 
 
 def accept(int fd, int flags=0):
-    """The result is a new fd, close-on-exec, closed again if nobody wants it any more."""
+    """Accept a connection. The result is a new fd, close-on-exec; it is closed again if nobody
+    wants it any more when it comes."""
     cdef Request request = make_request(OP_ACCEPT, fd)
     request.sqe.accept_flags = flags | SOCK_CLOEXEC
     return request
 
 
 def connect(int fd, address):
-    """To a numeric address of the socket's family."""
+    """Connect to a numeric address of the socket's family. The result is 0."""
     cdef bytes raw = encode_address(family_of(fd), address)
     cdef Request request = make_request(OP_CONNECT, fd)
     request.kept = raw

@@ -10,29 +10,31 @@ cdef enum State:
     INFLIGHT        # submitted; a terminal completion will come
     CANCELLING      # a cancel was asked for; the terminal completion still comes
     PARKED          # taken back while the loop does not run; submitted again when it does
-    STARVED         # waits for a free slot of the buffer ring; submitted again when there is one
+    STARVED         # no slot of its buffer ring is free; submitted again when there is one
 
 cdef enum:
-    NOT_YET = -0x10000      # no errno: the operation is to be submitted again
+    NOT_YET = -0x10000      # what `settle` says (no errno): the operation is to be submitted again
 
 cdef enum:
-    # How often whoever waits looks whether a process has died that holds up what it waits for.
+    # Milliseconds between two looks whether a process has died with what an operation waits for.
+    # Nothing tells of such a death, and each look costs a waiter some system calls.
     HEAL_MS = 1000
 
 cdef enum:
-    LENGTH_MAX = 0x7FFFF000     # the most that one call moves (MAX_RW_COUNT): more comes short
+    # The most bytes that one system call moves (MAX_RW_COUNT of the kernel).
+    LENGTH_MAX = 0x7FFFF000
 
 
-# An SQE has 32 bits for a size: 4 GiB would be 0, and 4 GiB and a byte a single one.
+# What an SQE can say of a size. It has 32 bits: 4 GiB would be 0, and a byte more would be 1.
 cdef inline unsigned length_of(size_t size) noexcept nogil:
     return <unsigned> (size if size < LENGTH_MAX else LENGTH_MAX)
 
 
 cdef class Owner:
-    # Told once per completion, on the loop's thread. `flags & CQE_F_MORE` says that more follow;
-    # without it the operation is IDLE again and may be submitted anew from within.
+    # Called once for each completion, on the loop's thread. `flags & CQE_F_MORE` says that more
+    # follow. Without it the operation is IDLE again, and this method may submit it anew.
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1
-    # Asked before the channel submits one of its own accord: is the fd still the owner's?
+    # Asked before the channel submits an operation of its own accord: is the fd still the owner's?
     cdef bint is_fd_ours(self) noexcept
 
 
@@ -42,8 +44,8 @@ cdef class Operation:
     cdef int fd
     cdef uint32_t slot          # its place in the channel's table while not IDLE
     cdef uint8_t state
-    cdef uint8_t is_word_wait   # it waits for a word of memory: see `use_thread`
-    cdef uint8_t is_refused     # a kernel has refused it, which knows no such request
+    cdef uint8_t is_word_wait   # it waits for a word of memory, for which a thread can wait as well
+    cdef uint8_t is_refused     # the kernel knows no such request
     cdef bint is_notified       # after its result, the kernel says when it is done with the memory
     cdef bint is_poll           # its result is a mask: see Poll
     cdef bint has_left          # the kernel has let go of its file; the completion is queued

@@ -1,14 +1,14 @@
 """Wait once until an fd is ready: the result is the mask of what it is ready for.
 
-One-shot on purpose. asyncio's add_reader is level-triggered, and a one-shot poll submitted again
-after the callback ran is exactly that; a multishot poll is edge-triggered, and reports the data
-that the callback is about to read a second time. It is right for the loop's own eventfd, which
-nobody reads: each write to it is one completion.
+A poll is one-shot. asyncio's add_reader is level-triggered, and a one-shot poll that is submitted
+again after the callback ran is exactly that. A multishot poll is edge-triggered, and would report a
+second time the data that the callback is about to read. It is right for the loop's own eventfd,
+which nobody reads: each write to it is one completion.
 
-The ring adds POLLRDHUP to every mask, and poll(2) POLLERR and POLLHUP. So a one-shot poll for room
-ends at once, and again at once, for as long as the peer has sent its last, the socket keeps an
-error (of a timestamp, say) that nobody takes, or a terminal has no other side. Such a poll waits by
-edges from then on:
+io_uring adds POLLRDHUP to every mask, and POLLERR and POLLHUP as poll(2) does. So a one-shot poll
+for room ends at once, and again at once when it is submitted again, in three cases: the peer has
+sent its last; the socket keeps an error (of a timestamp, say) that nobody takes; a terminal has no
+other side. Such a poll waits by edges from then on:
 
     completion                              one-shot            by edges, with more to come
     something that was asked for            told                cancelled, and told at its end
@@ -16,15 +16,16 @@ edges from then on:
     the same again, when it is armed        (is by edges)       ignored
     POLLRDHUP alone, and not asked for      again, by edges     ignored
 
-By edges the kernel tells what there is when the poll is armed, and then each change; so nothing
+By edges the kernel tells what there is when the poll is armed, and then each change. So nothing
 that comes in between is missed, and nothing that stays is told twice. An error or a hang-up is
-ignored only after the owner has been told of it alone, has tried in vain (`in_vain`: who was paused
-has not tried), and waits again while it is still there (which poll(2) is asked).
+ignored under three conditions: the owner has been told of it alone, the owner has tried in vain
+since (it says so by `in_vain`; one that was paused has not tried), and poll(2) says that it is
+still there when the owner waits again.
 
-Rejected: an epoll instance for each such socket, which the ring would poll instead. It is level
-triggered and costs one completion less a wait, but also a descriptor, of which a server may have
-none left at that moment. IORING_POLL_ADD_LEVEL without MULTI waits for a change, but would miss
-what came before it was armed (and 6.18 refuses it).
+Rejected: an epoll instance for each such socket, which the ring would poll in its place. It is
+level triggered and saves one completion for each wait, but it costs a descriptor, and a server may
+have none left at that moment. Rejected, too: IORING_POLL_ADD_LEVEL without MULTI. It waits for a
+change, and would miss what came before it was armed (and 6.18 refuses it).
 """
 
 from libc.errno cimport EAGAIN, errno
@@ -48,7 +49,8 @@ cdef class Poll(Operation):
         self.is_poll = True
 
     def holding(self, file):
-        """Itself; `file`, whose fd it uses, is kept until the kernel is done."""
+        """The operation itself. It uses the fd of `file`, which it keeps until the kernel is done,
+        so that the file is not closed before."""
         self.file = file
         return self
 
@@ -58,11 +60,12 @@ cdef class Poll(Operation):
         sqe.poll32_events = self.mask
         if self.is_multishot or self.is_by_edge:
             sqe.len = POLL_ADD_MULTI
-        if self.known:      # unless it has gone meanwhile: then the next one is another
+        if self.known:      # what has gone meanwhile is not known: if it comes again, that is news
             self.known &= <uint32_t> max(self.attempt(), 0)
 
     cdef int attempt(self) noexcept:
-        """What is there of the mask now, or -EAGAIN, or -errno."""
+        """What the file is ready for now, or -EAGAIN when that is nothing of the mask, or -errno.
+        """
         cdef pollfd one
         one.fd = self.fd
         one.events = self.mask
@@ -79,7 +82,8 @@ cdef class Poll(Operation):
         return <uint32_t> result & (self.mask | POLLERR | POLLHUP | POLLNVAL) & ~known != 0
 
     cdef int conclude(self, int result) noexcept:
-        """The end of one: the owner's result, or NOT_YET if it is to wait on, by edges."""
+        """The poll has ended: the result for the owner, or NOT_YET if it is to be submitted again
+        and to wait by edges."""
         cdef bint is_news = True
         if self.found:
             result = self.found

@@ -1,4 +1,4 @@
-"""Read from a stream-like fd (pipe, eventfd) into memory that the owner keeps."""
+"""Read from a pipe, an eventfd or another fd without a position, into memory of the owner's."""
 
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_READ, io_uring_sqe

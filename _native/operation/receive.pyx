@@ -1,8 +1,8 @@
 """Receive from a stream socket into the next free slots of a buffer ring, again and again.
 
 Each completion carries a slot (CQE_F_BUFFER) and how many bytes are in it; 0 is the peer's end of
-file. The request ends on that, on an error, on -ENOBUFS and when the completion queue overflows;
-its owner then submits it again if it still wants data.
+file. The request ends with that, with an error, with -ENOBUFS when no slot is free, and when the
+completion queue overflows. Its owner then submits it again if it still wants data.
 """
 
 from zcloop._native.kernel.sealed cimport seal

@@ -1,8 +1,9 @@
 """Receive datagrams with their senders into the slots of a buffer ring, again and again.
 
-A slot holds struct io_uring_recvmsg_out, NAME_SIZE bytes of address, as much of control messages as
-the operation was made with room for, then the payload. The request ends on an error (an ICMP
-refusal among them), on -ENOBUFS and on completion queue overflow.
+A slot holds a struct io_uring_recvmsg_out, NAME_SIZE bytes for the sender's address, as many bytes
+for control messages as the operation was made with, and then the payload. The request ends with an
+error (an ICMP refusal is one), with -ENOBUFS when no slot is free, and when the completion queue
+overflows.
 """
 
 from libc.string cimport memset

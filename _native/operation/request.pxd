@@ -1,21 +1,20 @@
-from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from zcloop._native.kernel.export cimport Export
 from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.region cimport Region
-from zcloop._native.operation.operation cimport Operation, Owner
+from zcloop._native.operation.operation cimport Operation
 from zcloop._native.kernel.uio cimport iovec
 
 
 cdef class Request(Operation):
-    cdef io_uring_sqe sqe           # as it will be submitted, but for the user_data
+    cdef io_uring_sqe sqe           # as it will be submitted; the channel adds the user_data
     cdef Export export              # what the kernel reads or writes, kept until the end
-    cdef bint has_view
-    cdef list views                 # of a vectored one: its memoryviews
-    cdef iovec *vector
-    cdef object kept                # what else must stay: a path, a structure
-    cdef object file                # whose fd it uses, not closed before the end
+    cdef bint has_view              # `export` is one
+    cdef list views                 # of a vectored request: the memoryviews of its pieces
+    cdef iovec *vector              # the same, as the kernel reads them
+    cdef object kept                # what else must stay in memory: a path, a structure
+    cdef object file                # the file whose fd it uses, not closed before the end
 
     cdef Region region(self)
     cdef void use_pin(self, int pin) noexcept

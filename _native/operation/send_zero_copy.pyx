@@ -1,11 +1,11 @@
 """Send from a lease, on a stream or as one datagram, without a copy: the network stack takes
-references to its pages.
+references to its pages (IORING_OP_SEND_ZC, since 6.0).
 
-Two completions. The first is the number of bytes that were queued, or an error, and ends the
-request as far as the socket is concerned. If it says that more follows, a second one
-(CQE_F_NOTIF) comes when the last reference to the memory is gone, which can be long after, when
-the peer has acknowledged; its result says whether the kernel had to copy after all
-(NOTIF_COPIED). The memory is held until then, the fd is not.
+There are two completions. The first one has the number of bytes that were queued, or an error, and
+with it the request is done with the socket. If it says that more follows, a second one
+(CQE_F_NOTIF) comes when the network has let go of the memory. That can be long after, when the peer
+has acknowledged the data. Its result says whether the kernel had to copy after all (NOTIF_COPIED).
+The memory is held until then; the fd is not.
 """
 
 from zcloop._native.kernel.sealed cimport seal

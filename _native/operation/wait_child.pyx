@@ -1,8 +1,10 @@
 """Wait for the end of a child process, and reap it: waitid.
 
-The child's pidfd (since Linux 5.3) becomes readable when it ends; it is reaped by who asked, in
-`settle`. IORING_OP_WAITID (since 6.7) would save the pidfd, but reaps in the kernel on behalf of
-an asker that may have gone: then the status is lost.
+The child's pidfd (since Linux 5.3) becomes readable when the child ends. It is reaped in `settle`,
+which only runs while somebody waits for the outcome.
+
+Rejected: IORING_OP_WAITID (since 6.7). It would save the pidfd, but it reaps in the kernel, also
+when nobody waits any more; then the status is lost.
 """
 
 import os
@@ -15,8 +17,9 @@ from zcloop._native.operation.operation cimport NOT_YET
 
 
 cdef class WaitChild(Poll):
-    """The outcome is as os.waitid's, of the child that has ended. ChildProcessError for what is
-    no child of this process, ProcessLookupError for a process that does not exist."""
+    """The end of a child of this process, which is reaped. The outcome is what os.waitid gives.
+    ChildProcessError for a process that is not this one's child, ProcessLookupError for one that
+    does not exist, ValueError for a pid below 1."""
 
     def __cinit__(self, int pid):
         self.fd = -1
@@ -24,11 +27,12 @@ cdef class WaitChild(Poll):
         if pid < 1:
             raise ValueError(f"process {pid}: a child's pid is needed")
         self.fd = os.pidfd_open(pid)
-        # Of others it would never end, or with an error.
+        # This raises ChildProcessError for a process that is not our child. A wait for such a one
+        # would never end, or end with an error.
         os.waitid(os.P_PIDFD, self.fd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     def __dealloc__(self):
-        if self.mask and self.fd >= 0:      # not of wrong arguments, which leave 0 in both
+        if self.mask and self.fd >= 0:      # with wrong arguments both are 0, which is no pidfd
             close(self.fd)
 
     cdef int settle(self, int result) noexcept:
@@ -37,7 +41,7 @@ cdef class WaitChild(Poll):
         try:
             self.waited = os.waitid(os.P_PIDFD, self.fd, os.WEXITED | os.WNOHANG)
         except OSError as error:
-            return -<int> error.errno       # ECHILD: somebody else has reaped it
+            return -<int> error.errno       # ECHILD: the program has reaped it otherwise
         except Exception:
             return -ENOMEM
         return NOT_YET if self.waited is None else 0

@@ -5,14 +5,15 @@ from libc.stdint cimport uint32_t
 from zcloop._native.kernel.uring cimport io_uring_sqe
 
 cdef enum:
-    NEEDS_THREAD = -0x10001     # no errno: only a thread that may block can do it
-    NEEDS_TIME = -0x10002       # nothing says when it is worth another attempt: in a moment
-    FINAL_EAGAIN = -0x10003     # EAGAIN is the answer
+    # Answers of an attempt that are no errno.
+    NEEDS_THREAD = -0x10001     # the call may block: a thread is to make it
+    NEEDS_TIME = -0x10002       # nothing tells when to try again: try again in a moment
+    FINAL_EAGAIN = -0x10003     # the request ends with -EAGAIN, as it has asked not to wait
 
-# What an attempt that would block waits for.
+# What a request waits for whose call would block.
 cdef struct Wait:
     int fd
-    uint32_t mask
+    uint32_t mask       # of poll(2)
 
 cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil
 cdef int perform(io_uring_sqe *sqe) noexcept nogil

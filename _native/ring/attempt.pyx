@@ -1,17 +1,27 @@
 """The requests of a ring as ordinary system calls, for a kernel that does not offer io_uring.
 
-`attempt` makes a call that does not block, whatever the descriptor's flags are: the result, -errno,
-or -EAGAIN and what to wait for. `perform` makes the call in a thread, where it may block.
+`attempt` makes the call of a request without blocking. It gives the result, or -errno, or says what
+to wait for. `perform` makes the call in a thread, where it may block.
 
-A descriptor that blocks is the hard part, since io_uring waits for it all the same. send and recv
-have MSG_DONTWAIT, preadv2 and pwritev2 RWF_NOWAIT (of pipes since Linux 6.4). Where there is no
-such flag a thread makes the call once a poll says that it is worth it: another process may be
-faster, and then the thread waits, and can be called out. Only a socket that is to connect does not
-block for the length of that call; nobody else uses it yet. Rejected was to do that in accept: the
-flag is of all who share the listener, and who finds it set, and then not, blocks.
+Descriptors that block are the hard part. io_uring waits for their files without blocking anybody,
+and so must `attempt`, by a flag of the call itself:
 
-A send or receive with MSG_WAITALL goes on where it stopped: the SQE is the books, `addr` and `len`
-say what is left, `file_index` what was moved.
+    send, recv, sendmsg, recvmsg     MSG_DONTWAIT
+    read, write and vectored ones    RWF_NOWAIT of preadv2 and pwritev2; of pipes since Linux 6.4
+    splice                           SPLICE_F_NONBLOCK
+    connect                          none: O_NONBLOCK is set for the length of the call, which is
+                                     safe, as nobody else uses a socket that is not connected yet
+    accept, and reads and writes     none: a thread makes the call once a poll says that the file
+    without RWF_NOWAIT               is ready. If another process is faster, the thread blocks; it
+                                     can be called out by a signal
+    files on a disk, open, close,    none: they have no readiness, so a thread makes the call at
+    statx, fsync and the like        once
+
+Rejected: O_NONBLOCK for the length of an accept. The flag belongs to all processes that share the
+listener. One that sees it set by another counts on it, and blocks once it is cleared.
+
+A send or receive with MSG_WAITALL takes several calls, and the SQE keeps its books: `addr` and
+`len` say what is left, and `file_index` how many bytes were moved.
 """
 
 from libc.errno cimport (
@@ -37,26 +47,32 @@ from zcloop._native.kernel.uring cimport (
     OP_SPLICE, OP_STATX, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED,
 )
 
+# What io_uring allows in an accept; the system call knows no more either.
 cdef uint32_t ACCEPT_FLAGS = SOCK_CLOEXEC | SOCK_NONBLOCK
-# AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH, AT_STATX_SYNC_TYPE.
+# What it allows in a statx: AT_SYMLINK_NOFOLLOW, AT_NO_AUTOMOUNT, AT_EMPTY_PATH and
+# AT_STATX_SYNC_TYPE.
 cdef uint32_t STATX_FLAGS = 0x100 | 0x800 | 0x1000 | 0x6000
-# Set in `file_index` of a connect that is under way.
+# A mark in `file_index` of a connect that is under way.
 cdef uint32_t UNDER_WAY = 1
 
 
 cdef inline int answer(ssize_t got) noexcept nogil:
+    """What a system call returned, as a ring gives it: a result or -errno."""
     return <int> got if got >= 0 else -errno
 
 
 cdef inline int would_block(int got, bint is_final) noexcept nogil:
-    """EAGAIN is the answer to who has asked for a call that does not wait."""
+    """A call that was interrupted, or would have blocked, is to be made again: -EAGAIN. But a
+    request that was not to wait (`is_final`) gets EAGAIN as its answer."""
     if got != -EAGAIN and got != -EINTR:
         return got
     return FINAL_EAGAIN if is_final else -EAGAIN
 
 
 cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
-    """The result, -errno, -EAGAIN with `wait` filled, NEEDS_THREAD or NEEDS_TIME."""
+    """Make the call of a request without blocking: the result or -errno. -EAGAIN says that it would
+    block, and then `wait` says what to wait for; NEEDS_THREAD, NEEDS_TIME and FINAL_EAGAIN are
+    explained at their declaration."""
     cdef int opcode = sqe.opcode
     wait.fd = sqe.fd
     if opcode == OP_RECV or opcode == OP_RECVMSG:
@@ -73,7 +89,7 @@ cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
         return read_or_write(sqe, True)
     if opcode == OP_ACCEPT:
         wait.mask = POLLIN
-        # What does not listen, and wrong flags, fail at once.
+        # A socket that does not listen, or a wrong flag, makes the call fail at once.
         if zc_listens(sqe.fd) and not sqe.accept_flags & ~ACCEPT_FLAGS and zc_blocks(sqe.fd):
             return NEEDS_THREAD if zc_is_ready(sqe.fd, POLLIN) else -EAGAIN
         return accept_one(sqe)
@@ -90,17 +106,18 @@ cdef int attempt(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
 
 
 cdef int moved(const io_uring_sqe *sqe) noexcept nogil:
-    """Bytes that a request which is not over has moved already."""
+    """How many bytes a request has moved that has not ended yet: its result if it is cancelled."""
     return <int> sqe.file_index if sqe.opcode in (OP_RECV, OP_SEND, OP_RECVMSG, OP_SENDMSG) else 0
 
 
 cdef int go_on(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
-    """What one call of a request for a number of bytes comes to."""
+    """The answer of a send or receive after one call has moved `got` bytes (-1: it failed); it is
+    -EAGAIN while MSG_WAITALL asks for more."""
     if got < 0:
         return failed_on(sqe)
     sqe.file_index += <uint32_t> got
     if <size_t> got >= sqe.len:
-        sqe.len = 0                     # also what MSG_TRUNC says beyond it
+        sqe.len = 0     # with MSG_TRUNC `got` may be more than there was room for
         return <int> sqe.file_index
     sqe.addr += got
     sqe.len -= <uint32_t> got
@@ -111,7 +128,7 @@ cdef int go_on(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
 
 
 cdef int failed_on(const io_uring_sqe *sqe) noexcept nogil:
-    """What a call that failed means to a request that may have moved something before."""
+    """The answer after a call has failed: what was moved before, if anything, else -errno."""
     if errno == EAGAIN or errno == EINTR:
         if sqe.file_index and sqe.msg_flags & MSG_DONTWAIT:
             return <int> sqe.file_index
@@ -120,8 +137,8 @@ cdef int failed_on(const io_uring_sqe *sqe) noexcept nogil:
 
 
 cdef int go_on_message(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
-    """The same of a message in pieces: these are moved on. Of one with ancillary data a call is
-    all, since the next would bring, or send, it anew."""
+    """As `go_on`, for a message in pieces, whose vector is moved on. A message with ancillary data
+    is done after one call, since another one would send that data, or fetch some, a second time."""
     cdef msghdr *header = <msghdr *> <size_t> sqe.addr
     cdef size_t left
     if got < 0:
@@ -143,18 +160,20 @@ cdef int go_on_message(io_uring_sqe *sqe, ssize_t got) noexcept nogil:
 
 
 cdef int receive(io_uring_sqe *sqe) noexcept nogil:
+    """recv or recvmsg."""
     cdef int got
     if sqe.opcode == OP_RECVMSG:
         got = go_on_message(sqe, recvmsg(sqe.fd, <msghdr *> <size_t> sqe.addr,
                                          (sqe.msg_flags & ~MSG_WAITALL) | MSG_DONTWAIT))
     else:
-        # The kernel's own MSG_WAITALL would return what there is, and we could not tell.
+        # MSG_WAITALL is left out: `go_on` sees to it, and counts what each call has brought.
         got = go_on(sqe, recv(sqe.fd, <void *> <size_t> sqe.addr, sqe.len,
                               (sqe.msg_flags & ~MSG_WAITALL) | MSG_DONTWAIT))
     return would_block(got, sqe.msg_flags & MSG_DONTWAIT)
 
 
 cdef int transmit(io_uring_sqe *sqe) noexcept nogil:
+    """send or sendmsg."""
     cdef int got
     if sqe.opcode == OP_SENDMSG:
         got = go_on_message(sqe, sendmsg(sqe.fd, <msghdr *> <size_t> sqe.addr,
@@ -171,6 +190,7 @@ cdef int accept_one(io_uring_sqe *sqe) noexcept nogil:
 
 
 cdef int connect_one(io_uring_sqe *sqe) noexcept nogil:
+    """Begin to connect, or look how it has gone."""
     cdef int failed = 0
     cdef unsigned size = sizeof(failed)
     cdef int flags, got
@@ -189,13 +209,14 @@ cdef int connect_one(io_uring_sqe *sqe) noexcept nogil:
         sqe.file_index = UNDER_WAY
         return -EAGAIN
     if errno == EAGAIN and flags >= 0:
-        return NEEDS_TIME       # of a Unix listener that has no room: nothing tells of some
+        return NEEDS_TIME       # a Unix listener has no room, and nothing tells when it has
     if errno == EAGAIN:
         return FINAL_EAGAIN
     return -errno
 
 
 cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
+    """One of the four reads and writes, of a file that is not on a disk."""
     cdef iovec one
     cdef iovec *vector = &one
     cdef int count = 1
@@ -208,7 +229,7 @@ cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
     else:
         one.iov_base = <void *> <size_t> sqe.addr
         one.iov_len = sqe.len
-    # What has no place to seek to has no offsets: the kernel's requests ignore them.
+    # The file cannot seek, or it would be a thread's: io_uring ignores the offset of such a one.
     if is_write:
         got = answer(pwritev2(sqe.fd, vector, count, -1, <int> sqe.rw_flags | RWF_NOWAIT))
     else:
@@ -218,12 +239,13 @@ cdef int read_or_write(io_uring_sqe *sqe, bint is_write) noexcept nogil:
     if not zc_is_ready(sqe.fd, POLLOUT if is_write else POLLIN):
         return -EAGAIN
     if zc_blocks(sqe.fd):
-        return NEEDS_THREAD     # who is ready may be no more, when another was faster
+        return NEEDS_THREAD     # another process may be faster, and then the call would block
     got = answer(writev(sqe.fd, vector, count) if is_write else readv(sqe.fd, vector, count))
     return -EAGAIN if got == -EINTR else got
 
 
 cdef int move_between(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
+    """A splice that does not wait for a pipe."""
     cdef int64_t source_offset = <int64_t> sqe.splice_off_in
     cdef int64_t target_offset = <int64_t> sqe.off
     cdef int got = answer(splice(
@@ -238,7 +260,7 @@ cdef int move_between(io_uring_sqe *sqe, Wait *wait) noexcept nogil:
 
 
 cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil:
-    """Which side of a splice is not ready."""
+    """Wait for the side of a splice that is not ready."""
     if zc_is_ready(sqe.splice_fd_in, POLLIN):
         wait.fd, wait.mask = sqe.fd, POLLOUT
     else:
@@ -246,12 +268,14 @@ cdef void wait_for_pipe(const io_uring_sqe *sqe, Wait *wait) noexcept nogil:
 
 
 cdef bint is_ready(const Wait *wait) noexcept nogil:
-    """Whether a poll says so now."""
+    """Whether what is waited for is there, as poll(2) says."""
     return zc_is_ready(wait.fd, <int> wait.mask)
 
 
 cdef int perform(io_uring_sqe *sqe) noexcept nogil:
-    """The result or -errno; -EINTR when the thread was called out."""
+    """Make the call of a request in this thread, which may block: the result or -errno. It is
+    -EINTR when the thread was called out of the call. The request's I/O priority (`ioprio`) is the
+    thread's meanwhile."""
     cdef int got
     if sqe.ioprio and zc_set_priority(sqe.ioprio) < 0:
         return -errno
@@ -262,6 +286,7 @@ cdef int perform(io_uring_sqe *sqe) noexcept nogil:
 
 
 cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
+    """The same with the thread's own priority."""
     cdef iovec one
     cdef Wait wait
     cdef int opcode = sqe.opcode
@@ -275,10 +300,10 @@ cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
                              sqe.len))
     if opcode == OP_CLOSE:
         got = answer(close(sqe.fd))
-        return 0 if got == -EINTR else got      # it is closed all the same
+        return 0 if got == -EINTR else got      # Linux has closed it all the same (close(2))
     if opcode == OP_STATX:
         if sqe.statx_flags & ~STATX_FLAGS:
-            return -EINVAL      # as the kernel's request, and the system call only for some files
+            return -EINVAL      # as io_uring; the system call says so for some files only
         return answer(zc_statx(sqe.fd, <const char *> <size_t> sqe.addr, <int> sqe.statx_flags,
                                sqe.len, <void *> <size_t> sqe.off))
     if opcode == OP_FSYNC:
@@ -291,7 +316,7 @@ cdef int perform_at_once(io_uring_sqe *sqe) noexcept nogil:
         got = move_between(sqe, &wait)
         return -EAGAIN if got == FINAL_EAGAIN else got
     if not zc_is_on_disk(sqe.fd):
-        offset = -1             # as in an attempt
+        offset = -1             # as in `read_or_write`
     if opcode == OP_READV:
         return answer(preadv2(sqe.fd, <iovec *> <size_t> sqe.addr, <int> sqe.len, offset, flags))
     if opcode == OP_WRITEV:

@@ -1,10 +1,10 @@
-"""Makes the three system calls of io_uring, or has C liburing make them where it is installed.
+"""The three system calls of io_uring, made by zcloop, or by C liburing where it is installed.
 
-Nothing but the kernel is needed: `direct` below fills liburing's struct by mmap and makes the
-system calls. python-liburing, an extra (`pip install zcloop[liburing]`), brings C liburing in a
-wheel. Where it is installed, five of its functions are taken instead, and nothing above knows the
-difference; everything on the hot path is inline in ring.pxd either way. `provider` says which it
-is, and `cure` what to type when that turns out to be broken.
+Nothing but the kernel is needed: the functions `direct_...` below fill liburing's struct by mmap
+and make the system calls. python-liburing, an extra (`pip install zcloop[liburing]`), brings C
+liburing in a wheel. Where it is installed, five of its functions are taken in place of ours, and
+nothing above knows the difference; the code that runs for each request is inline in ring.pxd either
+way. `provider` says which functions are used, and `cure` what to type when they do not work.
 
 ZCLOOP_LIBURING decides at import:
 
@@ -14,10 +14,12 @@ ZCLOOP_LIBURING decides at import:
 | `direct` | the system calls, whatever is installed |
 | `wheel` | python-liburing; ImportError if it is not installed |
 
-The wheel's shared object is opened by path, without importing the Python package (23 ms), and
-RTLD_LOCAL, so that another liburing in the process is not disturbed. Linking was rejected: the
-wheel's SONAME does not match its file name. So was a dependency on it: its one wheel is for x86-64
-glibc and the stable ABI, and pip fails where that cannot be installed.
+The wheel's shared object is opened by its path, so that the Python package need not be imported
+(which takes 23 ms), and with RTLD_LOCAL, so that another liburing in the process is not disturbed.
+
+Rejected: linking with it, since the wheel's SONAME does not match its file name; and a dependency
+on it, since its one wheel is for x86-64 with glibc and the stable ABI, and pip fails where that
+cannot be installed.
 """
 
 import importlib.util

@@ -1,7 +1,8 @@
 """Which ring there is here: the kernel's, or, where it is refused, one over epoll.
 
-"auto" takes io_uring where a ring can be made and answers its first request, and else epoll; the
-first time in a process one line of the log says why. "uring" and "epoll" insist.
+The backend "auto" is io_uring where a ring can be made and answers its first request, and else
+epoll. The first time that this happens in a process, one line of the log says why. "uring" and
+"epoll" insist.
 """
 
 import errno
@@ -18,18 +19,19 @@ from zcloop._native.ring.uring import self_test
 
 BACKENDS = ("auto", "uring", "epoll")
 
-# Since 6.13 a ring counts against RLIMIT_MEMLOCK, which is of all of a user's processes: 52 KiB of
-# 256 entries and 2048 completions, 16 KiB of 64 and 512, 8 KiB of 16 and 128 and of any fewer.
+# Since 6.13 a ring counts against RLIMIT_MEMLOCK, which all processes of a user share. One of 256
+# entries and 2,048 completions counts 52 KiB, one of 64 and 512 counts 16 KiB, one of 16 and 128
+# counts 8 KiB, and a smaller one no less. So there is no point in asking for fewer entries.
 cdef unsigned ENTRIES_MIN = 16
 
-# The first ring of a process proves that the kernel answers, and in the layout compiled for.
+# The first ring of a process proves that the kernel answers, in the layout that was compiled for.
 cdef bint _is_tested = False
 cdef bint _is_fallback_logged = False
 
 
 def wanted_backend(backend=None):
-    """The one that is asked for: an argument, else ZCLOOP_BACKEND, else "auto". ValueError for one
-    that there is not."""
+    """The backend that is asked for: the argument, else ZCLOOP_BACKEND, else "auto". ValueError for
+    a name that is none of BACKENDS."""
     source = "backend"
     if backend is None:
         source = "ZCLOOP_BACKEND"
@@ -40,8 +42,8 @@ def wanted_backend(backend=None):
 
 
 cdef Ring make_uring(unsigned entries, unsigned cq_entries, bint is_shared):
-    """A ring of so many entries, or where RLIMIT_MEMLOCK leaves no room for it, of fewer. A shared
-    one has what was asked for: the program counts on its bound."""
+    """A ring of so many entries, or of fewer where RLIMIT_MEMLOCK leaves no room for it. A shared
+    ring has as many as were asked for or none: they are the bound that the program counts on."""
     global _is_tested
     if not _is_tested:
         self_test()
@@ -63,8 +65,8 @@ cdef Ring make_readiness(unsigned entries, unsigned cq_entries, bint is_shared):
 
 
 cdef Ring make_ring(object backend, unsigned entries, unsigned cq_entries, bint is_shared):
-    """Of a backend that `wanted_backend` has given. OSError, saying what to do, where what was
-    insisted on cannot be had."""
+    """A ring of the backend that `wanted_backend` gave. Where a backend that was insisted on cannot
+    be had, the OSError says what to do."""
     if backend == "epoll":
         return make_readiness(entries, cq_entries, is_shared)
     if backend == "uring":

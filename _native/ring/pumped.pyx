@@ -1,17 +1,19 @@
 """A shared ring over epoll: a thread of its own carries requests on while the program does else.
 
-What a program asks of an event channel goes on by itself: data that comes is received, a write
-goes on when there is room, whether or not the program looks. The kernel does that for an io_uring;
-here a thread does, which sleeps until epoll has something, and runs no Python.
+An event channel promises that its requests go on by themselves: data that comes is received, and a
+write goes on when there is room, whether or not the program looks. For an io_uring the kernel does
+that. Here a thread does, which sleeps until epoll has something, and runs no Python.
 
-    lock    held by whoever touches the ring: the thread, and who submits, takes and closes, with
-            the GIL. Nothing waits with it: all calls under it are of the kind that does not block.
-    bell    an eventfd, and the ring's own fd for who polls. It is written at each completion, so
-            that edge triggered polls hear of each, and cleared when the last one has been taken.
+    lock    held by whoever touches the ring: the thread, and any thread of the program that
+            submits, takes or closes, which also has the GIL. Nobody sleeps with it, since all calls
+            under it are of the kind that does not block.
+    bell    an eventfd, and the ring's own fd, which the program may poll. It is written at each
+            completion, so that edge triggered polls hear of each, and cleared when the last
+            completion has been taken.
     news    an eventfd for `sleep`, which waits for a number of completions without the lock.
 
-The thread polls the epoll instance and does not take from it before it has the lock: so nothing
-that it was told can be of a request that has ended meanwhile.
+The thread only polls the epoll instance before it has the lock, and takes events from it with the
+lock. So no event that it has taken can be of a request that has ended meanwhile.
 """
 
 from libc.errno cimport errno
@@ -27,10 +29,11 @@ from zcloop._native.kernel.pthread cimport (
     pthread_join, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock,
 )
 from zcloop._native.kernel.uring cimport io_uring_getevents_arg, kernel_timespec
+from zcloop._native.ring.jobs cimport CALL_OUT_NS
 
 
 cdef void *run(void *argument) noexcept nogil:
-    """The thread. Its ring is borrowed: it joins the thread before it goes."""
+    """The thread. It borrows its ring, which joins the thread before it goes."""
     (<PumpedRing> argument).pump()
     return NULL
 
@@ -55,7 +58,7 @@ cdef class PumpedRing(ReadinessRing):
 
     def abandon(self):
         if getpid() == self.pid:
-            return self.close()     # the thread is here, and uses what would be freed
+            return self.close()     # the thread is in this process, and uses the memory
         if self.is_open:
             close(self.epoll_fd)
             close(self.news_fd)
@@ -75,14 +78,15 @@ cdef class PumpedRing(ReadinessRing):
 
     cdef void pump(self) noexcept nogil:
         cdef int64_t timeout_ns = -1
-        while not load_acquire(&self.is_stopped):   # what stop() has written may be read already
+        # `is_stopped` is looked at twice: the event that `stop` writes may have been taken already.
+        while not load_acquire(&self.is_stopped):
             zc_wait_readable(self.epoll_fd, timeout_ns)
             if load_acquire(&self.is_stopped):
                 return
             pthread_mutex_lock(&self.lock)
             self.advance()
-            # A thread that is called out of its call is called again.
-            timeout_ns = 1000000 if self.called_out != NULL else -1
+            # A worker that is called out of its call is called again, until it has left it.
+            timeout_ns = CALL_OUT_NS if self.jobs.called_out.first != NULL else -1
             self.tell()
             pthread_mutex_unlock(&self.lock)
 
@@ -91,13 +95,13 @@ cdef class PumpedRing(ReadinessRing):
         if self.has_thread:
             self.has_thread = False
             store_release(&self.is_stopped, 1)
-            write(self.event_fd, &one, sizeof(one))
+            write(self.jobs.inbox.event_fd, &one, sizeof(one))
             pthread_join(self.thread, NULL)
 
     cdef void tell(self) noexcept nogil:
-        """With the lock: whoever polls or sleeps hears of what has completed since."""
+        """With the lock: write to bell and news if something has completed since the last time."""
         cdef uint64_t one = 1
-        cdef unsigned now = self.cq_tail + <unsigned> (self.overflow_first != NULL)
+        cdef unsigned now = self.cq_tail + <unsigned> (self.overflow.first != NULL)
         if now != self.told:
             self.told = now
             write(self.bell_fd, &one, sizeof(one))
@@ -111,8 +115,9 @@ cdef class PumpedRing(ReadinessRing):
         self.enters += 1
         pthread_mutex_lock(&self.lock)
         failed = self.begin_all()
-        if self.called_out != NULL:
-            write(self.event_fd, &one, sizeof(one))     # the pump calls again, each millisecond
+        if self.jobs.called_out.first != NULL:
+            # The pump is to wake, and then calls the worker again each CALL_OUT_NS.
+            write(self.jobs.inbox.event_fd, &one, sizeof(one))
         self.tell()
         pthread_mutex_unlock(&self.lock)
         return failed
@@ -125,7 +130,7 @@ cdef class PumpedRing(ReadinessRing):
         if self.visible():
             return
         pthread_mutex_lock(&self.lock)
-        if self.visible() == 0 and self.overflow_first == NULL:
+        if self.visible() == 0 and self.overflow.first == NULL:
             read(self.bell_fd, &count, sizeof(count))
         pthread_mutex_unlock(&self.lock)
 
@@ -135,8 +140,8 @@ cdef class PumpedRing(ReadinessRing):
         if wait_count == 0:
             pthread_mutex_lock(&self.lock)
             self.advance()
-            self.surface()
-            self.told = self.cq_tail + <unsigned> (self.overflow_first != NULL)
+            self.drain_overflow()
+            self.told = self.cq_tail + <unsigned> (self.overflow.first != NULL)
             pthread_mutex_unlock(&self.lock)
             return 0
         if timeout != NULL:
@@ -148,8 +153,8 @@ cdef class PumpedRing(ReadinessRing):
 
     cdef int enter_with(self, unsigned wait_count, unsigned flags,
                         io_uring_getevents_arg *argument, size_t size) noexcept nogil:
-        """Only an end asks for it, again and again: submit, do what can be done, and wait. The
-        thread may not get the lock meanwhile."""
+        """Submit, do what can be done, and wait. Only the end of a channel asks for it, again and
+        again; the thread may not get the lock meanwhile, so the work is done here."""
         cdef int got = self.push()
         if got == 0:
             self.sleep(0, NULL)

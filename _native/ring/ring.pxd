@@ -1,4 +1,4 @@
-# Two queues in memory: requests go in, completions come out. It knows user_data only as a number.
+# Two queues in memory: requests go in, completions come out. To a ring user_data is a number.
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -12,19 +12,19 @@ from zcloop._native.kernel.uring cimport (
 
 
 cdef class Ring:
-    cdef zc_uring uring                 # the queues; `ring_fd` is readable while it has something
-    cdef unsigned sqe_tail              # SQEs handed out; those from `sqe_head` are not submitted
-    cdef unsigned sqe_head
+    cdef zc_uring uring                 # the queues, and `ring_fd`
+    cdef unsigned sqe_tail              # how many SQEs were handed out since the beginning
+    cdef unsigned sqe_head              # how many of them were submitted
     cdef bint is_open
-    cdef bint has_min_wait
-    cdef bint is_shared                 # any thread's that holds the GIL
-    cdef bint shows_completions         # they become visible, or announce themselves, in memory
+    cdef bint has_min_wait              # `wait` heeds its `min_wait_us`
+    cdef bint is_shared                 # it belongs to any thread that holds the GIL
+    cdef bint shows_completions         # what has completed can be seen in memory, without a call
     cdef readonly unsigned entries
     cdef readonly unsigned cq_entries
     cdef readonly unsigned setup_flags
     cdef readonly unsigned features
     cdef readonly uint64_t enters       # calls that submit or wait
-    cdef readonly uint64_t submissions  # SQEs that were taken
+    cdef readonly uint64_t submissions  # SQEs that the kernel, or zcloop for it, has taken
     cdef readonly str backend           # "uring" or "epoll"
 
     cdef int attach(self) noexcept nogil

@@ -1,24 +1,24 @@
 """What is below a channel: a queue of requests (SQEs) and a queue of completions (CQEs), in memory.
 
-Requests are written into the one and completions read out of the other without a call; `enter`
-hands in and waits. Who carries the requests out is a subclass's business:
+Requests are written into the one queue, and completions are read out of the other, without a system
+call. `enter` submits what was written, and waits. A derived class says who carries requests out:
 
     UringRing       the kernel, which shares both queues
     ReadinessRing   zcloop itself, by epoll, where the kernel offers no io_uring
     PumpedRing      the same for a shared ring, in a thread of its own
 
-Both speak the kernel's own language (opcodes, flags, results as of io_uring), so nothing above
-knows which one it has, but for `backend` and for what a request is answered that one cannot do.
+All speak the kernel's language (the opcodes, flags and results of io_uring). So nothing above knows
+which one it has, but by `backend`, and by the error of a request that only the kernel can serve.
 
-A ring is one thread's at a time. A shared ring is any thread's that holds the GIL. Its completions
-become visible without an enter, and its own fd can be polled: it is readable while there is one,
-beyond the ring's room too.
+A ring belongs to one thread at a time. A shared ring belongs to any thread that holds the GIL. Its
+completions become visible without an enter, and its own fd can be polled: it is readable while
+there is a completion, be it one that found no room in the queue.
 """
 
 from zcloop._native.kernel.atomics cimport store_release, zc_relax
 from zcloop._native.kernel.clock cimport monotonic_ns
 
-# So often a spinning thread looks at the ring between two looks at the clock.
+# How often a spinning thread looks at the ring between two looks at the clock, which take longer.
 cdef unsigned SPINS_A_LOOK = 32
 
 
@@ -32,31 +32,33 @@ cdef class Ring:
         return self.uring.ring_fd
 
     def close(self):
-        """Unmap and close; idempotent. The owner has ended its requests before."""
+        """Free the queues and close the fd; a second call does nothing. The owner has ended its
+        requests before."""
         if self.is_open:
             self.is_open = False
-            with nogil:     # the kernel takes its time: other threads go on, and end, meanwhile
+            with nogil:     # the kernel takes its time, and other threads run meanwhile
                 self.free_queues()
 
     def abandon(self):
-        """In a forked child: forget the ring, which is the parent's."""
+        """In a forked child: forget the ring, which is the parent's, and do not touch it."""
         self.is_open = False
 
     cdef void free_queues(self) noexcept nogil:
         """Let go of the queues and the fd."""
 
     cdef int attach(self) noexcept nogil:
-        """The calling thread runs it from now on: 0, or -EEXIST when it is another thread's."""
+        """The calling thread uses the ring from now on: 0, or -EEXIST when another one does."""
         return 0
 
     cdef void detach(self) noexcept nogil:
-        """Nobody runs it."""
+        """No thread uses the ring from now on."""
 
     cdef int enter(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
-        """Submit everything, bring in what completed, wait for `wait_count` completions.
+        """Submit everything, bring in what has completed, and wait for `wait_count` completions.
 
-        Returns 0, or -errno (-ETIME and -EINTR among them). A timeout needs wait_count > 0: with
-        an expired one the kernel still programs a timer, 15 microseconds against 0.2.
+        Returns 0, or -errno (-ETIME and -EINTR among them). A timeout needs a wait_count above 0:
+        even for one of 0 seconds the kernel programs a timer, so that such an enter takes 15
+        microseconds in place of 0.2.
         """
         if timeout == NULL:
             return self.enter_with(wait_count, 0, NULL, 0)
@@ -64,14 +66,15 @@ cdef class Ring:
 
     cdef int wait(self, unsigned wait_count, unsigned min_wait_us,
                   kernel_timespec *timeout) noexcept nogil:
-        """As enter, until so many requests have completions, or one has after `min_wait_us`.
+        """As `enter`, but after `min_wait_us` a single completion is enough.
 
-        That is 0 but where `has_min_wait`, and shorter than the timeout.
+        `min_wait_us` is shorter than the timeout, and 0 where not `has_min_wait`.
         """
         return -1
 
     cdef int enter_with(self, unsigned wait_count, unsigned flags,
                         io_uring_getevents_arg *argument, size_t size) noexcept nogil:
+        """The system call io_uring_enter(2), or what stands for it; 0 or -errno."""
         return -1
 
     cdef int make_room(self) noexcept nogil:
@@ -83,11 +86,11 @@ cdef class Ring:
         return False
 
     cdef void forget(self, int fd) noexcept nogil:
-        """No request waits for this file, which is about to be closed: keep nothing of it open."""
+        """A file is about to be closed, and no request waits for it: keep nothing of it open."""
 
     cdef int64_t spin(self, int64_t limit_ns) noexcept nogil:
-        """Look, without a system call, until something has completed; how long that took, or -1
-        when nothing has in time."""
+        """Look at the ring, without a system call, until something has completed. Returns how many
+        nanoseconds that took, or -1 when nothing has within `limit_ns`."""
         cdef int64_t start = monotonic_ns()
         cdef int64_t now = start
         cdef unsigned _look
@@ -100,21 +103,22 @@ cdef class Ring:
         return -1
 
     cdef int push(self) noexcept nogil:
-        """Submit everything, of a shared ring. Returns 0, or -errno; what was not taken is
-        `unsubmitted`. What is held beyond the ring's room stays there."""
+        """Of a shared ring: submit everything. Returns 0, or -errno, and then some SQEs may be
+        `unsubmitted`. Completions that found no room in the queue stay where they are."""
         return -1
 
     cdef void retract(self) noexcept nogil:
-        """Take back what is not submitted."""
+        """Forget the SQEs that are not submitted."""
         self.sqe_tail = self.sqe_head
         store_release(self.uring.sq.ktail, self.sqe_tail)
 
     cdef void took(self) noexcept nogil:
-        """A completion of a shared ring has been taken out."""
+        """Of a shared ring: a completion has been taken out of the queue."""
 
     cdef int sleep(self, unsigned wait_count, kernel_timespec *timeout) noexcept nogil:
-        """Wait until so many completions are there, of a shared ring: others may submit, and even
-        close it, meanwhile. With no count: let in what is held beyond its room. 0 or -errno."""
+        """Of a shared ring: wait until `wait_count` completions are there: 0 or -errno. Other
+        threads may submit, and even close the ring, meanwhile. With a count of 0 it does not wait,
+        but lets completions into the queue that had found no room."""
         return -1
 
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil:

@@ -1,11 +1,11 @@
 """One io_uring: the kernel carries requests out.
 
-A ring belongs to the thread that made it (SINGLE_ISSUER with DEFER_TASKRUN): completions are
-only produced inside `enter`, so nothing interrupts Python between two turns. Where the kernel
-refuses these flags the next weaker set is tried; `setup_flags` says what was granted.
+A ring belongs to the thread that made it (SINGLE_ISSUER with DEFER_TASKRUN): the kernel produces
+completions only inside `enter`, so nothing interrupts Python between two turns. Where the kernel
+refuses these flags, the next weaker set is tried; `setup_flags` says what was granted.
 
-`attach` registers the ring's fd for the calling thread, which saves a lookup in each enter, and
-is how the kernel tells us that a ring belongs to another thread (-EEXIST).
+`attach` registers the ring's fd for the calling thread. That saves the kernel a look-up in each
+enter (50 ns), and it is how the kernel tells us that a ring belongs to another thread (-EEXIST).
 
 A shared ring is set up so that completions become visible without an enter.
 """
@@ -28,7 +28,8 @@ from zcloop._native.ring.liburing cimport liburing
 
 from zcloop._native.ring.liburing import cure as _cure
 
-# Best first; a kernel that knows a flag no better than -EINVAL gets the next set.
+# The best set of flags first. A kernel that does not know one of them answers -EINVAL, and is asked
+# for the next set.
 cdef unsigned[4] SETUPS
 SETUPS[0] = (SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_TASKRUN_FLAG | SETUP_SUBMIT_ALL
              | SETUP_NO_SQARRAY)
@@ -36,13 +37,18 @@ SETUPS[1] = SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN | SETUP_TASKRUN_FLAG | SET
 SETUPS[2] = SETUP_COOP_TASKRUN | SETUP_TASKRUN_FLAG | SETUP_SUBMIT_ALL
 SETUPS[3] = 0
 
-# For a shared ring: completions come by themselves. COOP_TASKRUN would delay them until its thread
-# happens to enter the kernel.
+# The same for a shared ring, whose completions come by themselves. COOP_TASKRUN is not among them:
+# it would delay completions until the thread happens to enter the kernel.
 cdef unsigned[3] SHARED_SETUPS
 SHARED_SETUPS[0] = SETUP_SUBMIT_ALL | SETUP_NO_SQARRAY
 SHARED_SETUPS[1] = SETUP_SUBMIT_ALL
 SHARED_SETUPS[2] = 0
 
+# What the self-test's request is known by: "zcloop" in ASCII.
+cdef uint64_t SELF_TEST = 0x7A636C6F6F70
+
+# Without these the channel's books would not hold: completions are never dropped, a wait has a
+# timeout of its own, and a request can succeed without a completion.
 cdef unsigned FEATURES_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
 
 _SECCOMP_CURE = ("allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
@@ -87,9 +93,9 @@ cdef class UringRing(Ring):
             raise os_error(ENOSYS, "io_uring of this kernel lacks NODROP, EXT_ARG or CQE_SKIP; "
                                    "Linux 5.19 or newer is needed")
         self.enter_fd = self.uring.ring_fd
-        # Who waits for messages does not wait for a disk: top would show the CPU as busy with that.
+        # Without this flag top would show the CPU as waiting for a disk while we wait for messages.
         self.enter_flags = ENTER_NO_IOWAIT if params.features & FEAT_NO_IOWAIT else 0
-        # Elsewhere the kernel counts completions, not requests that have some.
+        # Without DEFER_TASKRUN the kernel counts completions, and not the requests that have some.
         self.has_min_wait = (params.features & FEAT_MIN_TIMEOUT != 0
                              and params.flags & SETUP_DEFER_TASKRUN != 0)
         self.sqe_tail = self.sqe_head = load_relaxed(self.uring.sq.ktail)
@@ -142,7 +148,7 @@ cdef class UringRing(Ring):
         self.enters += 1
         got = liburing.enter2(self.enter_fd, self.sqe_tail - self.sqe_head, wait_count,
                               self.enter_flags | ENTER_GETEVENTS | flags, argument, size)
-        # The kernel's head says how many it took, also when the wait itself failed.
+        # The kernel's head says how many SQEs it took, also when the wait itself has failed.
         cdef unsigned head = load_acquire(self.uring.sq.khead)
         self.submissions += head - self.sqe_head
         self.sqe_head = head
@@ -175,9 +181,10 @@ cdef class UringRing(Ring):
 
 
 def self_test():
-    """Submit one NOP and reap it: proves that the layout we compiled for is the one loaded.
+    """Submit one NOP and take its completion, which proves that the layout we compiled for is the
+    kernel's.
 
-    Raises ImportError when the answer is not the one expected, OSError when no ring can be made.
+    Raises ImportError when the answer is another one, and OSError when no ring can be made.
     """
     cdef UringRing ring = UringRing(4, 8)
     cdef io_uring_sqe *sqe = ring.take_sqe()
@@ -185,7 +192,7 @@ def self_test():
     cdef int got
     try:
         sqe.opcode = OP_NOP
-        sqe.user_data = 0x7A636C6F6F70
+        sqe.user_data = SELF_TEST
         got = ring.enter(1, NULL)
         if got < 0:
             raise os_error(-got, "io_uring_setup is allowed here, but io_uring_enter is refused: "
@@ -193,7 +200,7 @@ def self_test():
         if ring.visible() != 1:
             raise ImportError(f"io_uring's layout is not the one zcloop was built for; {_cure}")
         cqe = &ring.uring.cq.cqes[load_relaxed(ring.uring.cq.khead) & ring.uring.cq.ring_mask]
-        if cqe.user_data != 0x7A636C6F6F70 or cqe.res != 0:
+        if cqe.user_data != SELF_TEST or cqe.res != 0:
             raise ImportError(f"io_uring answered a NOP with something else; {_cure}")
         store_release(ring.uring.cq.khead, load_relaxed(ring.uring.cq.khead) + 1)
     finally:

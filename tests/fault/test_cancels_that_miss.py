@@ -12,7 +12,7 @@ from refusals import refusing
 from waits import until
 
 from zcloop import files
-from zcloop._native.operation import request
+from zcloop._native.operation.files import read
 
 # What the kernel's ring answers is made up.
 pytestmark = [pytest.mark.zcloop_only, pytest.mark.needs("uring")]
@@ -30,7 +30,7 @@ def pipe():
 def test_it_is_asked_for_again(loop_factory, pipe, misses):
     async def main():
         loop = asyncio.get_running_loop()
-        asked = request.read(pipe[0], bytearray(1))
+        asked = read(pipe[0], bytearray(1))
         reading = asyncio.create_task(loop.perform(asked))
         await asyncio.sleep(0)
         loop.cancel_operation(asked)
@@ -47,7 +47,7 @@ def test_it_is_asked_for_again(loop_factory, pipe, misses):
 def test_in_vain_it_is_given_up_and_the_loop_sleeps(loop_factory, pipe):
     async def main():
         loop = asyncio.get_running_loop()
-        asked = request.read(pipe[0], bytearray(1))
+        asked = read(pipe[0], bytearray(1))
         reading = asyncio.create_task(loop.perform(asked))
         await asyncio.sleep(0)
         loop.cancel_operation(asked)

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overload
 
-from zcloop._native.operation import request
+from zcloop._native.operation import files
 from zcloop.files._binary import BinaryFile
 from zcloop.files._text import TextFile, TextFormat
 from zcloop.loop import Loop
@@ -69,7 +69,7 @@ class Opening(Generic[_File]):
             return cast(_File, self._asked.file_of(loop, self._path, None))
         path = os.fspath(self._path)
         flags = self._asked.flags() | self._flags
-        fd: int = await loop.perform(request.openat(path, flags, 0o666))
+        fd: int = await loop.perform(files.openat(path, flags, 0o666))
         if fd < 0:
             raise OSError(-fd, os.strerror(-fd), path)
         return cast(_File, self._asked.file_of(loop, path, lambda *_: fd))

@@ -21,7 +21,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zcloop._native.operation import request
+from zcloop._native.operation import files, request
 from zcloop._native.operation.poll import Poll
 from zcloop.loop import Loop
 
@@ -184,9 +184,9 @@ class RawFile:
                 _immediate.charged += 1 + (size >> CHARGED_SHIFT)
                 return size
         if len(buffers) == 1:
-            asked = request.read(fd, buffers[0], offset)
+            asked = files.read(fd, buffers[0], offset)
         else:
-            asked = request.readv(fd, buffers, offset)
+            asked = files.readv(fd, buffers, offset)
         if offset >= 0:
             return await self._perform(asked)
         return await self._receive(asked, buffers)
@@ -237,22 +237,22 @@ class RawFile:
                 _immediate.charged += 1 + (size >> CHARGED_SHIFT)
                 return size
         if len(buffers) == 1:
-            asked = request.write(fd, buffers[0], offset)
+            asked = files.write(fd, buffers[0], offset)
         else:
-            asked = request.writev(fd, buffers, offset)
+            asked = files.writev(fd, buffers, offset)
         return await (self._perform(asked) if offset >= 0 else self._wait(asked))
 
     async def fsync(self) -> None:
         """Wait until data and metadata are on the disk."""
-        await self._perform(request.fsync(self.fileno()))
+        await self._perform(files.fsync(self.fileno()))
 
     async def fdatasync(self) -> None:
         """Wait until the data is on the disk, with what metadata reading it takes."""
-        await self._perform(request.fsync(self.fileno(), True))
+        await self._perform(files.fsync(self.fileno(), True))
 
     async def fallocate(self, mode: int, offset: int, length: int) -> None:
         """Reserve or punch space; `mode` is the system call's, 0 to reserve."""
-        await self._perform(request.fallocate(self.fileno(), mode, offset, length))
+        await self._perform(files.fallocate(self.fileno(), mode, offset, length))
 
     async def stat(self) -> os.stat_result:
         """As os.fstat gives it: the kernel holds it in memory for an open file."""
@@ -260,7 +260,7 @@ class RawFile:
 
     async def _resize(self, size: int) -> None:
         try:
-            await self._perform(request.ftruncate(self.fileno(), size))
+            await self._perform(files.ftruncate(self.fileno(), size))
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise

@@ -7,27 +7,27 @@ import select
 
 import pytest
 
-from zcloop._native.operation import request
+from zcloop._native.operation import files, request
 
 pytestmark = pytest.mark.zcloop_only
 
 
 async def test_the_outcome_or_minus_errno_comes_back(tmp_path):
     loop = asyncio.get_running_loop()
-    fd = await loop.perform(request.openat(tmp_path / "file", os.O_CREAT | os.O_RDWR))
-    assert await loop.perform(request.write(fd, b"abc", 0)) == 3
+    fd = await loop.perform(files.openat(tmp_path / "file", os.O_CREAT | os.O_RDWR))
+    assert await loop.perform(files.write(fd, b"abc", 0)) == 3
     buffer = bytearray(5)
-    assert await loop.perform(request.read(fd, buffer, 1)) == 2
+    assert await loop.perform(files.read(fd, buffer, 1)) == 2
     assert buffer == b"bc\0\0\0"
-    assert await loop.perform(request.close(fd)) == 0
-    assert await loop.perform(request.close(fd)) == -errno.EBADF
-    assert await loop.perform(request.openat(tmp_path / "none", 0)) == -errno.ENOENT
+    assert await loop.perform(files.close(fd)) == 0
+    assert await loop.perform(files.close(fd)) == -errno.EBADF
+    assert await loop.perform(files.openat(tmp_path / "none", 0)) == -errno.ENOENT
 
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_an_open_that_is_cancelled_at_any_moment_leaves_no_descriptor(tmp_path, turns):
     loop = asyncio.get_running_loop()
-    opening = loop.create_task(loop.perform(request.openat("/dev/null", os.O_RDONLY)))
+    opening = loop.create_task(loop.perform(files.openat("/dev/null", os.O_RDONLY)))
     for _ in range(turns):
         await asyncio.sleep(0)
     opening.cancel()
@@ -41,7 +41,7 @@ async def test_a_cancelled_wait_ends_and_keeps_its_memory_until_then(turns):
     loop = asyncio.get_running_loop()
     source, target = os.pipe()
     buffer = bytearray(4)
-    reading = loop.create_task(loop.perform(request.read(source, buffer)))
+    reading = loop.create_task(loop.perform(files.read(source, buffer)))
     for _ in range(turns):
         await asyncio.sleep(0)
     reading.cancel()

@@ -11,7 +11,7 @@ import pytest
 
 from zcloop import sync
 from zcloop._native.events.event_request import EventRequest
-from zcloop._native.operation import request
+from zcloop._native.operation import files
 from zcloop.message_queues import PosixQueue, unlink
 
 pytestmark = pytest.mark.zcloop_only
@@ -28,10 +28,10 @@ def collected(operation):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda buffer: request.read(0, buffer),
-        lambda buffer: request.write(1, buffer),
-        lambda buffer: request.readv(0, [buffer]),
-        lambda buffer: request.read(0, memoryview(buffer)),
+        lambda buffer: files.read(0, buffer),
+        lambda buffer: files.write(1, buffer),
+        lambda buffer: files.readv(0, [buffer]),
+        lambda buffer: files.read(0, memoryview(buffer)),
     ],
     ids=["read", "write", "readv", "view"],
 )

@@ -8,7 +8,7 @@ import signal
 import pytest
 from peers import io_passed
 
-from zcloop._native.operation import request
+from zcloop._native.operation.wait_child import WaitChild
 
 pytestmark = pytest.mark.zcloop_only
 
@@ -37,7 +37,7 @@ def gate():
 
 async def begin(pid):
     """A task that waits for the child already."""
-    task = asyncio.ensure_future(asyncio.get_running_loop().perform(request.wait_child(pid)))
+    task = asyncio.ensure_future(asyncio.get_running_loop().perform(WaitChild(pid)))
     await io_passed()
     assert not task.done()
     return task
@@ -67,7 +67,7 @@ async def test_a_child_that_has_ended_before_is_waited_for():
     if pid == 0:
         os._exit(3)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    ended = await asyncio.get_running_loop().perform(request.wait_child(pid))
+    ended = await asyncio.get_running_loop().perform(WaitChild(pid))
     assert ended.si_status == 3
 
 
@@ -97,4 +97,4 @@ async def test_a_child_that_somebody_else_reaped_is_an_error(gate):
 )
 def test_what_is_no_child_is_refused(pid, error):
     with pytest.raises(error):
-        request.wait_child(pid)
+        WaitChild(pid)

@@ -1,0 +1,3 @@
+from typing import Any
+
+def all_leases() -> list[dict[str, Any]]: ...
