@@ -24,9 +24,15 @@ SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
 MAPPINGS = 1 << 20
-# Tests that pytest leaves out. On 6.1 a forked child whose parent had a ring makes one that the
-# kernel does not look at: io_uring_enter takes nothing out of it.
-LEFT_OUT = {"6.1": "-k 'not fork'"}
+# Tests that pytest leaves out. Before 6.12 a forked child of User Mode Linux still finds memory of its
+# parent where it maps something in the place of a mapping that the parent kept from it
+# (MADV_DONTFORK). So a ring that the child makes is the parent's as well, or what is read there is
+# nonsense. Plain mmap() and fork() show this, without zcloop; 6.12 does not.
+LEFT_OUT = {
+    "5.10": "--deselect tests/unit/loop/test_fork.py::"
+    "test_parent_and_child_each_go_on_after_a_fork_inside_the_running_loop",
+    "6.1": "-k 'not fork'",
+}
 GUEST = {"DISK": "/dev/ubda", "RESULTS": "/zcloop/results.xml"}
 
 
