@@ -24,8 +24,8 @@ SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
 MAPPINGS = 1 << 20
-# Tests that pytest leaves out. Before 6.12 a forked child of User Mode Linux still finds memory of its
-# parent where it maps something in the place of a mapping that the parent kept from it
+# Tests that pytest leaves out. Before 6.12 a forked child of User Mode Linux still finds memory of
+# its parent where it maps something in the place of a mapping that the parent kept from it
 # (MADV_DONTFORK). So a ring that the child makes is the parent's as well, or what is read there is
 # nonsense. Plain mmap() and fork() show this, without zcloop; 6.12 does not.
 LEFT_OUT = {

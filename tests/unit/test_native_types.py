@@ -1,4 +1,4 @@
-"""What is native is made by whom it is for, is not copied, and cannot be made to crash."""
+"""Native objects are made only by whom they are for, are not copied, and do not crash."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_what_native_code_makes_is_refused_to_python(path):
 
 @dataclasses.dataclass
 class Request:
-    """As a program has one."""
+    """Make one as a program has it."""
 
     body: Any
 
@@ -130,7 +130,7 @@ COPIES: dict[str, Callable[[Any], object]] = {
 
 
 def is_refused(made: Any) -> bool:
-    """Whether each way to copy it is a TypeError that says why."""
+    """Check that each way to copy it is a TypeError that says why."""
     for name, attempt in COPIES.items():
         with pytest.raises(TypeError, match=r"pickle|copied") as refused:
             attempt(made)
