@@ -60,7 +60,7 @@ def verbs_of(text: str) -> dict[str, list[str]]:
         verbs, _, owners = row.strip("|").split("|")
         for verb in re.findall(r"`(\w+)`", verbs):
             found.setdefault(verb, []).extend(
-                re.findall(r"`([A-Z]\w+|[\w/]+\.py\w?|[a-z]\w+/?)`", owners)
+                re.findall(r"`([A-Z]\w+|[\w/]+\.py\w?|zcloop\.[\w.]+|[a-z]\w+/?)`", owners)
             )
     return found
 
@@ -89,7 +89,10 @@ def drifted(verbs: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[st
 
 
 def owns(named: str, owner: str, path: str, kin: Mapping[str, set[str]]) -> bool:
-    """Whether the owner that the table names is this class, its kin, the file, or its folder."""
+    """Whether the owner that the table names is this class, its kin, the file, its module of
+    zcloop/, or its folder."""
+    if named.startswith("zcloop."):
+        return f"/{stem_of(path)}/".startswith(f"/{named.replace('.', '/')}/")
     if "." in named:
         return stem_of(path).endswith(stem_of(named))
     if named[0].islower():
@@ -196,4 +199,6 @@ def go(): ...
 """,
     }
     assert drifted({"go": ["Road", "native/c.py"]}, texts) == ["Car: go", "native/b.pyx: go"]
+    assert drifted({"go": ["zcloop.a"]}, {"zcloop/a/b.py": "def go(): ..."}) == []
+    assert drifted({"go": ["zcloop.a"]}, {"zcloop/ab.py": "def go(): ..."}) != []
     assert drifted({"go": ["Road", "native/"]}, {"far/native/a.pxd": texts["native/a.pxd"]}) == []
