@@ -20,8 +20,6 @@ import zcloop
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# The doctor is a command: its modules are no interface.
-COMMAND = "zcloop.doctor"
 # They say that zcloop finds its own books wrong, or that a class is for others to derive from.
 NO_PROMISE = {"InvariantError", "NotImplementedError"}
 
@@ -77,7 +75,7 @@ def modules() -> Iterator[types.ModuleType]:
     yield zcloop
     for found in pkgutil.walk_packages(zcloop.__path__, "zcloop."):
         is_private = any(part.startswith("_") for part in found.name.split("."))
-        if not (is_private or found.name.startswith(COMMAND)):
+        if not is_private:
             yield importlib.import_module(found.name)
 
 

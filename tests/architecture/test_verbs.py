@@ -52,21 +52,24 @@ OTHERS = {
 
 
 def verbs_of(text: str) -> dict[str, list[str]]:
-    """Return the verbs of the table, each with the classes and files that it names as owners."""
+    """Return the verbs of the table, each with the classes, files and folders that it names as
+    owners. A verb may stand in several rows."""
     table = re.search(r"^\| verb \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
-    rows = [row.strip("|").split("|") for row in table[1].splitlines()] if table else []
-    return {
-        verb: re.findall(r"`([A-Z]\w+|[\w/]+\.py\w?)`", owners)
-        for verbs, _, owners in rows
-        for verb in re.findall(r"`(\w+)`", verbs)
-    }
+    found: dict[str, list[str]] = {}
+    for row in table[1].splitlines() if table else []:
+        verbs, _, owners = row.strip("|").split("|")
+        for verb in re.findall(r"`(\w+)`", verbs):
+            found.setdefault(verb, []).extend(
+                re.findall(r"`([A-Z]\w+|[\w/]+\.py\w?|zcloop\.[\w.]+|[a-z]\w+/?)`", owners)
+            )
+    return found
 
 
 def unknown(verbs: Mapping[str, list[str]], code: str) -> list[str]:
     """Return verbs that are the name of no function, and owners that are no class."""
     functions = set(re.findall(r"\b(?:def|cdef|cpdef) [^\n(=]*?(\w+)\(", code))
     classes = set(re.findall(r"\bclass (\w+)", code))
-    owners = {owner for some in verbs.values() for owner in some if "." not in owner}
+    owners = {owner for some in verbs.values() for owner in some if owner[0].isupper()}
     return sorted({*verbs} - functions) + sorted(owners - classes)
 
 
@@ -80,14 +83,21 @@ def drifted(verbs: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[st
             for path, text in texts.items()
             for owner, name in functions_of(path, text)
             if name in verbs
-            if not any(
-                kin.get(one, {one}) & {owner}
-                if "." not in one
-                else stem_of(path).endswith(stem_of(one))
-                for one in verbs[name]
-            )
+            if not any(owns(one, owner, path, kin) for one in verbs[name])
         }
     )
+
+
+def owns(named: str, owner: str, path: str, kin: Mapping[str, set[str]]) -> bool:
+    """Whether the owner that the table names is this class, its kin, the file, its module of
+    zcloop/, or its folder."""
+    if named.startswith("zcloop."):
+        return f"/{stem_of(path)}/".startswith(f"/{named.replace('.', '/')}/")
+    if "." in named:
+        return stem_of(path).endswith(stem_of(named))
+    if named[0].islower():
+        return f"/{named.rstrip('/')}/" in path
+    return owner in kin.get(named, {named})
 
 
 def stem_of(path: str) -> str:
@@ -151,9 +161,13 @@ def test_verbs_stand_only_where_the_table_says(verbs, texts):
 
 
 def test_a_verb_or_an_owner_that_the_code_does_not_have_is_found():
-    text = "| verb | a | b |\n|---|---|---|\n| `go`, `come` | x | `Road`, `Way` (`go`) |\n\n`see`"
+    text = (
+        "| verb | a | b |\n|---|---|---|\n| `go`, `come` | x | `Road` (`go`) |\n"
+        "| `go`, `come` | y | `Way`, `roads`, `a.py` |\n\n`see`"
+    )
     code = "class Road:\n    cdef int go(self) except -1\n\ndef way(): ...\n"
-    assert verbs_of(text) == {"go": ["Road", "Way"], "come": ["Road", "Way"]}
+    owners = ["Road", "go", "Way", "roads", "a.py"]
+    assert verbs_of(text) == {"go": owners, "come": owners}
     assert unknown(verbs_of(text), code) == ["come", "Way"]
 
 
@@ -185,3 +199,6 @@ def go(): ...
 """,
     }
     assert drifted({"go": ["Road", "native/c.py"]}, texts) == ["Car: go", "native/b.pyx: go"]
+    assert drifted({"go": ["zcloop.a"]}, {"zcloop/a/b.py": "def go(): ..."}) == []
+    assert drifted({"go": ["zcloop.a"]}, {"zcloop/ab.py": "def go(): ..."}) != []
+    assert drifted({"go": ["Road", "native/"]}, {"far/native/a.pxd": texts["native/a.pxd"]}) == []

@@ -19,7 +19,7 @@ def find(path: str):
     return next((one for one in (ROOT / path, NATIVE / path) if one.exists()), None)
 
 
-def test_the_tables_of_layers_and_rooms_are_the_tree():
+def test_the_table_of_layers_is_the_tree():
     layers, rooms = (
         re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)
         for table in PAGE.partition("## The turn")[0].split("| room |")

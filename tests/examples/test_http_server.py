@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 async def response(reader: asyncio.StreamReader) -> tuple[int, bytes, bytes]:
-    """Status, head and body of the next response."""
+    """Read the next response; return its status, head and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head)

@@ -54,7 +54,7 @@ async def test_chat_client_ends_when_the_server_does():
         async with server("streams_chat.py", signal.SIGTERM) as address:
             ann = await stack.enter_async_context(chatter(address, "ann"))
             assert await ann.stdout.readline() == b"* ann joined, 1 here\n"
-        # Its standard input stays open: what ends it is the server's end of the connection.
+        # Its standard input stays open. The server's end of the connection ends it.
         assert await ann.stdout.read() == b""
         assert await ann.wait() == 0
 

@@ -23,7 +23,7 @@ async def proxy(backend: tuple[str, int], ending: signal.Signals = signal.SIGINT
 
 @contextlib.asynccontextmanager
 async def backend(handler):
-    """The address of a server in this process, each of whose connections `handler` gets."""
+    """Yield the address of a server in this process, whose connections `handler` gets."""
     served = await asyncio.start_server(handler, "127.0.0.1", 0)
     async with served:
         yield served.sockets[0].getsockname()
@@ -76,7 +76,7 @@ async def test_proxy_does_not_read_what_the_other_side_does_not_take_and_loses_n
         async with backend(listen_later) as place, proxy(place) as address:
             await loop.sock_connect(client, address)
             sending = loop.create_task(loop.sock_sendall(client, payload))
-            # A proxy that held it all would have taken it long before.
+            # A proxy that keeps everything would have taken it long before.
             assert await asyncio.wait([sending], timeout=1) == (set(), {sending})
             may_read.set()
             await sending

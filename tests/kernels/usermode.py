@@ -24,10 +24,10 @@ SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
 MAPPINGS = 1 << 20
-# What pytest is not to run. Before 6.12, what a forked child of User Mode Linux maps in the place of
-# a mapping that its parent kept from it (MADV_DONTFORK) is the parent's memory still: a ring that the
-# child makes is the parent's as well, or what is read there is nonsense. Plain mmap() and fork() show
-# it, without zcloop; 6.12 does not have it.
+# Tests that pytest leaves out. Before 6.12 a forked child of User Mode Linux still finds memory of
+# its parent where it maps something in the place of a mapping that the parent kept from it
+# (MADV_DONTFORK). So a ring that the child makes is the parent's as well, or what is read there is
+# nonsense. Plain mmap() and fork() show this, without zcloop; 6.12 does not.
 LEFT_OUT = {
     "5.10": "--deselect tests/unit/loop/test_fork.py::"
     "test_parent_and_child_each_go_on_after_a_fork_inside_the_running_loop",

@@ -1,4 +1,4 @@
-"""What is native is made by whom it is for, is not copied, and cannot be made to crash."""
+"""Native objects are made only by whom they are for, are not copied, and do not crash."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MADE_BY_NATIVE_CODE = [
     "loop.watch:Watch",
     "memory.region:Lease",
     "operation.file_status:FileStatus",
-    "operation.futex_wait:FutexWait",
+    "sync.futex_wait:FutexWait",
     "operation.message:Message",
     "operation.operation:Operation",
     "operation.operation:Owner",
@@ -64,7 +64,8 @@ MADE_BY_NATIVE_CODE = [
     "transport.delivery:ToLeases",
     "transport.delivery:ToNative",
     "transport.descriptor:Descriptor",
-    "transport.done:Done",
+    "pacing.datagram_flow:DatagramFlow",
+    "streams.done:Done",
     "transport.endpoint:Endpoint",
     "transport.held:Held",
     "transport.held:HeldItem",
@@ -130,7 +131,7 @@ def test_what_native_code_makes_is_refused_to_python(path):
 
 @dataclasses.dataclass
 class Request:
-    """As a program has one."""
+    """Make one as a program has it."""
 
     body: Any
 
@@ -147,7 +148,7 @@ COPIES: dict[str, Callable[[Any], object]] = {
 
 
 def is_refused(made: Any) -> bool:
-    """Whether each way to copy it is a TypeError that says why."""
+    """Check that each way to copy it is a TypeError that says why."""
     for name, attempt in COPIES.items():
         with pytest.raises(TypeError, match=r"pickle|copied") as refused:
             attempt(made)

@@ -87,6 +87,7 @@ class Access:
 
     @property
     def is_available(self) -> bool:
+        """Whether io_uring can be had: nothing refuses it."""
         return not self.causes
 
 

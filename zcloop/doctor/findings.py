@@ -30,6 +30,7 @@ class Finding:
 
     @property
     def status(self) -> int:
+        """The exit status that this finding asks for."""
         return SEVERITIES[self.severity]
 
 

@@ -50,6 +50,7 @@ class Memory:
 
 
 def look(calls: SystemCalls, around: Surroundings, has_ring: bool) -> Memory:
+    """Read the limits, and measure what can be pinned, if a ring can be had."""
     soft, hard = around.memlock
     is_limited = is_memory_limited(around)
     pinnable = charge = loops = None

@@ -63,10 +63,12 @@ class Surroundings:
 
     @property
     def io_uring_group(self) -> int | None:
+        """The group that may use io_uring while the sysctl is 1. None before 6.6."""
         return self.number("proc/sys/kernel/io_uring_group")
 
     @property
     def is_in_io_uring_group(self) -> bool:
+        """Whether this process is in that group."""
         return self.io_uring_group in {os.getegid(), *os.getgroups()}
 
     @property
