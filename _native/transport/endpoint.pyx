@@ -80,7 +80,7 @@ cdef class Endpoint(LeaseHolder):
         """The socket's buffer is full: wait for room, and go on then."""
         cdef bint is_held
         if self.is_losing:
-            return 0        # to send may end leases, and what their end runs may abort the transport
+            return 0        # sending may end leases, and what their end runs may abort it
         is_held = hold_collector()
         self.is_blocked = True
         try:
