@@ -1,7 +1,7 @@
 """A ring without io_uring: zcloop carries requests out itself, by epoll and a few threads.
 
 `enter` takes the requests (SQEs), asks epoll which files are ready, and completes what can be done
-by system calls that do not block. Results are those of io_uring, so code above needs not know which
+by system calls that do not block. Results are those of io_uring, so code above need not know which
 ring it has. The ring is a chain of classes, each with one job, that know only those before them:
 
     Ring             what every ring is (ring.pyx)
@@ -22,8 +22,9 @@ none of its code comes in between. A ring is one thread's; PumpedRing is one tha
 Rejected: a channel that calls the operations' methods when their files are ready. It would have had
 to repeat, above this line, what a ring promises: chains, cancelling, overflow, notifications,
 parking. With the cut at the two queues all of that has one text, tested against the real kernel.
-Rejected, too: an object for each of the classes above. A call from one to another would need a
-pointer more, on the path of each message; methods of one object do not, wherever they are written.
+Rejected, too: an object for each of the classes above. A call from one to another would follow one
+pointer more, for each message; and when a ring ends, Python lets go of a class's objects before the
+base class closes the ring.
 """
 
 from libc.errno cimport EINTR

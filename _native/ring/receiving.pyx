@@ -76,9 +76,6 @@ cdef void describe_message(const mmsghdr *message, const io_uring_buf *slot) noe
 
 
 cdef class ReceivingRing(WatchingRing):
-    def __cinit__(self, unsigned entries, unsigned cq_entries, bint is_shared=False):
-        pass
-
     cdef int register_(self, unsigned opcode, void *argument, unsigned count) noexcept nogil:
         """Buffer rings come and go; nothing else is to be registered with a ring over epoll."""
         cdef io_uring_buf_reg *asked = <io_uring_buf_reg *> argument
