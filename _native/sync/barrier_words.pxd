@@ -5,7 +5,7 @@ from zcloop._native.sync.words cimport Words
 
 cdef class BarrierWords(Words):
     cdef uint64_t *state
-    cdef uint32_t *word             # its half that is the round
+    cdef uint32_t *word             # the half of `state` that is the round
 
     cdef int show(self) except -1
     cdef int arrive(self, uint32_t *round_) noexcept nogil
