@@ -540,7 +540,7 @@ cdef class Core(Scheduler):
 
     # ---- operations that a coroutine waits for -----------------------------------------------
 
-    async def perform(self, Operation operation):
+    async def perform(self, Operation operation not None):
         """Submit an operation with the next turn, and wait for its outcome, or -errno.
 
         Cancelled, it asks the kernel to end it; what it brings then is discarded, and its memory
