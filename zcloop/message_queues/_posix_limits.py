@@ -34,6 +34,7 @@ def wanted_attributes(maxmsg: int | None, msgsize: int | None) -> tuple[int, int
 
 
 def limit(name: str) -> int:
+    """A limit of the system's. OSError without /proc."""
     return int((LIMITS / name).read_text())
 
 
@@ -65,4 +66,5 @@ def opening_error(error: OSError, name: str, maxmsg: int = 0, msgsize: int = 0) 
 
 
 def bytes_max() -> int:
+    """How many bytes this user's queues may take in all."""
     return resource.getrlimit(resource.RLIMIT_MSGQUEUE)[0]

@@ -251,12 +251,14 @@ class SysvQueue(SysvObject):
 
 
 def checked_type(type: int) -> int:
+    """The type, if a message may have it; else ValueError."""
     if not 1 <= type <= TYPE_MAX:
         raise ValueError(f"type {type}: a message's is from 1 to 2**63 - 1")
     return type
 
 
 def flags_of(type: int, excluded: bool) -> int:
+    """The flags for msgrcv. ValueError for a type that cannot be asked for."""
     if not -TYPE_MAX <= type <= TYPE_MAX:
         raise ValueError(f"type {type}: 0 for any, or up to 2**63 - 1 either way")
     if excluded and type < 1:

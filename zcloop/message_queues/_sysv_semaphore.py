@@ -241,6 +241,7 @@ def get(key: int, count: int, create: bool, exclusive: bool, mode: int) -> tuple
 
 
 def checked_count(count: int) -> int:
+    """The count, if a semaphore may be changed by it; else ValueError."""
     if not 1 <= count <= VALUE_MAX:
         raise ValueError(f"count {count}: 1 to {VALUE_MAX}")
     return count
