@@ -12,6 +12,7 @@ class ClosedOnExit:
     __slots__ = ()
 
     def close(self) -> None:
+        """Close it. Idempotent."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -59,7 +59,8 @@ __all__ = [
 class HasFileno(Protocol):
     """A socket, a file, or what else has a descriptor."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """The descriptor."""
 
 
 Descriptor = int | HasFileno
@@ -313,8 +314,8 @@ def splice(
 def poll(file: Descriptor, mask: int, *, data: Any = None) -> EventRequest:
     """Wait until a descriptor is ready, once: poll(2).
 
-    `mask` has what to wait for, and the event's result what was found, both as select.poll has them
-    (select.POLLIN and so on; POLLERR and POLLHUP are always waited for).
+    `mask` says what to wait for, as of select.poll: select.POLLIN and so on. POLLERR and POLLHUP
+    are always waited for. The event's result is the mask of what was found.
     """
     return EventRequest("poll", file, request.poll(descriptor_of(file), mask), data=data)
 

@@ -50,12 +50,13 @@ cdef class EventQueue:
         if overflow not in ("keep", "drop"):
             raise ValueError(f"overflow={overflow!r}: 'keep' what is beyond the bound, or 'drop' "
                              "it")
-        self.channel = SharedChannel(entries, entries, True, backend)
+        cdef SharedChannel channel = SharedChannel(entries, entries, True, backend)
+        self.healing = make_healing(channel)
+        self.overflow = make_overflow(channel, self.healing, overflow == "drop")
+        self.gate = threading.Lock()
+        self.channel = channel      # now there is something to close: see `is_closed`
         self.channel.start()
         self.owner = PyThread_get_thread_ident()
-        self.gate = threading.Lock()
-        self.healing = make_healing(self.channel)
-        self.overflow = make_overflow(self.channel, self.healing, overflow == "drop")
         _queues.add(self)
 
     def __reduce__(self):
@@ -178,7 +179,7 @@ cdef class EventQueue:
             limit = -1 if self.healing.timer is None else HEAL_MS * 1_000_000
             self.sleep(self.channel.ring.visible() + 1, limit)
             if self.healing.is_alone():
-                self.channel.take()     # else it would fill a channel of one entry
+                self.channel.reap_one()     # else it would fill a channel of one entry
                 self.healing.expired()
             for operation in operations:
                 self.healing.watch(<Operation> operation)
@@ -198,7 +199,7 @@ cdef class EventQueue:
         return self.ask(make_event_request("cancel", request, make_cancel(token), data))
 
     def post(self, data=None):
-        """Put an event of type "post" with this data among the others, and wake a thread that waits.
+        """Put an event of type "post" with this data among the others; wakes a thread that waits.
 
         Thread-safe: the only request that threads other than the owner may make. Raises ValueError
         when the channel is closed, RuntimeError in a forked child.
@@ -262,7 +263,7 @@ cdef class EventQueue:
         cdef Operation operation
         cdef Event event
         while True:
-            operation = self.channel.take()
+            operation = self.channel.reap_one()
             if operation is not None:
                 event = self.event_of(operation, self.channel.result)
             elif self.channel.is_overfull():

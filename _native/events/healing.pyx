@@ -1,4 +1,4 @@
-"""Looks again and again whether a process has died that holds up what a channel's requests wait for.
+"""Looks every second whether a process has died that holds up what a channel's requests wait for.
 
 A program that polls the channel is not woken by such a death. So while a request waits for
 something that a dead process may hold, a timer of HEAL_MS is in flight: the channel's own request,

@@ -36,7 +36,7 @@ cdef class Overflow:
         return make_event("overflow", source, beyond, 0, None)
 
     cdef int drop_visible(self) except -1:
-        cdef Operation operation = self.channel.take()
+        cdef Operation operation = self.channel.reap_one()
         cdef EventRequest request
         while operation is not None:
             request = <EventRequest> operation.owner
@@ -47,7 +47,7 @@ cdef class Overflow:
                 request.forget()
                 self.dropped += 1
                 self.requests.append(request)
-            operation = self.channel.take()
+            operation = self.channel.reap_one()
         return 0
 
 

@@ -35,14 +35,14 @@ cdef class BarrierWords(Words):
         if not 1 <= parties <= PARTIES_MAX:
             raise ValueError(f"{parties} parties: a barrier is for 1 to {PARTIES_MAX}")
         self.create(buffer, offset, SIZE, BARRIER)
-        self.show()
-        self.finish(BARRIER, parties)
+        self.set_pointers()
+        self.publish(BARRIER, parties)
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, SIZE, BARRIER)
-        self.show()
+        self.set_pointers()
 
-    cdef int show(self) except -1:
+    cdef int set_pointers(self) except -1:
         self.state = <uint64_t *> (self.start + 8)
         self.word = low_half(self.state)
         return 0

@@ -181,10 +181,6 @@ cdef class FutexWait(Operation):
         self.withdraw()
         return got
 
-    def finish(self, int result):
-        """What a completion with this result comes to: a result, -errno, or NOT_YET."""
-        return self.settle(result)
-
     def end(self):
         """Nobody wants it any more. Idempotent."""
         self.discard(0, 0)

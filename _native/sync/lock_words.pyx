@@ -41,8 +41,8 @@ cdef class LockWords(MutexWords):
     cdef size_t size(self) noexcept nogil:
         return SIZE_OF_LOCK
 
-    cdef int show(self) except -1:
-        MutexWords.show(self)
+    cdef int set_pointers(self) except -1:
+        MutexWords.set_pointers(self)
         self.waiting_readers = <uint32_t *> (self.start + 24)
         self.reader_turn = <uint32_t *> (self.start + 28)
         self.departures = <uint32_t *> (self.start + 32)

@@ -11,7 +11,7 @@ cdef class MutexWords(Words):
     cdef uint32_t *word             # the half of `holder` that says whether it is held
     cdef uint32_t *waiters
 
-    cdef int show(self) except -1
+    cdef int set_pointers(self) except -1
     cdef Kind kind(self) noexcept nogil
     cdef size_t size(self) noexcept nogil
     cdef void release(self, bint is_left_by_the_dead) noexcept nogil

@@ -45,14 +45,14 @@ cdef uint64_t identity_in(uint64_t holder) noexcept nogil:
 cdef class MutexWords(Words):
     def _create(self, buffer, Py_ssize_t offset):
         self.create(buffer, offset, self.size(), self.kind())
-        self.show()
-        self.finish(self.kind(), own_namespaces())
+        self.set_pointers()
+        self.publish(self.kind(), own_namespaces())
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, self.size(), self.kind())
-        self.show()
+        self.set_pointers()
 
-    cdef int show(self) except -1:
+    cdef int set_pointers(self) except -1:
         self.holder = <uint64_t *> (self.start + 8)
         self.word = low_half(self.holder)
         self.waiters = <uint32_t *> (self.start + 16)

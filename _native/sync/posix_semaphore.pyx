@@ -48,7 +48,7 @@ cdef class PosixSemaphore(SemaphoreWords):
             raise_os_error(errno, repr(name))
         self.start = <char *> got
         self.is_opened = self.is_shared = True
-        self.show(got)
+        self.set_pointers(got)
 
     def _adopt(self, semlock):
         """Use the sem_t of a multiprocessing.SemLock, and keep the SemLock alive."""
@@ -56,7 +56,7 @@ cdef class PosixSemaphore(SemaphoreWords):
         self.start = <char *> <size_t> semlock.handle
         self.keeper = semlock
         self.is_shared = True
-        self.show(self.start)
+        self.set_pointers(self.start)
 
     cdef void let_go(self) noexcept:
         if self.is_opened and self.start != NULL:

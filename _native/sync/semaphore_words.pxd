@@ -7,5 +7,5 @@ cdef class SemaphoreWords(Words):
     cdef uint64_t *data             # the value; from bit 32 on, how many wait
     cdef uint32_t *word             # the half of `data` that holds the value
 
-    cdef int show(self, void *data) except -1
+    cdef int set_pointers(self, void *data) except -1
     cdef uint64_t limit(self) noexcept

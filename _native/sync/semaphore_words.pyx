@@ -27,15 +27,15 @@ cdef class SemaphoreWords(Words):
         if not 0 <= value <= maximum:
             raise ValueError(f"a value of {value}: it must be from 0 to the maximum, {maximum}")
         self.create(buffer, offset, SIZE, SEMAPHORE)
-        self.show(self.start + 8)
+        self.set_pointers(self.start + 8)
         self.data[0] = <uint64_t> value
-        self.finish(SEMAPHORE, maximum)
+        self.publish(SEMAPHORE, maximum)
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, SIZE, SEMAPHORE)
-        self.show(self.start + 8)
+        self.set_pointers(self.start + 8)
 
-    cdef int show(self, void *data) except -1:
+    cdef int set_pointers(self, void *data) except -1:
         self.data = <uint64_t *> data
         self.word = low_half(self.data)
         return 0

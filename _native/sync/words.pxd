@@ -31,7 +31,7 @@ cdef class Words:
     cdef int map(self, object buffer, Py_ssize_t offset, size_t size) except -1
     cdef int check_place(self, Py_ssize_t offset, size_t size) except -1
     cdef int create(self, object buffer, Py_ssize_t offset, size_t size, Kind kind) except -1
-    cdef int finish(self, Kind kind, uint32_t parameter) except -1
+    cdef int publish(self, Kind kind, uint32_t parameter) except -1
     cdef int attach_to(self, object buffer, Py_ssize_t offset, size_t size, Kind kind) except -1
     cdef uint32_t parameter(self) noexcept nogil
     cdef int check_open(self) except -1

@@ -107,7 +107,7 @@ cdef class Words:
         return 0
 
     cdef int create(self, object buffer, Py_ssize_t offset, size_t size, Kind kind) except -1:
-        """Zeroed memory that is this object's. Others see the object from `finish` on."""
+        """Zeroed memory that is this object's. Others see the object from `publish` on."""
         cdef uint32_t seen = 0
         self.map(buffer, offset, size)
         if not swap32(<uint32_t *> self.start, &seen, MAKING):
@@ -117,7 +117,7 @@ cdef class Words:
         memset(self.start + 4, 0, size - 4)
         return 0
 
-    cdef int finish(self, Kind kind, uint32_t parameter) except -1:
+    cdef int publish(self, Kind kind, uint32_t parameter) except -1:
         store32(<uint32_t *> self.start + 1, parameter)
         store32(<uint32_t *> self.start, kind)
         return 0

@@ -75,6 +75,7 @@ class Healer:
         self._arm()
 
     def cancel(self) -> None:
+        """No more calls of `heal`."""
         self._handle.cancel()
 
 
@@ -91,9 +92,11 @@ class Acquirable:
         raise NotImplementedError
 
     def try_acquire(self) -> bool:
+        """Acquire it if it is free, ahead of all who wait; whether it did."""
         raise NotImplementedError
 
     def release(self) -> None:
+        """Release it, and wake a waiter."""
         raise NotImplementedError
 
     async def acquire(self) -> Literal[True]:
