@@ -1,6 +1,6 @@
 """Streams: asyncio's, native. The same functions, classes, arguments and errors.
 
-They are made of a protocol and work on any asyncio event loop; on zcloop's, bytes go from the
+They are made of a protocol, and work on any asyncio event loop. On a zcloop loop, bytes go from the
 transport to the reader, and from the writer to the transport, without Python in between.
 """
 
@@ -24,15 +24,15 @@ __all__ = [
     "start_unix_server",
 ]
 
-DEFAULT_LIMIT = 2**16
+DEFAULT_LIMIT = 2**16  # bytes, as of asyncio.streams
 
 
 class StreamReaderProtocol(stream_protocol.StreamReaderProtocol, asyncio.Protocol):
-    """A protocol that feeds `stream_reader`, on any event loop; asyncio.StreamReaderProtocol.
+    """A protocol that feeds `stream_reader`, on any event loop: asyncio.StreamReaderProtocol.
 
     With a callback it serves: `client_connected_cb(reader, writer)` is called when the connection
-    is made, and a task is made of it if it is a coroutine. It holds the reader until the
-    connection is lost.
+    is made. If it returns a coroutine, that becomes a task. The protocol holds the reader until the
+    connection is lost. Not thread-safe.
     """
 
     __slots__ = ()
@@ -48,9 +48,9 @@ async def open_connection(
     limit: int = DEFAULT_LIMIT,
     **kwds: Any,
 ) -> tuple[StreamReader, StreamWriter]:
-    """Connect as `loop.create_connection(host, port, **kwds)`; a reader and a writer.
+    """Connect as `loop.create_connection(host, port, **kwds)`: a reader and a writer.
 
-    Raises OSError as that does. `limit` is the reader's.
+    It raises what that raises. `limit` is the reader's, in bytes.
     """
     loop: Any = asyncio.get_running_loop()
     reader = StreamReader(limit, loop)
@@ -62,7 +62,8 @@ async def open_connection(
 async def open_unix_connection(
     path: Any = None, *, limit: int = DEFAULT_LIMIT, **kwds: Any
 ) -> tuple[StreamReader, StreamWriter]:
-    """As open_connection, to a Unix socket."""
+    """Connect to a Unix socket as `loop.create_unix_connection(path, **kwds)`; else as
+    `open_connection`."""
     loop: Any = asyncio.get_running_loop()
     reader = StreamReader(limit, loop)
     protocol = StreamReaderProtocol(reader, loop=loop)
@@ -81,7 +82,8 @@ async def start_server(
     """Serve as `loop.create_server(host, port, **kwds)`.
 
     `client_connected_cb(reader, writer)` is called for each connection; a coroutine becomes a
-    task. What it raises goes to the loop's exception handler and closes the connection.
+    task. What it raises goes to the loop's exception handler, and closes the connection. `limit` is
+    the readers', in bytes. Raises what `loop.create_server` raises.
     """
     loop: Any = asyncio.get_running_loop()
     factory = _protocol_factory(loop, client_connected_cb, limit)
@@ -96,7 +98,7 @@ async def start_unix_server(
     limit: int = DEFAULT_LIMIT,
     **kwds: Any,
 ) -> asyncio.Server:
-    """As start_server, on a Unix socket."""
+    """Serve on a Unix socket as `loop.create_unix_server(path, **kwds)`; else as `start_server`."""
     loop: Any = asyncio.get_running_loop()
     factory = _protocol_factory(loop, client_connected_cb, limit)
     server: asyncio.Server = await loop.create_unix_server(factory, path, **kwds)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from types import TracebackType
-from typing import Self
 
+from zcloop._closed_on_exit import ClosedOnExit
 from zcloop._native.memory.lender import Lender
 from zcloop._native.memory.pool import Pool
 from zcloop._native.memory.region import Lease, Region
@@ -13,7 +12,7 @@ from zcloop._native.memory.region import Lease, Region
 RECEIVE_SIZE = 65536
 
 
-class ZeroCopySocket:
+class ZeroCopySocket(ClosedOnExit):
     """A connected socket that receives into a region and sends from one, with no copy in user
     space. Each call waits as the socket's timeout says.
 
@@ -28,17 +27,6 @@ class ZeroCopySocket:
         self._lender = Lender(Pool())
         self._lender.copybreak = 0
         self._lender.account.name = type(self).__qualname__
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} fd={self.fileno()} {self._region!r}>"

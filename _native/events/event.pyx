@@ -1,4 +1,4 @@
-"""What an event channel tells a program: the end of one request, or a word from the program."""
+"""What an event channel tells a program: the end of one request, or what the program posted."""
 
 import os
 
@@ -20,12 +20,12 @@ cdef Event make_event(object type_, object source, object result, int error, obj
 @cython.final
 @cython.freelist(64)
 cdef class Event:
-    """One thing that happened: five fields, whatever it was.
+    """One thing that happened. Every event has these five fields; they cannot be set.
 
-    type    what was asked for, as "recv"; "post", "overflow" of the channel's own
+    type    what was asked for, such as "recv"; "post" and "overflow" are the channel's own
     source  what it was asked of: the socket, fd, path or other object that was given
     result  the outcome: a count, an fd, (count, address) ...; None when it failed
-    errno   0, or the error's number
+    errno   0, or the number of the error
     data    what was passed along with the request
     """
 
@@ -40,6 +40,7 @@ cdef class Event:
 
     @property
     def errno(self):
+        """0, or the number of the error."""
         return self.error
 
     def __repr__(self):
@@ -48,7 +49,7 @@ cdef class Event:
         return f"<Event {self.type} of {self.source!r}: {shown}, data={self.data!r}>"
 
     def check(self):
-        """The result, or the OSError that it is."""
+        """The result. If the request failed, the OSError is raised."""
         if self.error:
             raise os_error(self.error, f"{self.type} of {self.source!r}")
         return self.result

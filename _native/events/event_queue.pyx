@@ -1,13 +1,11 @@
 """The native half of an event channel: requests go in, events are taken out one at a time.
 
-An event is a completion that the kernel holds until it is taken, so that the fd tells the truth
-and taking one costs no system call. The bound is the number of entries; the kernel keeps what
-completes beyond it, and it is counted when there is room again: then an event of type "overflow"
-says how many there were. With "keep" they follow; with "drop" they are gone, their requests kept
-for `take_dropped`.
+An event is a completion that the kernel holds until the program takes it, so that the fd tells the
+truth, and taking an event costs no system call. The bound is the number of entries. `Overflow` has
+what becomes of events beyond it; `Healing` looks for processes that died holding a lock.
 
-Asking and taking belong to one thread, the owner; everything happens under the GIL, which only a
-sleep lets go of. Another thread's `post` is a request that completes at once.
+Requests are submitted, and events are taken, by one thread, the owner. Everything happens under the
+GIL, which only a sleep lets go of. Another thread's `post` is a request that completes at once.
 """
 
 import os
@@ -16,29 +14,31 @@ import time
 import weakref
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport uint64_t
 
 from zcloop._native.kernel.cpython cimport PyObject_AsFileDescriptor, PyThread_get_thread_ident
-from zcloop._native.events.event cimport make_event
 from zcloop._native.events.event_request cimport make_event_request
+from zcloop._native.events.healing cimport make_healing
+from zcloop._native.events.overflow cimport make_overflow
 from zcloop._native.memory.region cimport Region
 from zcloop._native.operation.operation cimport HEAL_MS, IDLE, NOT_YET
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.request cimport Request, make_cancel
 
-from zcloop._native.operation.request import nop, timeout as _timeout
+from zcloop._native.operation.request import nop
 
-# The most entries that a ring of the kernel has for submissions.
+# The most entries that the kernel gives a ring for submissions: IORING_MAX_ENTRIES.
 cdef int ENTRIES_MAX = 32768
-# 30 years: what is longer is cut.
+# Seconds: a longer timeout is cut to these 30 years, which fit into nanoseconds of 64 bits.
 cdef double TIMEOUT_MAX = 1e9
-# The token of no request: generations start at 1.
+# The token of no request: it has slot 1 and generation 0, and generations start at 1.
 cdef uint64_t NOBODY = 1
 _queues = weakref.WeakSet()
 
 
 def descriptor_of(source):
-    """The fd of a file, a socket, or of a number that is one. TypeError and ValueError for what
-    has none, a closed file among them."""
+    """The fd of a file or a socket, or the number itself. TypeError for what has no descriptor,
+    ValueError for a closed file and for a negative number."""
     return PyObject_AsFileDescriptor(source)
 
 
@@ -50,12 +50,13 @@ cdef class EventQueue:
         if overflow not in ("keep", "drop"):
             raise ValueError(f"overflow={overflow!r}: 'keep' what is beyond the bound, or 'drop' "
                              "it")
-        self.channel = SharedChannel(entries, entries, True, backend)
+        cdef SharedChannel channel = SharedChannel(entries, entries, True, backend)
+        self.healing = make_healing(channel)
+        self.overflow = make_overflow(channel, self.healing, overflow == "drop")
+        self.gate = threading.Lock()
+        self.channel = channel      # now there is something to close: see `is_closed`
         self.channel.start()
         self.owner = PyThread_get_thread_ident()
-        self.gate = threading.Lock()
-        self.is_dropping = overflow == "drop"
-        self.dropped_requests = []
         _queues.add(self)
 
     def __reduce__(self):
@@ -82,7 +83,7 @@ cdef class EventQueue:
         """Make the calling thread the owner, the one that may ask and take events.
 
         A thread that sleeps in wait() or submit() is woken, and gets a RuntimeError. Requests go
-        on, also when the thread that made them ends, but for linked ones, which end with it
+        on, also when the thread that made them ends, except linked ones, which end with it
         (ECANCELED). Thread-safe.
         """
         self.check_open()
@@ -99,13 +100,15 @@ cdef class EventQueue:
     def submit(self, batch, *, mode="parallel", wait=False):
         """Submit many requests, made by zcloop.requests, with one system call (lio_listio).
 
-        Returns them as a list. "parallel" ones run in any order; "linked" ones one after another,
-        and when one fails or is cut short, those behind it end with ECANCELED. With `wait` it
-        returns when all have completed, or when the channel is full; their events are then there
-        to be taken. Raises TypeError for what is no request, RuntimeError for one that was
-        submitted before, ValueError for an unknown mode, a link of more requests than the channel
-        has entries or of one that cannot be linked; OSError when the kernel takes no more, which
-        leaves those that it did not take as they were.
+        Returns them as a list. "parallel" requests run in any order. "linked" ones run one after
+        another, and when one fails or is cut short, those behind it end with ECANCELED. With `wait`
+        it returns when all have completed, or when the channel is full; their events are then there
+        to be taken.
+
+        Raises TypeError for what is no request, RuntimeError for one that was submitted before,
+        ValueError for an unknown mode, a link of more requests than the channel has entries or of
+        one that cannot be linked. OSError when the kernel takes no more: those that it did not take
+        can be submitted again.
         """
         self.check()
         requests = list(batch)
@@ -124,7 +127,7 @@ cdef class EventQueue:
         return requests
 
     def ask(self, EventRequest request not None):
-        """Submit one request, and return it."""
+        """Submit one request, made by zcloop.requests, and return it. Errors as of `submit`."""
         self.check()
         self.submit_requests([request], False)
         return request
@@ -138,7 +141,7 @@ cdef class EventQueue:
                 begun.append(request)
                 self.pin_memory(request)
                 self.adapt(request.operation)
-                self.watch_over(request.operation)
+                self.healing.watch(request.operation)
             self.channel.submit_all([(<EventRequest> each).operation for each in requests],
                                     is_linked)
         except BaseException:
@@ -149,7 +152,7 @@ cdef class EventQueue:
         return 0
 
     cdef int pin_memory(self, EventRequest request) except -1:
-        """Region memory is registered with the kernel when it is first read into or written."""
+        """Register a region with the kernel when its memory is first read into or written."""
         cdef Region region
         if isinstance(request.operation, Request):
             region = (<Request> request.operation).region()
@@ -159,8 +162,8 @@ cdef class EventQueue:
         return 0
 
     cdef int adapt(self, Operation operation) except -1:
-        """The kernel is asked once whether it waits for futexes: by its refusal of a request,
-        submit(wait=True) would return."""
+        """Say whether the ring or a thread waits. The kernel is asked once whether it waits for
+        futexes: if it refused a request instead, submit(wait=True) would return."""
         if operation.is_word_wait:
             if self.channel.has_futex_wait and not self.is_kernel_asked:
                 self.is_kernel_asked = True
@@ -168,45 +171,25 @@ cdef class EventQueue:
             self.channel.adapt(operation)
         return 0
 
-    cdef int watch_over(self, Operation operation) except -1:
-        """If a process may die holding what it waits for: look, and again every HEAL_MS."""
-        cdef EventRequest healer
-        if operation.heal_words():
-            if self.healer is None:
-                healer = make_event_request("heal", None, _timeout(HEAL_MS / 1e3), None)
-                self.submit_requests([healer], False)
-                self.healer = healer
-        return 0
-
-    cdef int heal(self) except -1:
-        """The healer's time is over; there is another one while something is to be watched."""
-        self.healer.forget()
-        self.healer = None
-        for operation in list(self.channel.operations):
-            if operation is not None:
-                self.watch_over(operation)
-        return 0
-
     cdef int await_requests(self, list requests) except -1:
         cdef list operations = [(<EventRequest> each).operation for each in requests]
         cdef int64_t limit
         while (not self.channel.are_complete(operations) and not self.channel.is_overfull()
                and self.channel.ring.visible() < self.channel.ring.cq_entries):
-            limit = -1 if self.healer is None else HEAL_MS * 1_000_000
+            limit = -1 if self.healing.timer is None else HEAL_MS * 1_000_000
             self.sleep(self.channel.ring.visible() + 1, limit)
-            if (self.healer is not None and self.channel.ring.visible() == 1
-                    and self.channel.are_complete([self.healer.operation])):
-                self.channel.take()     # or it would fill a channel of one entry
-                self.heal()
+            if self.healing.is_alone():
+                self.channel.reap_one()     # else it would fill a channel of one entry
+                self.healing.expired()
             for operation in operations:
-                self.watch_over(operation)
+                self.healing.watch(<Operation> operation)
         return 0
 
     def cancel(self, EventRequest request not None, *, data=None):
-        """Ask the kernel to end a request: its event then has ECANCELED, or what came first.
+        """Ask the kernel to end a request. Its event then has ECANCELED, or what came first.
 
-        The cancelling has an event of its own, of type "cancel": result 0, or ENOENT when there
-        was nothing to end any more, or EALREADY when it cannot be ended, as a disk's work.
+        The cancelling has an event of its own, of type "cancel": result 0, or errno ENOENT when
+        there was nothing to end any more, EALREADY when it cannot be ended, as a disk's work.
         """
         cdef uint64_t token = NOBODY
         self.check()
@@ -216,40 +199,41 @@ cdef class EventQueue:
         return self.ask(make_event_request("cancel", request, make_cancel(token), data))
 
     def post(self, data=None):
-        """Put an event of type "post" with this data among the others; wakes who waits.
+        """Put an event of type "post" with this data among the others; wakes a thread that waits.
 
-        Thread-safe, and the only request that other threads than the owner may make. Raises
-        ValueError when the channel is closed, RuntimeError in a forked child.
+        Thread-safe: the only request that threads other than the owner may make. Raises ValueError
+        when the channel is closed, RuntimeError in a forked child.
         """
         self.check_open()
-        self.submit_requests([make_event_request("post", None, nop(), data)],
-                             False)
+        self.submit_requests([make_event_request("post", None, nop(), data)], False)
 
     # ---- out -----------------------------------------------------------------------------------
 
     def fileno(self):
         """The fd for select, poll, epoll and loops: readable while an event can be taken
-        (ec_to_fd). Thread-safe. Only to be polled; it is the channel's to close.
+        (ec_to_fd). Thread-safe. Only poll it; the channel closes it.
 
-        It may be readable without one: take events until there are none, and poll again. So it is
-        when another took what a request waits for, and once a second while one waits for a robust
-        mutex or lock, whose holder may have died; that is when next_event() looks for it.
+        It may be readable without an event: take events until there are none, and poll again. That
+        happens when another has got what a request waits for. It also happens once a second while a
+        request waits for a mutex or lock in shared memory: then next_event() looks whether the
+        holder's process has died.
         """
         self.check_open()
         return self.channel.ring.fileno()
 
     def next_event(self):
-        """The event that came first, or None when there is none (ec_next_event).
+        """Take the event that came first; None when there is none (ec_next_event).
 
-        Makes no system call when one is there, and never waits.
+        It makes no system call when an event is there, and never waits.
         """
         self.check()
         return self.take_event()
 
     def wait(self, timeout=None):
-        """The next event, waited for up to `timeout` seconds (None: for ever); None after that.
+        """Take the next event, and wait for it up to `timeout` seconds (None: for ever).
 
-        Other threads run meanwhile, and signal handlers.
+        None when there was no event in that time. Other threads run meanwhile, and signal handlers.
+        ValueError for a negative timeout.
         """
         self.check()
         if timeout is not None and not timeout >= 0:
@@ -268,33 +252,33 @@ cdef class EventQueue:
     def take_dropped(self):
         """The requests whose events were dropped since this was last called, oldest first.
 
-        What they brought is lost: accepted and opened fds are closed, but bytes that were
-        received into a buffer are there, uncounted.
+        What they brought is lost: accepted and opened fds are closed. Bytes that were received into
+        a buffer are there, but nothing says how many.
         """
         self.check()
-        dropped, self.dropped_requests = self.dropped_requests, []
+        dropped, self.overflow.requests = self.overflow.requests, []
         return dropped
 
     cdef Event take_event(self):
         cdef Operation operation
         cdef Event event
         while True:
-            operation = self.channel.take()
+            operation = self.channel.reap_one()
             if operation is not None:
                 event = self.event_of(operation, self.channel.result)
             elif self.channel.is_overfull():
-                event = self.surface()
+                event = self.overflow.surface(self)
             else:
                 return None
             if event is not None:
                 return event
 
     cdef Event event_of(self, Operation operation, int result):
-        """None when the operation waits again, or was the channel's own."""
+        """None when the operation waits again, or when it was the channel's own."""
         cdef EventRequest request = <EventRequest> operation.owner
         cdef int settled
-        if request is self.healer:
-            self.heal()
+        if request is self.healing.timer:
+            self.healing.expired()
             return None
         settled = request.settle(result, self.reign)
         if settled == NOT_YET:
@@ -307,36 +291,9 @@ cdef class EventQueue:
                 settled = -error.errno
         return request.finish(settled)
 
-    cdef Event surface(self):
-        """The bound's room is free: let what was beyond it in, or drop it. The "overflow" event
-        once there is no more of it."""
-        self.beyond += self.channel.surface(None if self.healer is None
-                                            else self.healer.operation)
-        if self.is_dropping:
-            self.drop_visible()
-        if self.channel.is_overfull():
-            return None
-        beyond, self.beyond = self.beyond, 0
-        return make_event("overflow", self, beyond, 0, None)
-
-    cdef int drop_visible(self) except -1:
-        cdef Operation operation = self.channel.take()
-        cdef EventRequest request
-        while operation is not None:
-            request = <EventRequest> operation.owner
-            if request is self.healer:
-                self.heal()
-            else:
-                operation.discard(self.channel.result, 0)
-                request.forget()
-                self.dropped += 1
-                self.dropped_requests.append(request)
-            operation = self.channel.take()
-        return 0
-
     cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1:
-        """In the kernel until so many events are there; it may end early. Raises what a signal's
-        handler raises, and when the channel is this thread's no more."""
+        """Sleep in the kernel until so many events are there; it may end early. Raises what a
+        signal's handler raises, and RuntimeError when the channel is no longer this thread's."""
         with self.gate:
             self.channel.sleep(count, timeout_ns)
         PyErr_CheckSignals()
@@ -347,9 +304,9 @@ cdef class EventQueue:
     def close(self):
         """End every request, and free the fd (ec_destroy). Idempotent.
 
-        Returns when the kernel is done with the memory of every request; their events are lost,
-        and what they brought is given back. Only the owner may, or a forked child, which just
-        lets go.
+        It returns when the kernel is done with the memory of every request. Their events are lost,
+        and fds that they brought are closed. Only the owner may close it, or a forked child, which
+        just lets go of its copy.
         """
         if not self.channel.is_closed:
             if not self.channel.is_forked:
@@ -357,38 +314,46 @@ cdef class EventQueue:
             self.end()
 
     def end(self):
-        """close(), whoever's thread it is."""
+        """close(), in any thread."""
         requests = [(<Operation> each).owner for each in self.channel.operations
                     if each is not None]
         self.channel.close()
-        self.healer = None
+        self.healing.timer = None
         for request in requests:
             if (<EventRequest> request).is_pending:
                 (<EventRequest> request).forget()
 
     @property
     def is_closed(self):
+        """Whether `close` was called."""
         return self.channel is None or self.channel.is_closed   # it may never have been made
 
     @property
     def is_forked(self):
+        """Whether this is a forked child's copy of its parent's channel."""
         return self.channel.is_forked
 
     @property
     def backend(self):
-        """What carries out its requests: "uring", the kernel's, or "epoll", a thread of its own."""
+        """What carries out its requests: "uring" (the kernel's io_uring) or "epoll" (a thread of
+        the channel's own)."""
         return self.channel.ring.backend
 
     @property
     def entries(self):
-        """How many events it holds; more are beyond its bound. What was asked for, rounded up to
-        a power of two."""
+        """How many events it holds; more are beyond its bound. It is the number that was asked
+        for, rounded up to a power of two."""
         return self.channel.ring.cq_entries
 
     @property
     def inflight(self):
         """How many requests have an event that has not been taken."""
-        return self.channel.inflight - (self.healer is not None)
+        return self.channel.inflight - (self.healing.timer is not None)
+
+    @property
+    def dropped(self):
+        """How many events were dropped, in all."""
+        return self.overflow.dropped
 
     def statistics(self):
         """Counts, as a dict: entries, inflight, completed, dropped, system_calls, pinned (bytes

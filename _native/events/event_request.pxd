@@ -6,11 +6,11 @@ cdef class EventRequest(Owner):
     cdef readonly object type
     cdef readonly object source
     cdef readonly object data
-    cdef readonly bint is_pending   # with the channel: its event has not been taken
+    cdef readonly bint is_pending   # submitted, and its event has not been taken
     cdef Operation operation        # None once it is over: its memory is free
-    cdef bint is_cancelled
-    cdef bint is_linked
-    cdef unsigned reign             # of the owner that asked
+    cdef bint is_cancelled          # the program has asked for its end
+    cdef bint is_linked             # it was submitted as part of a link
+    cdef unsigned reign             # of the owner that submitted it
 
     cdef int begin(self, unsigned reign, bint is_linked) except -1
     cdef int retract(self) except -1

@@ -1,4 +1,4 @@
-"""What an event channel is asked for: an operation, and what its event will say."""
+"""What an event channel is asked for: an operation, and what its event will have."""
 
 from libc.errno cimport EINTR
 
@@ -26,18 +26,19 @@ cdef EventRequest make_event_request(object type_, object source, Operation oper
 
 
 cdef int meaning_of(int opcode, int result) noexcept:
-    """Where the kernel's number is not the system call's: a timeout that ran out is a success, and
-    a cancelling that says how many it ended."""
+    """The kernel's number. It is 0 for two successes: a timeout that ran out, and a cancelling that
+    says how many requests it ended."""
     if (opcode == OP_TIMEOUT and result == -ETIME) or (opcode == OP_ASYNC_CANCEL and result > 0):
         return 0
     return result
 
 
 cdef class EventRequest(Owner):
-    """One request of a channel, submitted or to be: what cancel() takes, and submit() a list of.
+    """One request of a channel, submitted or to be submitted: see `submit` and `cancel`.
 
-    Made by zcloop.requests and by the methods of a channel. `type`, `source` and `data` are what
-    its event will have; `is_pending` says whether that has still to be taken.
+    Functions of zcloop.requests and methods of a channel make them. `type`, `source` and `data` are
+    what its event will have. `is_pending` says whether it is submitted and its event has still to
+    be taken.
     """
 
     def __init__(self, type, source, Operation operation not None, *, data=None, int priority=0):
@@ -53,6 +54,10 @@ cdef class EventRequest(Owner):
         return f"<EventRequest {self.type} of {self.source!r}: {state}>"
 
     def set_priority(self, int priority):
+        """Set the priority of a read or write of a file, as of ioprio_set(2): 0 to 65535.
+
+        ValueError for other numbers, and for other requests.
+        """
         cdef Request request
         if not isinstance(self.operation, Request) or (<Request> self.operation).sqe.opcode not in (
                 OP_READ, OP_READV, OP_WRITE, OP_WRITEV):
@@ -64,7 +69,7 @@ cdef class EventRequest(Owner):
         request.sqe.ioprio = priority
 
     cdef int begin(self, unsigned reign, bint is_linked) except -1:
-        """It goes to the channel, under its owner of this number."""
+        """It goes to the channel, whose owner has the number `reign`. RuntimeError if it cannot."""
         if self.is_pending:
             raise RuntimeError(f"{self!r} is submitted already")
         if self.operation is None:
@@ -78,28 +83,28 @@ cdef class EventRequest(Owner):
         return 0
 
     cdef int retract(self) except -1:
-        """The channel did not take it: it may be submitted again."""
+        """It was not submitted: it can be submitted again."""
         self.operation.owner = None
         self.is_pending = False
         return 0
 
     cdef int settle(self, int result, unsigned reign) noexcept:
-        """What the kernel's result means; NOT_YET if it is to be submitted again.
+        """What the kernel's result means; NOT_YET: it is to be submitted again.
 
-        The kernel lets a request of a thread that has ended wait on, and says ECANCELED when it
-        should run; nothing was taken then.
+        When a thread has ended, the kernel lets its requests wait on, and says ECANCELED when one
+        should run. Then nothing was acquired or received, and it is submitted again.
         """
         cdef int settled
         if (result == -ECANCELED and self.reign != reign and not self.is_cancelled
                 and self.operation.is_word_wait):
             self.reign = reign
-            result = -EINTR     # it is among the waiters still: to leave would lose its place
+            result = -EINTR     # it stays among the waiters: to leave would lose its place
         settled = self.operation.settle(result)
         if settled == -ECANCELED and self.reign != reign and not self.is_linked:
             self.reign = reign
             settled = NOT_YET
         if settled == NOT_YET and self.is_linked:
-            return POLLRDHUP        # of a poll: what was linked to it runs already
+            return POLLRDHUP        # it is a poll, and what was linked to it runs already
         if settled == NOT_YET and self.is_cancelled:
             self.operation.discard(result, 0)
             return -ECANCELED
@@ -108,7 +113,7 @@ cdef class EventRequest(Owner):
         return settled
 
     cdef Event finish(self, int result):
-        """Its event, of a settled result."""
+        """It is over, with this settled result: its event."""
         cdef Operation operation = self.operation
         self.forget()
         if result < 0:
@@ -116,7 +121,7 @@ cdef class EventRequest(Owner):
         return make_event(self.type, self.source, operation.outcome(result), 0, self.data)
 
     cdef int forget(self) except -1:
-        """It is over."""
+        """It is over, and its memory is let go of."""
         self.operation.owner = None
         self.operation = None
         self.is_pending = False

@@ -9,7 +9,7 @@ cdef class SharedChannel(LoopChannel):
     cdef int result                 # of the completion that was taken last
 
     cdef int submit_all(self, list operations, bint is_linked) except -1
-    cdef Operation take(self)
+    cdef Operation reap_one(self)
     cdef int note_edge(self, Poll poll, int result) except -1
     cdef bint is_visible(self) noexcept
     cdef bint is_overfull(self) noexcept

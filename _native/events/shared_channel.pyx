@@ -47,7 +47,7 @@ cdef class SharedChannel(LoopChannel):
             done = end
         return 0
 
-    cdef Operation take(self):
+    cdef Operation reap_one(self):
         """The operation that ended first, IDLE again, and its `result`; None when none is
         visible. No system call."""
         cdef io_uring_cqe cqe

@@ -1,12 +1,14 @@
-"""A blocking system call that no descriptor stands for, made by a thread while somebody waits.
+"""A blocking system call for which there is no descriptor to poll: a thread makes it while somebody
+waits.
 
-`prepare` starts the thread, unless it runs already, and polls the eventfd that it writes when the
-call has returned. `settle` joins it. An asker that goes (`withdraw`, `discard`, the end of this
-object) calls the thread out of the call, and what the call has done all the same is undone. So a
-thread lives exactly as long as somebody waits, and none waits for another's.
+`prepare` starts the thread, unless it runs already, and polls the eventfd that the thread writes
+when the call has returned. `settle` joins the thread. When nobody waits any more (`withdraw`,
+`discard`, the end of this object), the thread is called out of the call. If the call was done all
+the same, it is undone. So a thread lives exactly as long as somebody waits, and each wait has its
+own thread.
 
-A subclass has `take`, `undo` and the call's own memory. It lets go in its own `__dealloc__`, since
-the thread reads that memory.
+A subclass has `settle_answer`, `undo` and the call's own memory. It lets go in its own
+`__dealloc__`, since the thread reads that memory.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -23,7 +25,7 @@ from zcloop._native.operation.operation cimport IDLE, NOT_YET
 
 from time import monotonic
 
-# poll's timeout is an int of milliseconds; a longer one is waited for in pieces.
+# poll's timeout is an int of milliseconds, at most 2.1e6 seconds. A longer wait is cut into pieces.
 cdef double PIECE_SECONDS = 1e6
 
 
@@ -49,7 +51,7 @@ cdef class BlockingCall(Poll):
         if self.is_running:
             return 0
         if self.pid == getpid():
-            read(self.fd, &count, sizeof(count))    # what a withdrawal has left
+            read(self.fd, &count, sizeof(count))    # it may still count a withdrawal
         self.failed = -EINVAL if self.call.work == NULL else start_call(&self.call)
         self.is_running = self.failed == 0
         if self.failed:
@@ -57,7 +59,7 @@ cdef class BlockingCall(Poll):
         return self.failed
 
     cdef int answer(self) noexcept:
-        """The thread has written, or is called out: its result, -EINTR if nothing was done."""
+        """Join the thread, which has ended or is called out: its result; -EINTR: nothing done."""
         cdef int result
         if not self.is_running or self.pid != getpid():
             return -EINTR
@@ -77,14 +79,14 @@ cdef class BlockingCall(Poll):
         answer = self.answer()
         if answer == -EINTR:
             return result if result < 0 else -ECANCELED
-        answer = self.take(answer)
+        answer = self.settle_answer(answer)
         return result if result < 0 and answer == NOT_YET else answer
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
         self.let_go()
 
-    cdef int take(self, int result) noexcept:
-        return result
+    cdef int settle_answer(self, int answer) noexcept:
+        return answer
 
     cdef void undo(self, int result) noexcept:
         pass
@@ -95,16 +97,16 @@ cdef class BlockingCall(Poll):
         if result >= 0:
             self.undo(result)
         if self.state != IDLE and self.pid == getpid():
-            write(self.fd, &one, sizeof(one))   # the poll ends, also where it only asks later
+            write(self.fd, &one, sizeof(one))   # the poll ends, also if it begins after this
 
     def withdraw(self):
-        """Nobody waits any more: when it returns the call is over, and nothing was done, or it
-        was undone. Idempotent."""
+        """Nobody waits any more. When this returns, the call is over: nothing was done, or it was
+        undone. Idempotent."""
         self.let_go()
 
     def block(self, timeout):
-        """Make the call and sleep until it is done, in a thread with no loop: the outcome or
-        -errno, -ETIMEDOUT after `timeout` seconds. Releases the GIL, runs signal handlers."""
+        """Make the call, and sleep without the GIL until it is done: the outcome, or -errno,
+        -ETIMEDOUT after `timeout` seconds. It runs signal handlers."""
         deadline = None if timeout is None else monotonic() + timeout
         cdef int result = NOT_YET
         try:
@@ -117,7 +119,7 @@ cdef class BlockingCall(Poll):
         return result if result < 0 else self.outcome(result)
 
     cdef bint sleep(self, object deadline) except -1:
-        """Whether the thread has written before the deadline."""
+        """Sleep until the thread has written, or the deadline has come: whether it has written."""
         cdef pollfd one
         cdef double seconds
         cdef int got, milliseconds = -1

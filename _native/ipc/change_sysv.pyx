@@ -1,8 +1,9 @@
 """Change System V semaphores: semop, by a thread that sleeps in it, in the kernel's own order.
 
-The thread makes the change itself, not the asker after a wait: whoever else sleeps in semop would
-always be before us. A change that nobody wants any more is made back, if that needs no waiting:
-always where semaphores were acquired; a released one may have been taken by then, and stays so.
+The thread makes the change itself. If the asker made it after a wait, others that sleep in semop
+would always come first. A change that nobody wants any more is taken back, if that needs no
+waiting. To take back an acquire never waits. What a change released may have been acquired by
+another since; then it stays released.
 """
 
 cimport cython

@@ -5,8 +5,8 @@ cdef class QueueDescriptor:
     cdef readonly long maxmsg   # messages that the queue holds
     cdef readonly long msgsize  # bytes of the largest message
     cdef bint is_open
-    cdef char *received         # msgsize bytes, used with the GIL held
+    cdef char *received         # what `receive` receives into: msgsize bytes
 
-    # Without waiting: the size or 0, or -errno; -EAGAIN of an empty or full queue.
-    cdef ssize_t take(self, char *buffer, size_t size, unsigned *priority) noexcept
-    cdef int put(self, const char *data, size_t size, unsigned priority) noexcept
+    # They never wait. The message's size, or 0; or -errno, -EAGAIN for an empty or a full queue.
+    cdef ssize_t attempt_receive(self, char *buffer, size_t size, unsigned *priority) noexcept
+    cdef int attempt_send(self, const char *data, size_t size, unsigned priority) noexcept

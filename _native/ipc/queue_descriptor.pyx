@@ -1,8 +1,8 @@
 """A POSIX message queue that is open: the descriptor, and the system calls on it.
 
-What cannot be done is told by -errno, for the caller knows more to say about it; only opening
-raises. Taking and putting at once are the timed calls with a deadline long past, so that they
-never wait whether the queue has O_NONBLOCK or not, and the blocking calls are left their meaning.
+Only opening raises. The other methods return -errno: the caller knows more to say about it. What
+must not wait is a timed call with a deadline long past. So it never waits, whether the queue has
+O_NONBLOCK or not, and O_NONBLOCK keeps its meaning for the blocking calls.
 """
 
 from cpython.buffer cimport (
@@ -21,12 +21,12 @@ from zcloop._native.kernel.mqueue cimport (
     mq_unlink,
 )
 
-# A wait of 30 years is one for ever.
+# A longer timeout is cut to these 30 years, which a timespec holds.
 cdef double SECONDS_MAX = 1e9
 
 
 cdef timespec deadline_of(double seconds) noexcept:
-    """On the clock that the kernel measures these waits by."""
+    """So many seconds from now, on CLOCK_REALTIME, by which mq_timedreceive(3) measures."""
     cdef timespec deadline
     clock_gettime(CLOCK_REALTIME, &deadline)
     seconds = min(max(seconds, 0), SECONDS_MAX)
@@ -39,7 +39,8 @@ cdef timespec deadline_of(double seconds) noexcept:
 
 
 cdef class QueueDescriptor:
-    """`maxmsg` and `msgsize` of a queue that is made: 0 for the system's defaults."""
+    """Opens a queue, or makes it with room for `maxmsg` messages of `msgsize` bytes; 0 for the
+    system's defaults. OSError."""
 
     def __cinit__(self, bytes name not None, int flags, unsigned mode, long maxmsg, long msgsize):
         cdef mq_attr wanted
@@ -60,22 +61,22 @@ cdef class QueueDescriptor:
         free(self.received)
 
     def close(self):
-        """Idempotent."""
+        """Close the descriptor. Idempotent."""
         cdef int fd = self.fd
         self.fd = -1
-        if self.is_open:        # not of wrong arguments, which leave 0 as the fd
+        if self.is_open:        # else opening failed, which leaves 0 as the fd
             self.is_open = False
             close(fd)
 
     def attributes(self):
-        """flags, maxmsg, msgsize, and how many messages there are."""
+        """flags, maxmsg, msgsize, and how many messages there are. OSError."""
         cdef mq_attr now
         if mq_getattr(self.fd, &now) < 0:
             raise_os_error(errno, None)
         return now.mq_flags, now.mq_maxmsg, now.mq_msgsize, now.mq_curmsgs
 
     def set_flags(self, long flags):
-        """O_NONBLOCK or 0; the attributes before."""
+        """Set O_NONBLOCK, or 0; the attributes before. OSError."""
         cdef mq_attr wanted, old
         wanted.mq_flags = flags
         wanted.mq_maxmsg = wanted.mq_msgsize = wanted.mq_curmsgs = 0
@@ -83,7 +84,7 @@ cdef class QueueDescriptor:
             raise_os_error(errno, None)
         return old.mq_flags, old.mq_maxmsg, old.mq_msgsize, old.mq_curmsgs
 
-    cdef ssize_t take(self, char *buffer, size_t size, unsigned *priority) noexcept:
+    cdef ssize_t attempt_receive(self, char *buffer, size_t size, unsigned *priority) noexcept:
         cdef timespec past
         cdef ssize_t got
         past.tv_sec = past.tv_nsec = 0
@@ -94,7 +95,7 @@ cdef class QueueDescriptor:
             if errno != EINTR:
                 return -EAGAIN if errno == ETIMEDOUT else -errno
 
-    cdef int put(self, const char *data, size_t size, unsigned priority) noexcept:
+    cdef int attempt_send(self, const char *data, size_t size, unsigned priority) noexcept:
         cdef timespec past
         past.tv_sec = past.tv_nsec = 0
         while mq_timedsend(self.fd, data, size, priority, &past) < 0:
@@ -103,36 +104,37 @@ cdef class QueueDescriptor:
         return 0
 
     def receive(self):
-        """(bytes, priority) of the first message there is, or -errno."""
+        """Receive a message that is there: (bytes, priority), or -errno."""
         cdef unsigned priority
-        cdef ssize_t got = self.take(self.received, self.msgsize, &priority)
+        cdef ssize_t got = self.attempt_receive(self.received, self.msgsize, &priority)
         if got < 0:
             return got
         return PyBytes_FromStringAndSize(self.received, got), priority
 
     def receive_into(self, buffer):
-        """(size, priority), or -errno."""
+        """Receive a message that is there into `buffer`: (size, priority), or -errno."""
         cdef Py_buffer view
         cdef unsigned priority
         cdef ssize_t got
         PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
-        got = self.take(<char *> view.buf, view.len, &priority)
+        got = self.attempt_receive(<char *> view.buf, view.len, &priority)
         PyBuffer_Release(&view)
         if got < 0:
             return got
         return got, priority
 
     def send(self, data, unsigned priority):
-        """0 or -errno."""
+        """Send a message now: 0 or -errno."""
         cdef Py_buffer view
         cdef int got
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        got = self.put(<char *> view.buf, view.len, priority)
+        got = self.attempt_send(<char *> view.buf, view.len, priority)
         PyBuffer_Release(&view)
         return got
 
     def receive_blocking(self, buffer, timeout):
-        """(size, priority), or -errno; `timeout` in seconds or None. Runs signal handlers."""
+        """Wait for a message, up to `timeout` seconds or for ever (None), and receive it into
+        `buffer`: (size, priority), or -errno. It lets go of the GIL, and runs signal handlers."""
         cdef Py_buffer view
         cdef timespec deadline
         cdef bint is_timed = timeout is not None
@@ -162,7 +164,8 @@ cdef class QueueDescriptor:
             PyBuffer_Release(&view)
 
     def send_blocking(self, data, unsigned priority, timeout):
-        """0 or -errno; `timeout` in seconds or None. Runs signal handlers."""
+        """Wait for room, up to `timeout` seconds or for ever (None), and send: 0 or -errno. It lets
+        go of the GIL, and runs signal handlers."""
         cdef Py_buffer view
         cdef timespec deadline
         cdef bint is_timed = timeout is not None

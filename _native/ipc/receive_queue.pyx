@@ -1,7 +1,7 @@
-"""Take the first message of a POSIX queue: mq_receive, when there is one.
+"""Receive the first message of a POSIX queue: mq_receive, when there is one.
 
-The kernel says when the queue is readable; the message is taken by who asked, in `settle`, so an
-asker that has gone meanwhile has taken nothing. Of several that wait each is told, and one takes.
+The kernel says when the queue is readable. The asker receives the message, in `settle`; if it has
+gone meanwhile, nothing was received. If several wait, all are told, and one receives.
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -14,7 +14,7 @@ from zcloop._native.operation.operation cimport NOT_YET
 
 
 cdef class ReceiveQueue(Poll):
-    """The outcome is (bytes, priority), or with a buffer (size, priority)."""
+    """The outcome is (bytes, priority); with a buffer, which is filled, (size, priority)."""
 
     def __cinit__(self, QueueDescriptor descriptor not None, buffer=None):
         self.is_own = buffer is None
@@ -35,10 +35,10 @@ cdef class ReceiveQueue(Poll):
         cdef ssize_t got
         if result < 0:
             return result
-        if self.descriptor.fd < 0:      # its number may be another's by now
+        if self.descriptor.fd < 0:      # the number may be another file's by now
             return -EBADF
-        got = self.descriptor.take(<char *> self.export.view.buf, self.export.view.len,
-                                   &self.priority)
+        got = self.descriptor.attempt_receive(<char *> self.export.view.buf,
+                                              self.export.view.len, &self.priority)
         return NOT_YET if got == -EAGAIN else <int> got
 
     cdef object outcome(self, int result):

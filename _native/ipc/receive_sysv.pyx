@@ -1,28 +1,28 @@
-"""Take a message of a System V queue: msgrcv, when there is one.
+"""Receive a message of a System V queue: msgrcv, when there is one.
 
-The thread only waits (the kernel leaves the message where it is); the message is taken by who
-asked, in `settle`. Only an empty one comes with the thread, and is put back if nobody wants it.
+The thread only waits, and leaves the message in the queue. The asker receives it, in `settle`. An
+exception is an empty message: the thread receives it, and puts it back if nobody wants it.
 """
 
 cimport cython
 
 from libc.errno cimport EAGAIN, ENOMEM
 
-from zcloop._native.ipc.sysv_messages cimport put_back, take_message, wait_for_message
+from zcloop._native.ipc.sysv_messages cimport put_back, receive_message, wait_for_message
 from zcloop._native.ipc.blocking_call cimport BlockingCall
 from zcloop._native.operation.operation cimport NOT_YET
 
 
 cdef int wait(void *argument) noexcept nogil:
     cdef Wanted *wanted = <Wanted *> argument
-    return wait_for_message(wanted.queue, wanted.type, wanted.flags, &wanted.taken)
+    return wait_for_message(wanted.queue, wanted.type, wanted.flags, &wanted.received)
 
 
 cdef struct Wanted:
     int queue
     long type
     int flags
-    long taken      # the type of an empty message that came with the thread; 0: none
+    long received   # the type of an empty message that the thread received; 0: none
 
 
 @cython.final
@@ -30,7 +30,7 @@ cdef class ReceiveSysv(BlockingCall):
     """The outcome is (data, type)."""
 
     cdef Wanted wanted
-    cdef object message
+    cdef object message     # (data, type), or -errno
 
     def __cinit__(self, int queue, long mtype, int flags):
         self.wanted.queue = queue
@@ -41,14 +41,14 @@ cdef class ReceiveSysv(BlockingCall):
     def __dealloc__(self):
         self.let_go()
 
-    cdef int take(self, int result) noexcept:
-        if result < 0:
-            return result
-        if self.wanted.taken:
-            self.message = b"", self.wanted.taken
+    cdef int settle_answer(self, int answer) noexcept:
+        if answer < 0:
+            return answer
+        if self.wanted.received:
+            self.message = b"", self.wanted.received
             return 0
         try:
-            self.message = take_message(self.wanted.queue, self.wanted.type, self.wanted.flags)
+            self.message = receive_message(self.wanted.queue, self.wanted.type, self.wanted.flags)
         except MemoryError:
             return -ENOMEM
         if isinstance(self.message, tuple):
@@ -56,8 +56,8 @@ cdef class ReceiveSysv(BlockingCall):
         return NOT_YET if self.message == -EAGAIN else self.message
 
     cdef void undo(self, int result) noexcept:
-        if self.wanted.taken:
-            put_back(self.wanted.queue, self.wanted.taken)
+        if self.wanted.received:
+            put_back(self.wanted.queue, self.wanted.received)
 
     cdef object outcome(self, int result):
         return self.message

@@ -1,6 +1,7 @@
-"""Put a message into a POSIX queue: mq_send, when there is room.
+"""Send a message to a POSIX queue: mq_send, when there is room.
 
-As of receiving, the kernel says when, and who asked sends: an asker that has gone sends nothing.
+The kernel says when the queue has room. The asker sends the message, in `settle`; if it has gone
+meanwhile, nothing is sent.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -30,10 +31,10 @@ cdef class SendQueue(Poll):
     cdef int settle(self, int result) noexcept:
         if result < 0:
             return result
-        if self.descriptor.fd < 0:      # its number may be another's by now
+        if self.descriptor.fd < 0:      # the number may be another file's by now
             return -EBADF
-        result = self.descriptor.put(<char *> self.export.view.buf, self.export.view.len,
-                                     self.priority)
+        result = self.descriptor.attempt_send(<char *> self.export.view.buf,
+                                              self.export.view.len, self.priority)
         return NOT_YET if result == -EAGAIN else result
 
     cdef object outcome(self, int result):

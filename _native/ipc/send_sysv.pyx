@@ -1,7 +1,7 @@
-"""Put a message into a System V queue: msgsnd, by a thread that sleeps until there is room.
+"""Send a message to a System V queue: msgsnd, by a thread that sleeps until there is room.
 
-The message is a copy. What has been sent cannot be taken back: an asker that goes either has sent
-all of it by then, or sends nothing.
+The message is a copy. It cannot be taken back once it is sent. So an asker that goes has either
+sent the whole message by then, or sends nothing.
 """
 
 cimport cython
@@ -10,7 +10,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from zcloop._native.ipc.sysv_messages cimport Message, put_message
+from zcloop._native.ipc.sysv_messages cimport Message, send_message
 from zcloop._native.ipc.blocking_call cimport BlockingCall
 
 
@@ -22,7 +22,7 @@ cdef struct Sent:
 
 cdef int send(void *argument) noexcept nogil:
     cdef Sent *sent = <Sent *> argument
-    return put_message(sent.queue, sent.message, sent.size, 0)
+    return send_message(sent.queue, sent.message, sent.size, 0)
 
 
 @cython.final

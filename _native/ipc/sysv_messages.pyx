@@ -1,8 +1,8 @@
 """System V message queues: the system calls.
 
-There is no call that waits for a message without taking it, but msgrcv into no memory does: it
-sleeps until there is a suitable message, and fails with E2BIG, the message left where it was.
-Only an empty message does fit, and is taken; it has nothing but its type, and is put back.
+There is no call that waits for a message and leaves it in the queue, but msgrcv into no memory does
+that: it sleeps until there is a suitable message, and then fails with E2BIG. Only an empty message
+fits and is received. It has nothing but its type, so it can be put back.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -17,10 +17,10 @@ from zcloop._native.kernel.sysv cimport (
     msgget, msgrcv, msgsnd, msqid_ds,
 )
 
-# What is received into, used with the GIL held; it grows to the largest message seen.
+# The memory that messages are received into, with the GIL held. It grows to the largest message.
 cdef Message *_received = NULL
 cdef size_t _received_size = 0
-cdef size_t RECEIVED_SIZE = 8192    # kernel.msgmax as it comes
+cdef size_t RECEIVED_SIZE = 8192    # bytes: kernel.msgmax by default
 # Empty messages that could not be put back into a full queue: (queue, type), oldest first.
 _kept = []
 
@@ -45,7 +45,8 @@ cdef bint is_wanted(long type, long wanted, int flags) noexcept:
     return (type == wanted) != bool(flags & MSG_EXCEPT)
 
 
-cdef object take_kept(int queue, long wanted, int flags):
+cdef object receive_kept(int queue, long wanted, int flags):
+    """(b"", type) of the first suitable empty message that was kept; None if there is none."""
     for index, (its_queue, type) in enumerate(_kept):
         if its_queue == queue and is_wanted(type, wanted, flags):
             del _kept[index]
@@ -53,11 +54,11 @@ cdef object take_kept(int queue, long wanted, int flags):
     return None
 
 
-cdef object take_message(int queue, long type, int flags):
-    """(data, type) of the first suitable message there is, or -errno."""
+cdef object receive_message(int queue, long type, int flags):
+    """Receive the first suitable message that is there: (data, type), or -errno."""
     cdef ssize_t got
     if _kept:
-        kept = take_kept(queue, type, flags)
+        kept = receive_kept(queue, type, flags)
         if kept is not None:
             return kept
     if _received == NULL:
@@ -72,31 +73,35 @@ cdef object take_message(int queue, long type, int flags):
             return -EAGAIN if errno == ENOMSG else -errno
 
 
-cdef int wait_for_message(int queue, long type, int flags, long *taken) noexcept nogil:
-    """0 when there is a suitable message, or -errno; `taken` gets the type of an empty one."""
+cdef int wait_for_message(int queue, long type, int flags, long *received) noexcept nogil:
+    """0 when there is a suitable message, or -errno.
+
+    `received` gets the type of an empty message, which was received; 0 for others.
+    """
     cdef Message message
-    taken[0] = 0
+    received[0] = 0
     if msgrcv(queue, &message, 0, type, flags) < 0:
         return 0 if errno == E2BIG else -errno
-    taken[0] = message.type
+    received[0] = message.type
     return 0
 
 
-cdef int put_message(int queue, const Message *message, size_t size, int flags) noexcept nogil:
+cdef int send_message(int queue, const Message *message, size_t size, int flags) noexcept nogil:
     return -errno if msgsnd(queue, message, size, flags) < 0 else 0
 
 
 cdef void put_back(int queue, long type) noexcept:
-    """An empty message whose asker has gone is the next one's."""
+    """Send an empty message again, whose asker has gone, or keep it if the queue is full."""
     cdef Message message
     message.type = type
-    if put_message(queue, &message, 0, IPC_NOWAIT) < 0:
+    if send_message(queue, &message, 0, IPC_NOWAIT) < 0:
         _kept.append((queue, type))
 
 
 def receive(int queue, long mtype, int flags):
-    """(data, type) of the first suitable message there is, or -errno: -EAGAIN if there is none."""
-    return take_message(queue, mtype, flags)
+    """Receive the first suitable message that is there: (data, type), or -errno, -EAGAIN if there
+    is none."""
+    return receive_message(queue, mtype, flags)
 
 
 def send(int queue, data, long mtype):
@@ -111,7 +116,7 @@ def send(int queue, data, long mtype):
         raise MemoryError("a message")
     message.type = mtype
     memcpy(message.data, view.buf, view.len)
-    got = put_message(queue, message, view.len, IPC_NOWAIT)
+    got = send_message(queue, message, view.len, IPC_NOWAIT)
     PyBuffer_Release(&view)
     free(message)
     return got
@@ -127,7 +132,7 @@ def get(int key, bint create, bint exclusive, int mode):
 
 
 def status(int queue):
-    """messages, bytes, bytes_max, the last sender's and receiver's pid, mode, uid, gid."""
+    """messages, bytes, bytes_max, pids of the last sender and receiver, mode, uid, gid; OSError."""
     cdef msqid_ds now
     if msgctl(queue, IPC_STAT, &now) < 0:
         raise_os_error(errno, None)
@@ -149,13 +154,13 @@ def configure(int queue, unsigned long bytes_max, int mode, unsigned uid, unsign
 
 
 def remove(int queue):
-    """Everybody who waits on it gets EIDRM; OSError."""
+    """Remove the queue: everybody who waits on it gets EIDRM; OSError."""
     if msgctl(queue, IPC_RMID, NULL) < 0:
         raise_os_error(errno, None)
 
 
 def ftok(bytes path not None, int number):
-    """The key that all programs agree on which name this file and number; OSError."""
+    """The key for a file and a number, the same in all programs; OSError."""
     cdef int key = c_ftok(<const char *> path, number)
     if key == -1:
         raise_os_error(errno, None)

@@ -13,12 +13,12 @@ cdef int CHANGE_MAX = 32767     # SEMVMX
 
 
 cdef int operate(int semid, const sembuf *operations, unsigned count) noexcept nogil:
-    """All of them or none: 0 or -errno. It waits, unless the operations have IPC_NOWAIT."""
+    """Make all changes or none: 0 or -errno. It waits, unless the operations have IPC_NOWAIT."""
     return -errno if semop(semid, <sembuf *> operations, count) < 0 else 0
 
 
 cdef unsigned read_operations(object changes, bint undo, sembuf *operations) except 0:
-    """How many (semaphore, change) pairs there are. ValueError for what is none."""
+    """Convert (semaphore, change) pairs; how many there are. ValueError for what is no pair."""
     cdef unsigned count = 0
     for number, change in changes:
         if not -CHANGE_MAX <= change <= CHANGE_MAX:
@@ -37,7 +37,7 @@ cdef unsigned read_operations(object changes, bint undo, sembuf *operations) exc
 
 
 cdef unsigned inverse(const sembuf *operations, unsigned count, sembuf *inverse) noexcept nogil:
-    """What takes these back, never waiting; waits for zero have changed nothing."""
+    """The operations that take these back without waiting. Waits for zero changed nothing."""
     cdef unsigned index, length = 0
     for index in range(count):
         if operations[count - 1 - index].sem_op:
@@ -82,6 +82,7 @@ def status(int semid):
 
 
 def configure(int semid, int mode, unsigned uid, unsigned gid):
+    """Set all three; OSError."""
     cdef semid_ds wanted
     control(semid, 0, IPC_STAT, 0, &wanted)
     wanted.sem_perm.mode = mode
@@ -91,7 +92,7 @@ def configure(int semid, int mode, unsigned uid, unsigned gid):
 
 
 def values(int semid):
-    """Those of all semaphores at one moment; OSError."""
+    """The values of all semaphores at one moment; OSError."""
     cdef int count = status(semid)[0]
     cdef int index
     cdef unsigned short *found = <unsigned short *> calloc(count, sizeof(unsigned short))
@@ -105,22 +106,25 @@ def values(int semid):
 
 
 def value(int semid, int number):
+    """OSError."""
     return control(semid, number, GETVAL, 0, NULL)
 
 
 def set_value(int semid, int number, int value):
+    """OSError."""
     control(semid, number, SETVAL, value, NULL)
 
 
 def waiting(int semid, int number):
-    """How many wait for it to grow, and for zero; OSError."""
+    """How many wait for a semaphore to rise, and how many for zero; OSError."""
     return control(semid, number, GETNCNT, 0, NULL), control(semid, number, GETZCNT, 0, NULL)
 
 
 def last_pid(int semid, int number):
+    """The pid of the process that changed it last, 0 for nobody; OSError."""
     return control(semid, number, GETPID, 0, NULL)
 
 
 def remove(int semid):
-    """Everybody who waits on it gets EIDRM; OSError."""
+    """Remove the set: everybody who waits on it gets EIDRM; OSError."""
     control(semid, 0, IPC_RMID, 0, NULL)

@@ -1,4 +1,4 @@
-"""A coroutine that is over when it is awaited, with None: one object for all who need not wait."""
+"""A coroutine that ends with None as soon as it is awaited. One object serves all."""
 
 cimport cython
 from cpython.object cimport PyObject

@@ -16,7 +16,7 @@ cdef class FlowControl(NativeProtocol):
             logger.debug("%r pauses writing", self)
 
     def resume_writing(self):
-        """Little is queued again: who drains goes on."""
+        """Little is queued again: whoever drains goes on."""
         self._paused = False
         if self._loop.get_debug():
             logger.debug("%r resumes writing", self)
@@ -25,22 +25,23 @@ cdef class FlowControl(NativeProtocol):
                 waiter.set_result(None)
 
     def connection_lost(self, exc):
-        """Nothing can be written any more; who waits for that or for room is told."""
+        """Nothing can be written any more: whoever waits for that, or for room, is told."""
         self._connection_lost = True
         self.error = exc
         if self.closed is not None:
-            self.settle(self.closed)
+            self.finish(self.closed)
         for waiter in self.drain_waiters:
-            self.settle(waiter)
+            self.finish(waiter)
 
-    cdef int settle(self, object waiter) except -1:
+    cdef int finish(self, object waiter) except -1:
+        """The connection is lost: set the waiter's result, or the error."""
         if waiter.done():
             return 0
         if self.error is None:
             waiter.set_result(None)
         else:
             waiter.set_exception(self.error)
-            waiter.exception()      # nobody need ask
+            waiter.exception()      # so that asyncio does not report that nobody asked for it
         return 0
 
     async def _drain_helper(self):
@@ -59,5 +60,5 @@ cdef class FlowControl(NativeProtocol):
         if self.closed is None:
             self.closed = self._loop.create_future()
             if self._connection_lost:
-                self.settle(self.closed)
+                self.finish(self.closed)
         return self.closed

@@ -1,8 +1,8 @@
 """Bytes that were received and not yet read, in order.
 
-What comes while nothing is unread is kept as the bytes object that it came in, and that object is
-what who reads all of it gets: no copy. Only what piles up is copied, once in and once out.
-Reading moves `start` and nothing else.
+Bytes that come while nothing is unread are kept as the object that they came in. Whoever reads all
+of them gets that object: no copy. Only bytes that pile up are copied, once in and once out. To read
+moves `start` and nothing else.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -12,8 +12,10 @@ from libc.string cimport memcpy, memmove
 from zcloop._native.kernel.strings cimport memchr, memmem
 
 
-# What an emptied buffer keeps; more goes back, for most connections are idle.
+# An emptied buffer keeps up to so many bytes of memory. More is freed, since most connections are
+# idle. 64 KiB is the limit of a StreamReader by default.
 cdef size_t KEEP_MAX = 64 * 1024
+# The least that is allocated, in bytes: small messages that pile up do not grow it at once.
 cdef size_t CAPACITY_MIN = 1024
 
 
@@ -31,19 +33,20 @@ cdef class ReadBuffer(Receiver):
             self.start = 0
             self.unread = count
             return 0
-        self.reserve(count)
+        self.make_room(count)
         memcpy(self.memory + self.start + self.unread, PyBytes_AS_STRING(data), count)
         self.unread += count
         return 0
 
-    cdef int reserve(self, size_t more) except -1:
-        """Have what is unread in `memory`, with room for `more` bytes behind it."""
+    cdef int make_room(self, size_t more) except -1:
+        """Move what is unread into `memory`, with room for `more` bytes behind it."""
         cdef size_t needed = self.unread + more
         cdef size_t capacity
         cdef char *grown
         if self.whole is None and self.start + needed <= self.capacity:
             return 0
-        # Moved within its memory only when at least half of that has been read since.
+        # Bytes are moved within the memory only if at least as many were read since. So all moves
+        # together copy no more than was read, however small the reads are.
         if needed <= self.capacity and (self.whole is not None or self.start >= self.unread):
             memmove(self.memory, self.data(), self.unread)
         else:
@@ -60,7 +63,7 @@ cdef class ReadBuffer(Receiver):
         return 0
 
     cdef bytes cut(self, size_t count):
-        """The next `count` bytes, of which there are so many."""
+        """Read the next `count` bytes; there must be so many."""
         cdef bytes taken
         if self.whole is not None and count == <size_t> PyBytes_GET_SIZE(self.whole):
             taken = self.whole
@@ -70,7 +73,7 @@ cdef class ReadBuffer(Receiver):
         return taken
 
     cdef int drop(self, size_t count) except -1:
-        """As `cut`, and nobody wants them."""
+        """Skip the next `count` bytes; there must be so many."""
         self.start += count
         self.unread -= count
         if self.unread == 0:

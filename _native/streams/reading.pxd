@@ -9,16 +9,16 @@ cdef enum Kind:
     READ_EXACTLY
     READ_UNTIL
     READ_LINE
-    READ_NEXT       # a line, or the end of an iteration
+    READ_NEXT       # a line; at the end, the end of an iteration
 
 
 cdef class Reading(Awaitable):
     cdef StreamInput input
     cdef uint8_t kind
     cdef Py_ssize_t size
-    cdef object separator       # of READ_UNTIL: as given, then a list of bytes, shortest first
-    cdef size_t offset          # of READ_UNTIL: before it there is none
-    cdef list pieces            # of READ_ALL
+    cdef object separator       # for READ_UNTIL: as given, then a list of bytes, shortest first
+    cdef size_t offset          # for READ_UNTIL: no separator begins before it
+    cdef list pieces            # for READ_ALL: what was read so far
 
     cdef bint read(self) except -1
     cdef bint read_all(self) except -1

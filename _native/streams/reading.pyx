@@ -1,7 +1,7 @@
 """One read of a StreamReader: what `await reader.read(n)` and its siblings wait for.
 
-When what it asks for is there it ends without a suspension, otherwise it waits for the future of
-the input, and looks again when that is done.
+If what it asks for is there, it ends without a suspension. Otherwise it waits for the future of the
+input, and looks again when that is done.
 """
 
 cimport cython
@@ -76,7 +76,7 @@ cdef class Reading(Awaitable):
             return True
         if input.unread == 0 and not input.is_eof:
             return self.wait(1, "read")
-        self.result = input.take(min(<size_t> self.size, input.unread))
+        self.result = input.consume(min(<size_t> self.size, input.unread))
         return True
 
     cdef bint read_all(self) except -1:
@@ -86,7 +86,7 @@ cdef class Reading(Awaitable):
         if input.error is not None:
             raise input.error
         if input.unread:
-            self.pieces.append(input.take(input.unread))
+            self.pieces.append(input.consume(input.unread))
         if not input.is_eof:
             return self.wait(1, "read")
         self.result = b"".join(self.pieces)
@@ -102,7 +102,7 @@ cdef class Reading(Awaitable):
             if not input.is_eof:
                 return self.wait(self.size, "readexactly")
             raise IncompleteReadError(input.cut(input.unread), self.size)
-        self.result = input.take(self.size)
+        self.result = input.consume(self.size)
         return True
 
     cdef int split_separators(self) except -1:
@@ -133,7 +133,7 @@ cdef class Reading(Awaitable):
                     start = found
                     end = found + len(<bytes> separator)
             if end < 0:
-                # Its first bytes may be there.
+                # The last bytes may be the beginning of a separator.
                 self.offset = unread + 1 - longest if unread + 1 > longest else 0
                 if self.offset > input.limit:
                     raise LimitOverrunError(
@@ -145,11 +145,11 @@ cdef class Reading(Awaitable):
         if <size_t> start > input.limit:
             raise LimitOverrunError(
                 "Separator is found, but chunk is longer than limit", start)
-        self.result = input.take(end)
+        self.result = input.consume(end)
         return True
 
     cdef bint read_line(self) except -1:
-        """read_until(newline), and its errors as readline() has them."""
+        """read_until(newline), with the errors of readline()."""
         cdef StreamInput input = self.input
         cdef size_t consumed
         self.separator = NEWLINES
@@ -161,9 +161,9 @@ cdef class Reading(Awaitable):
         except LimitOverrunError as error:
             consumed = error.consumed
             if input.unread > consumed and input.data()[consumed] == 10:
-                input.take(consumed + 1)
+                input.consume(consumed + 1)
             else:
-                input.take(input.unread)
+                input.consume(input.unread)
             raise ValueError(error.args[0])
         if self.kind == READ_NEXT and not self.result:
             raise StopAsyncIteration

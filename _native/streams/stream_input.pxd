@@ -8,9 +8,9 @@ cdef class StreamInput(ReadBuffer):
     cdef readonly object _loop
     cdef readonly object _limit
     cdef public object _transport       # to be paused and resumed; None when it cannot be
-    cdef public object _waiter          # the future of who waits
-    cdef size_t limit
-    cdef size_t wanted                  # bytes unread from which on the waiter is to be woken
+    cdef public object _waiter          # the future of the coroutine that waits
+    cdef size_t limit                   # `_limit` in bytes
+    cdef size_t wanted                  # the waiter is woken when so many bytes are unread
     cdef object error                   # what set_exception() was given
     cdef bint is_eof
     cdef bint is_paused
@@ -23,8 +23,9 @@ cdef class StreamInput(ReadBuffer):
     cdef int resume(self) except -1
     cdef object wait(self, size_t wanted, str caller)
 
-    cdef inline bytes take(self, size_t count):
-        cdef bytes taken = self.cut(count)
+    # `cut`, and resume the transport when few bytes are left.
+    cdef inline bytes consume(self, size_t count):
+        cdef bytes data = self.cut(count)
         if self.is_paused and self.unread <= self.limit:
             self.resume()
-        return taken
+        return data

@@ -3,8 +3,8 @@
     unread > 2 * limit  --> the transport is paused
     unread <= limit, or somebody waits for more  --> it is resumed
 
-Who waits does so by a future, and takes the bytes only when it runs: cancelled in between it has
-taken nothing.
+A coroutine waits for a future, and reads the bytes only when it runs again. If it is cancelled in
+between, it has read nothing.
 """
 
 from asyncio import events, exceptions
@@ -12,6 +12,7 @@ from asyncio import events, exceptions
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 cdef object InvalidStateError = exceptions.InvalidStateError
+# Twice this limit, and a separator more, is still a size_t.
 cdef size_t LIMIT_MAX = (<size_t> -1) // 4
 
 
@@ -28,7 +29,7 @@ cdef class StreamInput(ReadBuffer):
         return self.feed(data)
 
     cdef int feed(self, bytes data) except -1:
-        """The next bytes of the stream; none is nothing. AssertionError after the end."""
+        """The next bytes of the stream; no bytes do nothing. AssertionError after the end."""
         if self.is_eof:
             raise AssertionError("feed_data after feed_eof")
         if PyBytes_GET_SIZE(data) == 0:
@@ -36,7 +37,7 @@ cdef class StreamInput(ReadBuffer):
         self.append(data)
         if self._waiter is not None:
             if self.unread < self.wanted:
-                return 0        # who waits for more than the limit is not to be kept from it
+                return 0        # the waiter may want more than the limit: there is no pause
             self.wake()
         if self.unread > 2 * self.limit and not self.is_paused:
             return self.pause()
@@ -48,7 +49,7 @@ cdef class StreamInput(ReadBuffer):
             try:
                 waiter.set_result(None)
             except InvalidStateError:
-                pass        # cancelled, which is not asked first: it is rare
+                pass        # it was cancelled; that is rare, so nobody asks before
         return 0
 
     cdef int pause(self) except -1:
@@ -57,7 +58,7 @@ cdef class StreamInput(ReadBuffer):
         try:
             self._transport.pause_reading()
         except NotImplementedError:
-            self._transport = None      # as asyncio: everything is kept, then
+            self._transport = None      # as asyncio does: then everything is kept
         else:
             self.is_paused = True
         return 0
@@ -77,14 +78,15 @@ cdef class StreamInput(ReadBuffer):
             raise AssertionError("_wait_for_data after EOF")
         error = self.error
         if self.is_paused:
-            self.resume()       # or nobody would
+            self.resume()       # nobody else would do it
         self.wanted = wanted
         if self.scheduler is not None:
             waiter = self.scheduler.new_future()
         else:
             waiter = self._loop.create_future()
         self._waiter = waiter
-        # What came while the transport resumed, or the future was made, is told now.
+        # Bytes, the end or an error may have come while the transport resumed, or while the future
+        # was made.
         if self.error is not error:
             self._waiter = None
             waiter.set_exception(self.error)
@@ -97,14 +99,14 @@ cdef class StreamInput(ReadBuffer):
         return self.error
 
     def set_exception(self, exc):
-        """Reading raises `exc` from now on, also for who waits."""
+        """Reading raises `exc` from now on, also in a coroutine that waits already."""
         self.error = exc
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.cancelled():
             waiter.set_exception(exc)
 
     def set_transport(self, transport):
-        """What to pause when too much is unread. AssertionError if there is one."""
+        """Set the transport that is paused when too much is unread. AssertionError if it is set."""
         if self._transport is not None:
             raise AssertionError("Transport already set")
         self._transport = transport
@@ -118,8 +120,8 @@ cdef class StreamInput(ReadBuffer):
         """The next bytes of the stream, bytes-like. AssertionError after feed_eof()."""
         self.feed(data if type(data) is bytes else bytes(memoryview(data)))
 
-    def _take_unread(self):
-        """All that is unread, for another layer to read, which begins with it and is not paused."""
+    def _consume_unread(self):
+        """All that is unread, for another layer, which reads from there on and is not paused."""
         self.is_paused = False
         return self.cut(self.unread)
 

@@ -1,8 +1,8 @@
 """asyncio.StreamReaderProtocol in native code: between a transport and a StreamReader.
 
-It holds the reader until the connection is lost, where asyncio holds it weakly: what comes for a
-reader that nobody has any more is paused at its limit, not dropped. The writer is the program's
-alone, so that one which is dropped closes its connection.
+It holds the reader until the connection is lost, where asyncio holds it weakly. So the transport is
+paused when a reader that nobody else has reaches its limit, and nothing is dropped. Only the
+program holds the writer, so a writer that is dropped closes its connection.
 """
 
 import functools
@@ -47,7 +47,7 @@ cdef class StreamReaderProtocol(FlowControl):
             self._stream_reader._transport = transport
 
     def connection_made(self, transport):
-        """A connection for the reader."""
+        """The connection is made: read from it, or serve it."""
         self._transport = transport
         if self._stream_reader is not None:
             self._stream_reader.set_transport(transport)
@@ -69,13 +69,13 @@ cdef class StreamReaderProtocol(FlowControl):
             self._stream_reader.feed_data(data)
 
     def eof_received(self):
-        """No more will come; writing goes on, but not over TLS."""
+        """No more will come. Writing goes on, but not over TLS."""
         if self._stream_reader is not None:
             self._stream_reader.feed_eof()
         return not self._over_ssl
 
     def connection_lost(self, exc):
-        """The end, for the reader and for who waits to write."""
+        """The connection is lost: the reader, and whoever waits to write, are told."""
         reader = self._stream_reader
         if reader is not None:
             if exc is None:

@@ -8,11 +8,10 @@ cdef class StreamWriter:
     cdef readonly object _protocol
     cdef readonly object _reader
     cdef readonly object _loop
-    # The same, where they are native; else None.
-    cdef Stream stream
-    cdef StreamInput input
-    cdef object stream_write            # its write, unless a program puts another in its place
-    cdef bint is_direct                 # all of them are
+    cdef Stream stream                  # the native half of `_transport`; None: it has none
+    cdef StreamInput input              # `_reader` if it is native; else None
+    cdef object stream_write            # the stream's write(), by which a patched one is noticed
+    cdef bint is_direct                 # transport, protocol and reader are all native
     cdef dict __dict__
     cdef object __weakref__
 

@@ -10,7 +10,7 @@ from zcloop._native.streams.stream_input cimport StreamInput
 
 
 cdef class StreamWriter:
-    """Writes to a transport; asyncio.StreamWriter, native. Not thread-safe."""
+    """Writes to a transport: asyncio.StreamWriter, native. Not thread-safe."""
 
     def __init__(self, transport, protocol, reader, loop):
         self._protocol = protocol
@@ -21,12 +21,12 @@ cdef class StreamWriter:
 
     cdef int set_transport(self, object transport) except -1:
         native = getattr(transport, "_stream", None)
-        # A TLS transport has the stream below it, to which it does not write as it comes.
+        # A TLS transport shows the stream below it, but writes other bytes to it than it is given.
         is_its_own = isinstance(native, Stream) and native.face is transport
         self._transport = transport
         self.stream = native if is_its_own else None
         self.stream_write = transport.write if is_its_own else None
-        # Then what the protocol would be asked is known without it.
+        # Then drain() knows the protocol's answer without asking it.
         self.is_direct = (is_its_own and self.input is not None
                           and isinstance(self._protocol, FlowControl))
         return 0
@@ -41,7 +41,7 @@ cdef class StreamWriter:
         return self._transport
 
     def write(self, data):
-        """Accept `data` for sending, as the transport's write(); never blocks."""
+        """Accept `data` for sending, as the transport's write(). It never blocks."""
         write = self._transport.write
         if write is self.stream_write:
             self.stream.accept(data)
@@ -49,15 +49,15 @@ cdef class StreamWriter:
             write(data)
 
     def writelines(self, data):
-        """write() of each piece."""
+        """Write each piece, one after another."""
         self._transport.writelines(data)
 
     def write_eof(self):
-        """Close the writing half after what was written."""
+        """Close the writing half of the connection when what was written is sent."""
         return self._transport.write_eof()
 
     def can_write_eof(self):
-        """Whether there is a writing half to close."""
+        """Whether the transport can close its writing half alone."""
         return self._transport.can_write_eof()
 
     def close(self):
@@ -69,7 +69,7 @@ cdef class StreamWriter:
         return self._transport.is_closing()
 
     async def wait_closed(self):
-        """Wait until the connection is gone; raises what ended it, if that was an error."""
+        """Wait until the connection is gone. Raises the error that ended it, if it was one."""
         await self._protocol._get_close_waiter(self)
 
     def get_extra_info(self, name, default=None):
@@ -77,10 +77,10 @@ cdef class StreamWriter:
         return self._transport.get_extra_info(name, default)
 
     def drain(self):
-        """Wait until it is good to write on: at once, unless much is queued.
+        """Wait until the transport wants more data: not at all, unless much is queued.
 
-        How it stands is looked at in the call. Raises what ended the connection, an error of the
-        reader first, ConnectionResetError when there is no other.
+        The call itself looks whether there is need to wait, not the `await`. Raises the error that
+        ended the connection: the reader's if it has one, else ConnectionResetError.
         """
         if self.is_direct and self.stream.may_write() and self.input.error is None:
             return DONE
@@ -92,13 +92,17 @@ cdef class StreamWriter:
             if error is not None:
                 raise error
         if self._transport.is_closing():
-            # Give connection_lost() its turn: who writes and drains in a loop must hear of it.
+            # Let connection_lost() be called: a program that writes and drains in a loop must hear
+            # of it.
             await asyncio.sleep(0)
         await self._protocol._drain_helper()
 
     async def start_tls(self, sslcontext, *, server_hostname=None, ssl_handshake_timeout=None,
                         ssl_shutdown_timeout=None):
-        """Encrypt the connection from here on; on the server's side if it was accepted."""
+        """Encrypt the connection from here on, as the server if the connection was accepted.
+
+        Arguments and errors are those of the loop's start_tls().
+        """
         await self.drain()
         transport = await self._loop.start_tls(
             self._transport, self._protocol, sslcontext,

@@ -5,9 +5,9 @@ from zcloop._native.sync.words cimport Words
 
 cdef class BarrierWords(Words):
     cdef uint64_t *state
-    cdef uint32_t *word             # its half that is the round
+    cdef uint32_t *word             # the half of `state` that is the round
 
-    cdef int show(self) except -1
+    cdef int set_pointers(self) except -1
     cdef int arrive(self, uint32_t *round_) noexcept nogil
     cdef int passed(self, uint32_t round_, int place) noexcept nogil
     cdef void depart(self, uint32_t round_) noexcept nogil

@@ -1,11 +1,12 @@
 """A barrier: one 64-bit word that changes as a whole.
 
     offset 0   kind, parties
-           8   the round, 32 bits, on which all sleep who have arrived; then
-               15 bits of how many have arrived, 1 whether the barrier is broken, and 16 of how
-               the last rounds ended, the newest lowest: 1 broken, 0 passed
+           8   32 bits: the number of the round; all who have arrived sleep on it
+               15 bits: how many have arrived
+               1 bit: whether the barrier is broken
+               16 bits: how the last rounds ended, the newest lowest: 1 broken, 0 passed
 
-Who sleeps through more than 16 rounds finds no record of its own, and takes it for passed.
+Who sleeps through more than 16 rounds finds no record of its own round, and takes it for passed.
 """
 
 from libc.errno cimport EAGAIN, EPIPE
@@ -19,8 +20,8 @@ cdef uint64_t ARRIVED_MASK = <uint64_t> 0x7FFF << 32
 cdef uint64_t BROKEN = <uint64_t> 1 << 47
 cdef int HISTORY_SHIFT = 48
 cdef int HISTORY_ROUNDS = 16
-SIZE = 16
-PARTIES_MAX = 0x7FFF
+SIZE = 16               # bytes
+PARTIES_MAX = 0x7FFF    # the 15 bits of ARRIVED_MASK
 
 
 cdef uint64_t next_round(uint64_t state, bint is_broken) noexcept nogil:
@@ -34,20 +35,21 @@ cdef class BarrierWords(Words):
         if not 1 <= parties <= PARTIES_MAX:
             raise ValueError(f"{parties} parties: a barrier is for 1 to {PARTIES_MAX}")
         self.create(buffer, offset, SIZE, BARRIER)
-        self.show()
-        self.finish(BARRIER, parties)
+        self.set_pointers()
+        self.publish(BARRIER, parties)
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, SIZE, BARRIER)
-        self.show()
+        self.set_pointers()
 
-    cdef int show(self) except -1:
+    cdef int set_pointers(self) except -1:
         self.state = <uint64_t *> (self.start + 8)
         self.word = low_half(self.state)
         return 0
 
     @property
     def parties(self):
+        """How many have to arrive for a round to end."""
         self.check_open()
         return self.parameter()
 
@@ -59,6 +61,7 @@ cdef class BarrierWords(Words):
 
     @property
     def broken(self):
+        """Whether `abort` was called, and no `reset` since."""
         self.check_open()
         return load64(self.state) & BROKEN != 0
 
@@ -67,7 +70,7 @@ cdef class BarrierWords(Words):
         self.end_round(is_broken)
 
     cdef int end_round(self, bint is_broken) except -1:
-        """Break it, or reset it: who waits learns that this round is broken."""
+        """Break it, or reset it. Those who wait learn that this round is broken."""
         cdef uint64_t seen = load64(self.state)
         cdef uint64_t wanted
         while True:
@@ -80,7 +83,7 @@ cdef class BarrierWords(Words):
         return 0
 
     cdef int arrive(self, uint32_t *round_) noexcept nogil:
-        """One's place, from 0 on, in the round that is stored; -EPIPE when it is broken.
+        """One's place, from 0 on, and in `round_` the round; -EPIPE when the barrier is broken.
 
         Who arrives last ends the round, and wakes the others.
         """
@@ -102,7 +105,7 @@ cdef class BarrierWords(Words):
         return place
 
     cdef int passed(self, uint32_t round_, int place) noexcept nogil:
-        """One's place when the round has ended, -EPIPE when it was broken, -EAGAIN before."""
+        """`place` when the round has ended, -EPIPE when it was broken, -EAGAIN before its end."""
         cdef uint64_t seen = load64(self.state)
         cdef uint32_t age = <uint32_t> seen - round_
         if age == 0:
@@ -112,7 +115,7 @@ cdef class BarrierWords(Words):
         return place
 
     cdef void depart(self, uint32_t round_) noexcept nogil:
-        """Who arrived in this round will not wait for the others."""
+        """One who arrived in this round does not wait for the others any more."""
         cdef uint64_t seen = load64(self.state)
         while <uint32_t> seen == round_ and seen & ARRIVED_MASK:
             if swap64(self.state, &seen, seen - ARRIVAL):

@@ -1,21 +1,22 @@
-"""Wait until a word of memory is woken, and then take what it stands for.
+"""Wait until a word of memory is woken, and then acquire what it stands for.
 
-What is waited for may be taken by others at any time, so the wait only says when it is worth an
-attempt, and the attempt is made by who asked:
+Others may acquire the thing at any time, so the wait only says when an attempt is worth while, and
+the asker makes the attempt:
 
-    submitted    look: enlist as a waiter (once), and note the value at which to sleep
-    completed    take: it is ours (leave the waiters), or NOT_YET (submitted again)
+    submitted    watch: enlist as a waiter (once), and look at which value to sleep
+    completed    acquire: it is ours (leave the waiters), or NOT_YET (submitted again)
     discarded    leave the waiters, and pass on the wake-up that was perhaps ours
 
-A class of its own for each thing says what those steps are. An operation leaves the waiters in
-whatever way it ends, its end unseen included; only a forked child does not, which has a copy of
-an operation that is the parent's.
+`Words` has these steps for each kind of thing. A subclass of this class replaces some where the
+words alone do not know enough (`acquire`, `await_barrier`). An operation leaves the waiters however
+it ends, also if nobody sees its end. Only a forked child does not leave: its copy of an operation
+is the parent's.
 
-The ring waits itself since Linux 6.7. For one that cannot, `use_thread` makes the operation one
-that polls the eventfd of a thread; a kernel's refusal does that, too. Who has been refused stays
-among the waiters meanwhile: to leave and to come again would cost a place at a barrier.
+Since Linux 6.7 the ring itself waits. For a ring that cannot, `use_thread` makes the operation poll
+the eventfd of a thread, and so does the kernel's refusal. An operation that was refused stays among
+the waiters meanwhile: to leave and to enlist again would cost its place at a barrier.
 
-Without a ring, `block` is all of it in the calling thread.
+Without a ring, `block` does all of it in the calling thread.
 """
 
 cimport cython
@@ -24,17 +25,18 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, ETIMEDOUT
 from posix.unistd cimport getpid
 
-from zcloop._native.kernel.errors cimport EOPNOTSUPP
 from zcloop._native.kernel.clock cimport monotonic
-from zcloop._native.kernel.poll cimport POLLIN
+from zcloop._native.kernel.errors cimport EOPNOTSUPP
 from zcloop._native.kernel.futex cimport FUTEX2_SIZE_U32, FUTEX_BITSET_MATCH_ANY, futex_wait
+from zcloop._native.kernel.poll cimport POLLIN
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, OP_POLL_ADD, io_uring_sqe
-from zcloop._native.sync.futex_thread cimport make_futex_thread
 from zcloop._native.operation.operation cimport HEAL_MS, NOT_YET as _NOT_YET
+from zcloop._native.sync.futex_thread cimport make_futex_thread
 
 HEAL_SECONDS = HEAL_MS / 1e3
 NOT_YET = _NOT_YET
+# A longer timeout is cut to these 30 years, which a timespec holds.
 cdef double TIMEOUT_MAX_S = 1e9
 
 
@@ -44,52 +46,50 @@ cdef class FutexWait(Operation):
         if self.words is not None:
             self.discard(0, 0)
 
-    # ---- what each thing says ----------------------------------------------------------------
+    # ---- what each thing says ------------------------------------------------------------------
 
-    cdef void look(self) noexcept:
-        """Set `word` and `expected` to what there is to wait for now."""
+    cdef Sleep look(self) noexcept:
+        return self.words.look()
 
-    cdef int take(self) noexcept:
-        """Not negative: it is ours. -EAGAIN: it is not; another -errno: it never will be."""
-        return -EAGAIN
+    cdef int acquire(self) noexcept:
+        return self.words.acquire()
 
     cdef bint is_contended(self) noexcept:
-        """Whether others wait already, who come first."""
-        return False
+        return self.words.is_contended()
 
     cdef void enlist(self) noexcept:
-        """Be counted among the waiters."""
+        self.words.enlist()
 
     cdef void leave(self) noexcept:
-        """Be counted no more."""
+        self.words.leave()
 
     cdef void pass_on(self) noexcept:
-        """Wake another waiter if there is something to take."""
+        self.words.pass_on()
 
-    # ---- on a ring ---------------------------------------------------------------------------
+    # ---- on a ring -----------------------------------------------------------------------------
 
     cdef void prepare(self, io_uring_sqe *sqe) noexcept:
         self.watch()
         if self.thread is not None:
-            self.thread.begin(self.word, self.expected)
+            self.thread.begin(self.target)
             sqe.opcode = OP_POLL_ADD
             sqe.fd = self.thread.fd
             sqe.poll32_events = POLLIN
             return
         sqe.opcode = OP_FUTEX_WAIT
         sqe.fd = FUTEX2_SIZE_U32
-        sqe.addr = <size_t> self.word
-        sqe.off = self.expected
+        sqe.addr = <size_t> self.target.word
+        sqe.off = self.target.expected
         sqe.addr3 = FUTEX_BITSET_MATCH_ANY
 
     cdef int attempt(self) noexcept:
-        return self.take() if self.words.start != NULL else -EBADF
+        return self.acquire() if self.words.start != NULL else -EBADF
 
     cdef int settle(self, int result) noexcept:
         cdef int got
         if self.thread is not None:
             got = self.thread.end()
-            if result >= 0:         # of the poll: what the thread has to say
+            if result >= 0:         # the poll has ended: what counts is what the thread says
                 result = got
         elif result == -EINVAL or result == -EOPNOTSUPP:
             result = self.refused()
@@ -106,7 +106,7 @@ cdef class FutexWait(Operation):
         if self.withdraw():
             self.pass_on()
 
-    # ---- shared ------------------------------------------------------------------------------
+    # ---- shared --------------------------------------------------------------------------------
 
     cdef int use(self, Words words) except -1:
         words.check_open()
@@ -120,7 +120,9 @@ cdef class FutexWait(Operation):
         return 0
 
     cdef bint heal_words(self) noexcept:
-        self.heal()
+        if self.words.start == NULL:
+            return False
+        self.words.heal()
         return self.words.is_robust
 
     cdef int refused(self) noexcept:
@@ -136,19 +138,20 @@ cdef class FutexWait(Operation):
 
     cdef void watch(self) noexcept:
         if self.words.start == NULL:
-            self.word, self.expected = &self.nothing, ~self.nothing     # no wait: `settle` tells
+            # There is nothing to wait for: the wait ends at once, and `settle` says -EBADF.
+            self.target.word, self.target.expected = &self.nothing, ~self.nothing
             return
         if self.enlisted_by == 0:
             self.enlisted_by = getpid()
-            self.words.users += 1       # which keeps them open
+            self.words.users += 1       # it keeps the words open
             self.enlist()
-        self.look()
+        self.target = self.look()
 
     cdef bint withdraw(self) noexcept:
-        """Leave the waiters; False for one that was not among them, or is another process's."""
+        """Leave the waiters. False: it was not among them, or is another process's."""
         cdef int who = self.enlisted_by
         if self.thread is not None:
-            self.thread.end()           # which reads the word
+            self.thread.end()           # the thread reads the word
         self.enlisted_by = 0
         if who == 0:
             return False
@@ -158,12 +161,13 @@ cdef class FutexWait(Operation):
         self.leave()
         return True
 
-    # ---- without a ring ----------------------------------------------------------------------
+    # ---- without a ring ------------------------------------------------------------------------
 
     def begin(self, bint is_polite=True):
-        """Take it now, if polite only when nobody waits: a result, or NOT_YET.
+        """Acquire it now, if polite only when nobody waits: a result, or NOT_YET.
 
-        With `is_late` others were there before, and have to be given a turn of the loop.
+        `is_late` says afterwards that others were waiting already. They have to be given a turn of
+        the loop before the wait begins.
         """
         cdef int got = -EAGAIN
         self.words.check_open()
@@ -171,32 +175,28 @@ cdef class FutexWait(Operation):
         if self.is_late:
             self.watch()
         else:
-            got = self.take()
+            got = self.acquire()
         if got == -EAGAIN:
             return _NOT_YET
         self.withdraw()
         return got
 
-    def finish(self, int result):
-        """What a completion with this result comes to: a result, -errno, or NOT_YET."""
-        return self.settle(result)
-
     def end(self):
         """Nobody wants it any more. Idempotent."""
         self.discard(0, 0)
 
-    @property
-    def is_robust(self):
-        """Whether `heal` has something to do: to be called every HEAL_SECONDS while waiting."""
-        return self.words.is_robust
-
     def heal(self):
-        """Undo what a process that died left; whether there was something. Nothing once closed."""
-        return self.words.start != NULL and self.words.heal()
+        """Undo what a process left that died holding it; nothing once closed.
+
+        Whether such a process can be: then this is to be called every HEAL_SECONDS while the
+        operation waits.
+        """
+        return self.heal_words()
 
     def block(self, timeout=None):
-        """Take it, sleeping without the GIL: a result, or -errno; -ETIMEDOUT after `timeout`
-        seconds. What a signal handler raises comes through, with nothing taken."""
+        """Acquire it, and sleep without the GIL until it can be: a result, or -errno, -ETIMEDOUT
+        after `timeout` seconds. What a signal handler raises is raised, and nothing was acquired.
+        """
         cdef double deadline = -1
         if timeout is not None:
             deadline = monotonic() + min(max(<double> timeout, 0), TIMEOUT_MAX_S)
@@ -217,12 +217,12 @@ cdef class FutexWait(Operation):
     cdef int sleep(self, double deadline) except? -2:
         cdef double until = monotonic() + HEAL_MS / 1e3
         cdef int got
-        self.words.heal()
+        cdef bint is_robust = self.heal_words()
         self.watch()
-        if not self.words.is_robust or 0 <= deadline < until:
+        if not is_robust or 0 <= deadline < until:
             until = deadline
         with nogil:
-            got = futex_wait(self.word, self.expected, until)
+            got = futex_wait(self.target.word, self.target.expected, until)
         return -EAGAIN if got == -ETIMEDOUT else got
 
 

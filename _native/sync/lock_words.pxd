@@ -7,7 +7,7 @@ cdef class LockWords(MutexWords):
     cdef uint32_t *waiting_readers
     cdef uint32_t *reader_turn      # readers sleep on it; moves when they may come in
     cdef uint32_t *departures       # the mutex's holder sleeps on it; a reader that goes moves it
-    cdef uint64_t *readers          # one word for each process that ever read
+    cdef uint64_t *readers          # PROCESSES words, one for each process that ever read
 
     cdef int enter(self) noexcept nogil
     cdef int depart(self) noexcept nogil

@@ -2,18 +2,19 @@
 
     offset 0   the mutex: held by the writer, also while it waits for readers to go
           24   how many readers wait
-          28   turn: moves when the mutex becomes free; waiting readers sleep on it
-          32   departures: moves when a reader goes; the mutex's holder sleeps on it
+          28   turn: changes when the mutex becomes free; waiting readers sleep on it
+          32   departures: changes when a reader goes; the mutex's holder sleeps on it
           40   64 words, one for a process: 0, or identity | count of its readers << 48
 
-A reader counts itself, and then looks whether the mutex is free; a writer takes the mutex, and
-then looks whether the counts are 0: of two that come at once at least one sees the other. So
-readers wait as soon as a writer has the mutex, and go in when none has. The counts know their
-processes, so that those of a dead one can be dropped; it only read, so nothing is amiss. Who is
-dead is told as of a mutex.
+A reader counts itself, and then looks whether the mutex is free. A writer acquires the mutex, and
+then looks whether the counts are 0. If both come at once, at least one sees the other. So readers
+wait as soon as a writer has the mutex, and come in when no writer has it. The counts know their
+processes, so that those of a dead process can be dropped: it only read, so nothing needs repair. A
+process is found dead in the same way as the holder of a mutex.
 """
 
 from libc.errno cimport EAGAIN, EMFILE
+from libc.stdint cimport uint32_t
 
 from zcloop._native.kernel.errors cimport EOWNERDEAD
 from zcloop._native.kernel.futex cimport (
@@ -22,15 +23,14 @@ from zcloop._native.kernel.futex cimport (
 from zcloop._native.sync.mutex_words cimport MutexWords
 from zcloop._native.sync.words cimport READ_WRITE_LOCK, Kind
 
-from libc.stdint cimport uint32_t
-
+# Each has a word in the memory. An acquire, a release and a look walk over all of them: 512 bytes.
 cdef int PROCESSES = 64
 cdef uint64_t READER = <uint64_t> 1 << 48
 cdef uint64_t IDENTITY_MASK = READER - 1
 cdef uint64_t READERS_MASK = ~IDENTITY_MASK
 cdef uint64_t LEFT = <uint64_t> 1 << 31
 PROCESSES_MAX = PROCESSES
-SIZE = 40 + 8 * PROCESSES
+SIZE = 40 + 8 * PROCESSES       # bytes
 cdef size_t SIZE_OF_LOCK = SIZE
 
 
@@ -41,8 +41,8 @@ cdef class LockWords(MutexWords):
     cdef size_t size(self) noexcept nogil:
         return SIZE_OF_LOCK
 
-    cdef int show(self) except -1:
-        MutexWords.show(self)
+    cdef int set_pointers(self) except -1:
+        MutexWords.set_pointers(self)
         self.waiting_readers = <uint32_t *> (self.start + 24)
         self.reader_turn = <uint32_t *> (self.start + 28)
         self.departures = <uint32_t *> (self.start + 32)
@@ -62,7 +62,8 @@ cdef class LockWords(MutexWords):
             raise RuntimeError(f"{self.name()} is not acquired for reading by this process")
 
     cdef int enter(self) noexcept nogil:
-        """0, -EAGAIN, or -EOWNERDEAD: a writer died, and only a writer can repair that."""
+        """Acquire for reading: 0, or -EAGAIN; -EOWNERDEAD when a writer died, which only a writer
+        can repair; -EMFILE when all the words are other processes'."""
         cdef uint64_t *mine
         cdef uint64_t seen = self.who()
         if seen:

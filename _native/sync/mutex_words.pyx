@@ -5,29 +5,32 @@
           16   how many wait
           20   (unused)
 
-The holder is one 64-bit word, so that no moment exists in which it is held by nobody in
-particular. Who waits, and finds by `heal` that the holder is dead, makes it LEFT and wakes one;
-whoever takes it then is told. A holder that is not of the home, or cannot tell (without /proc), is
-dead to nobody: others wait for it whatever becomes of it. The kernel's robust list, which does this
-at once, is one per thread and glibc's own.
+The holder is one 64-bit word, so there is no moment in which the mutex is held by nobody in
+particular. A waiter that finds by `heal` that the holder is dead makes the mutex LEFT and wakes one
+waiter; whoever acquires it then is told (-EOWNERDEAD). Nobody can tell the death of a holder that
+is not of the home, or that has no /proc: others wait for it for ever.
+
+Rejected: the kernel's robust list, which does this at once. There is one per thread, and it is
+glibc's.
 """
 
 from libc.errno cimport EAGAIN
 
+from zcloop._native.kernel.errors cimport EOWNERDEAD
 from zcloop._native.kernel.futex cimport (
     add32, futex_wake, load32, load64, low_half, store64, swap64,
 )
 from zcloop._native.sync.process cimport (
     IDENTITY_BITS, PID_BITS, is_dead, own_identity, own_namespaces,
 )
-from zcloop._native.sync.words cimport MUTEX
+from zcloop._native.sync.words cimport MUTEX, Sleep
 
-# The identity's pid, then two flags, and from bit 32 on the rest of it: the low half, on which
-# waiters sleep, differs between free and held.
+# The holder's word has the identity's pid, then two flags, and from bit 32 on the rest of the
+# identity. So its low half, on which waiters sleep, differs between free and held.
 cdef uint64_t PID_MASK = (1 << PID_BITS) - 1
 cdef uint64_t REST_MASK = (1 << (IDENTITY_BITS - PID_BITS)) - 1
 cdef uint64_t LEFT = <uint64_t> 1 << 31
-SIZE = 24
+SIZE = 24       # bytes
 cdef size_t SIZE_OF_MUTEX = SIZE
 
 
@@ -42,14 +45,14 @@ cdef uint64_t identity_in(uint64_t holder) noexcept nogil:
 cdef class MutexWords(Words):
     def _create(self, buffer, Py_ssize_t offset):
         self.create(buffer, offset, self.size(), self.kind())
-        self.show()
-        self.finish(self.kind(), own_namespaces())
+        self.set_pointers()
+        self.publish(self.kind(), own_namespaces())
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, self.size(), self.kind())
-        self.show()
+        self.set_pointers()
 
-    cdef int show(self) except -1:
+    cdef int set_pointers(self) except -1:
         self.holder = <uint64_t *> (self.start + 8)
         self.word = low_half(self.holder)
         self.waiters = <uint32_t *> (self.start + 16)
@@ -75,14 +78,10 @@ cdef class MutexWords(Words):
         self.check_open()
         return load32(self.waiters)
 
-    def _is_left(self):
-        self.check_open()
-        return load64(self.holder) & LEFT != 0
-
     def _release(self, bint is_left=False):
         self.check_open()
         self.check_mine()
-        self.give(is_left)
+        self.release(is_left)
 
     cdef int check_mine(self) except -1:
         cdef uint64_t seen = load64(self.holder)
@@ -104,19 +103,34 @@ cdef class MutexWords(Words):
         """The holder's word: 0 when it is free."""
         return load64(self.holder)
 
-    cdef int take(self) noexcept nogil:
-        """0, FROM_THE_DEAD, or -EAGAIN."""
-        cdef uint64_t seen = load64(self.holder)
-        while not seen & HELD:
-            if swap64(self.holder, &seen, holder_word(self.me())):
-                return FROM_THE_DEAD if seen & LEFT else 0
-        return -EAGAIN
-
-    cdef void give(self, bint is_left_by_the_dead) noexcept nogil:
+    cdef void release(self, bint is_left_by_the_dead) noexcept nogil:
+        """With `is_left_by_the_dead` whoever acquires it next is told so."""
         store64(self.holder, LEFT if is_left_by_the_dead else 0)
         self.wake()
 
-    cdef bint has_waiters(self) noexcept nogil:
+    cdef void wake(self) noexcept nogil:
+        """The mutex is free: wake a waiter."""
+        if load32(self.waiters):
+            futex_wake(self.word, 1)
+
+    # ---- acquiring -----------------------------------------------------------------------------
+
+    cdef Sleep look(self) noexcept nogil:
+        cdef uint64_t seen = self.who()
+        cdef Sleep target
+        target.word = self.word
+        # Nobody sleeps for a free one: the kernel finds another value than this, and says so.
+        target.expected = <uint32_t> seen if seen & HELD else ~<uint32_t> seen
+        return target
+
+    cdef int acquire(self) noexcept nogil:
+        cdef uint64_t seen = load64(self.holder)
+        while not seen & HELD:
+            if swap64(self.holder, &seen, holder_word(self.me())):
+                return -EOWNERDEAD if seen & LEFT else 0
+        return -EAGAIN
+
+    cdef bint is_contended(self) noexcept nogil:
         return load32(self.waiters) != 0
 
     cdef void enlist(self) noexcept nogil:
@@ -125,20 +139,14 @@ cdef class MutexWords(Words):
     cdef void leave(self) noexcept nogil:
         add32(self.waiters, <uint32_t> -1)
 
-    cdef void wake(self) noexcept nogil:
-        """It is free: tell who waits."""
-        if load32(self.waiters):
-            futex_wake(self.word, 1)
-
     cdef void pass_on(self) noexcept nogil:
-        """A wake-up that is not used is somebody else's."""
         if not load64(self.holder) & HELD:
             self.wake()
 
     cdef bint heal(self) noexcept:
         cdef uint64_t seen = load64(self.holder)
         if not seen & HELD:
-            # Whoever was woken may have been killed before it took it.
+            # The waiter that was woken may have been killed before it acquired it.
             self.wake()
             return False
         if not self.has_died(identity_in(seen)) or not swap64(self.holder, &seen, LEFT):

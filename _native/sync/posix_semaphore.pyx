@@ -1,8 +1,9 @@
-"""A sem_t of glibc's: a named semaphore, or what stands behind multiprocessing's locks.
+"""A sem_t of glibc's: a named semaphore, or the semaphore behind a lock of multiprocessing.
 
 glibc on 64-bit machines keeps value and waiters in one word, exactly as SemaphoreWords does, and
-wakes that word when somebody is counted as waiting. This is not its interface but has not changed
-since 2.21, and is proven when this module is loaded; elsewhere NotImplementedError is raised.
+wakes that word when somebody is counted as waiting. That is no interface of glibc's, but it has not
+changed since 2.21. This module tries it out when it is loaded. With another libc it raises
+NotImplementedError.
 """
 
 import os
@@ -47,15 +48,15 @@ cdef class PosixSemaphore(SemaphoreWords):
             raise_os_error(errno, repr(name))
         self.start = <char *> got
         self.is_opened = self.is_shared = True
-        self.show(got)
+        self.set_pointers(got)
 
     def _adopt(self, semlock):
-        """The sem_t of a multiprocessing.SemLock, which is kept."""
+        """Use the sem_t of a multiprocessing.SemLock, and keep the SemLock alive."""
         check_known()
         self.start = <char *> <size_t> semlock.handle
         self.keeper = semlock
         self.is_shared = True
-        self.show(self.start)
+        self.set_pointers(self.start)
 
     cdef void let_go(self) noexcept:
         if self.is_opened and self.start != NULL:
@@ -67,10 +68,11 @@ cdef class PosixSemaphore(SemaphoreWords):
 
     @property
     def maximum(self):
+        """How many tokens there can be: SEM_VALUE_MAX."""
         return _VALUE_MAX
 
 
 def unlink(name):
-    """Remove the name; who has the semaphore open keeps it."""
+    """Remove the name; who has the semaphore open keeps it. OSError."""
     if sem_unlink(encoded(name)) < 0:
         raise_os_error(errno, repr(name))

@@ -1,17 +1,18 @@
 """Who a process is, so that others can tell that it has died: its pid and its start time.
 
-A pid alone is not enough, for the kernel gives it to others later. 25 bits of the start time, in
-ticks of 10 ms, repeat after 3.9 days, so that a dead process is taken for a living one only if its
-pid went to a process that started in the same tick of another such period.
+A pid alone is not enough, since the kernel gives it to another process later. 25 bits of the start
+time, in ticks of 10 ms, repeat after 3.9 days. So a dead process is taken for a living one only if
+its pid went to a process that started in the same tick of another such period.
 
 What is unknown is not dead. A pid means a process only in its pid namespace, and /proc shows start
-times shifted by the reader's time namespace. So identities are compared among processes of one pair
-of namespaces, the home of what they share. Others, and those that /proc does not tell where they
-are, sign as UNTOLD: they are taken for living by all, and take all for living.
+times shifted by the reader's time namespace. So identities are compared only between processes in
+one pair of namespaces, the home of what they share. A process elsewhere, or one that /proc does not
+tell its namespaces, signs as UNTOLD: all others take it for living, and it takes them for living.
 
-Rejected: to do without the home and undo the shift (CLOCK_BOOTTIME's offset is shown for a
-process's children, not for itself; the time of the boot moves with the clock); pidfs's inode
-numbers, which are true everywhere (since 6.9; nothing finds a process by one before 6.14).
+Rejected: to do without the home and to undo the shift. /proc shows CLOCK_BOOTTIME's offset for a
+process's children, not for itself, and the time of the boot moves with the clock.
+Rejected: the inode numbers of pidfs, which are true everywhere. They are there since 6.9, and
+nothing finds a process by one before 6.14.
 """
 
 import os
@@ -23,8 +24,8 @@ cdef uint64_t START_MASK = (1 << START_BITS) - 1
 cdef uint64_t UNTOLD = <uint64_t> 1 << (PID_BITS + START_BITS)
 
 cdef uint32_t _namespaces = 0
-cdef uint64_t _identity = 0         # to be told by all of the same namespaces
-cdef uint64_t _untold_identity = 0  # to others: UNTOLD, and what hardly anybody else has
+cdef uint64_t _identity = 0         # in memory whose home are this process's namespaces
+cdef uint64_t _untold_identity = 0  # in other memory: UNTOLD, and random bits
 
 
 cdef uint32_t own_namespaces() noexcept nogil:
@@ -44,14 +45,14 @@ cdef uint64_t signed_by(int pid, uint64_t start) noexcept nogil:
 
 
 cdef bint is_dead(uint64_t identity, uint32_t home) noexcept nogil:
-    """False, too, of whom that cannot be told."""
+    """Whether it is certain that this process has died."""
     cdef int pid = <int> (identity & PID_MASK)
     cdef long long start
     if identity & UNTOLD or not is_home(home):
         return False
     if is_gone(pid):
         return True
-    # /proc may have been hidden since, or setns() have changed what it shows: ask for what we know.
+    # /proc may be hidden by now, or setns() may have changed what it shows: ask it what we know.
     if signed_by(getpid(), <uint64_t> start_of(getpid())) != _identity:
         return False
     start = start_of(pid)

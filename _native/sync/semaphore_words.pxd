@@ -5,12 +5,7 @@ from zcloop._native.sync.words cimport Words
 
 cdef class SemaphoreWords(Words):
     cdef uint64_t *data             # the value; from bit 32 on, how many wait
-    cdef uint32_t *word             # its half that holds the value
+    cdef uint32_t *word             # the half of `data` that holds the value
 
-    cdef int show(self, void *data) except -1
+    cdef int set_pointers(self, void *data) except -1
     cdef uint64_t limit(self) noexcept
-    cdef int take(self) noexcept nogil
-    cdef bint has_waiters(self) noexcept nogil
-    cdef void enlist(self) noexcept nogil
-    cdef void leave(self) noexcept nogil
-    cdef void pass_on(self) noexcept nogil

@@ -3,21 +3,21 @@
     offset 0   kind, maximum
            8   value, and from bit 32 on how many wait
 
-Who waits is counted before it waits, in the word that a release changes: so either the release
-sees the waiter and wakes the word, or the wait sees the new value and does not begin. A count
-that a dead waiter left costs each release a needless system call, and nothing else.
+A waiter is counted before it waits, in the word that a release changes. So either the release
+sees the waiter and wakes the word, or the wait sees the new value and does not begin. The count of
+a waiter that died stays; it costs each release a needless system call, and nothing else.
 """
 
 from libc.errno cimport EAGAIN
 from libc.stdint cimport INT32_MAX
 
 from zcloop._native.kernel.futex cimport add64, futex_wake, load64, low_half, swap64
-from zcloop._native.sync.words cimport SEMAPHORE
+from zcloop._native.sync.words cimport SEMAPHORE, Sleep
 
 cdef uint64_t WAITER = <uint64_t> 1 << 32
 cdef uint64_t VALUE_MASK = WAITER - 1
-SIZE = 16
-VALUE_MAX = INT32_MAX
+SIZE = 16               # bytes
+VALUE_MAX = INT32_MAX   # SEM_VALUE_MAX of glibc
 
 
 cdef class SemaphoreWords(Words):
@@ -27,21 +27,22 @@ cdef class SemaphoreWords(Words):
         if not 0 <= value <= maximum:
             raise ValueError(f"a value of {value}: it must be from 0 to the maximum, {maximum}")
         self.create(buffer, offset, SIZE, SEMAPHORE)
-        self.show(self.start + 8)
+        self.set_pointers(self.start + 8)
         self.data[0] = <uint64_t> value
-        self.finish(SEMAPHORE, maximum)
+        self.publish(SEMAPHORE, maximum)
 
     def _attach(self, buffer, Py_ssize_t offset):
         self.attach_to(buffer, offset, SIZE, SEMAPHORE)
-        self.show(self.start + 8)
+        self.set_pointers(self.start + 8)
 
-    cdef int show(self, void *data) except -1:
+    cdef int set_pointers(self, void *data) except -1:
         self.data = <uint64_t *> data
         self.word = low_half(self.data)
         return 0
 
     @property
     def maximum(self):
+        """How many tokens there can be: a release beyond it is a ValueError."""
         self.check_open()
         return self.parameter()
 
@@ -58,9 +59,9 @@ cdef class SemaphoreWords(Words):
         return load64(self.data) >> 32
 
     def try_acquire(self):
-        """Take a token if one is free, ahead of all who wait; whether it did. Thread-safe."""
+        """Acquire a token if one is free, ahead of all who wait; whether it did. Thread-safe."""
         self.check_open()
-        return self.take() == 0
+        return self.acquire() == 0
 
     def release(self, int count=1):
         """Give `count` tokens back and wake as many who wait. Thread-safe, and from any process.
@@ -85,15 +86,22 @@ cdef class SemaphoreWords(Words):
     cdef uint64_t limit(self) noexcept:
         return self.parameter()
 
-    cdef int take(self) noexcept nogil:
-        """0, or -EAGAIN."""
+    # ---- acquiring -----------------------------------------------------------------------------
+
+    cdef Sleep look(self) noexcept nogil:
+        cdef Sleep target
+        target.word = self.word
+        target.expected = 0
+        return target
+
+    cdef int acquire(self) noexcept nogil:
         cdef uint64_t seen = load64(self.data)
         while seen & VALUE_MASK:
             if swap64(self.data, &seen, seen - 1):
                 return 0
         return -EAGAIN
 
-    cdef bint has_waiters(self) noexcept nogil:
+    cdef bint is_contended(self) noexcept nogil:
         return load64(self.data) >> 32 != 0
 
     cdef void enlist(self) noexcept nogil:
@@ -103,7 +111,6 @@ cdef class SemaphoreWords(Words):
         add64(self.data, -WAITER)
 
     cdef void pass_on(self) noexcept nogil:
-        """A wake-up that is not used is somebody else's."""
         cdef uint64_t seen = load64(self.data)
         if seen & VALUE_MASK and seen >> 32:
             futex_wake(self.word, 1)

@@ -1,18 +1,30 @@
 """Memory in which threads and processes agree on who has what: private, or in a shared buffer.
 
-Every object begins with two 32-bit words, its kind and a parameter that never changes; what
-follows is said where the kind is. The creator writes the kind last, so whoever attaches sees all
-of the rest. Everything is little more than atomic numbers: nothing in the memory is a pointer, so
-each process may map it elsewhere. A buffer stays exported, so that it cannot be unmapped, until
-`close`, or the end of the object and of every operation on it.
+Every object begins with two 32-bit words: its kind, and a parameter that never changes. The module
+of each kind describes the rest. The creator writes the kind last, so whoever attaches sees all
+of the rest. Nothing in the memory is a pointer, so each process may map it at another address. A
+buffer stays exported, so that it cannot be unmapped, until `close`, or until the object and every
+operation on it have ended.
+
+An operation acquires an object by the methods under "acquiring", which all kinds share:
+
+    acquire         try it now
+    is_contended    is somebody waiting already?
+    enlist          be counted as a waiter, before one sleeps
+    look            where to sleep, and at which value
+    leave           be counted no longer
+    pass_on         wake another waiter, since a wake-up was not used
+    heal            undo what a process left that died
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.errno cimport EINVAL
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from zcloop._native.kernel.futex cimport load32, store32, swap32
 
+# Bytes: the 64-bit words in an object must be atomic.
 cdef size_t ALIGNMENT = 8
 
 
@@ -36,6 +48,7 @@ cdef class Words:
 
     @property
     def closed(self):
+        """Whether `close` was called, or the object was never made."""
         return self.start == NULL
 
     cdef object name(self):
@@ -54,6 +67,8 @@ cdef class Words:
         if self.start == NULL:
             raise ValueError(f"this {self.name()} is closed, or was never made")
         return 0
+
+    # ---- making --------------------------------------------------------------------------------
 
     cdef int map(self, object buffer, Py_ssize_t offset, size_t size) except -1:
         if self.start != NULL:
@@ -92,7 +107,7 @@ cdef class Words:
         return 0
 
     cdef int create(self, object buffer, Py_ssize_t offset, size_t size, Kind kind) except -1:
-        """Zeroed memory that is this object's, for `finish` to show to others."""
+        """Zeroed memory that is this object's. Others see the object from `publish` on."""
         cdef uint32_t seen = 0
         self.map(buffer, offset, size)
         if not swap32(<uint32_t *> self.start, &seen, MAKING):
@@ -102,7 +117,7 @@ cdef class Words:
         memset(self.start + 4, 0, size - 4)
         return 0
 
-    cdef int finish(self, Kind kind, uint32_t parameter) except -1:
+    cdef int publish(self, Kind kind, uint32_t parameter) except -1:
         store32(<uint32_t *> self.start + 1, parameter)
         store32(<uint32_t *> self.start, kind)
         return 0
@@ -120,6 +135,32 @@ cdef class Words:
     cdef uint32_t parameter(self) noexcept nogil:
         return load32(<uint32_t *> self.start + 1)
 
+    # ---- acquiring -----------------------------------------------------------------------------
+
+    cdef Sleep look(self) noexcept nogil:
+        """Where to sleep now. A wait with a value that the word does not have ends at once."""
+        cdef Sleep nowhere
+        nowhere.word = <uint32_t *> self.start
+        nowhere.expected = ~load32(nowhere.word)
+        return nowhere
+
+    cdef int acquire(self) noexcept nogil:
+        """0: acquired. -EAGAIN: others have it. -EOWNERDEAD: acquired, and its last holder died
+        holding it. Another -errno: it will never be acquired, as a barrier."""
+        return -EINVAL
+
+    cdef bint is_contended(self) noexcept nogil:
+        return False
+
+    cdef void enlist(self) noexcept nogil:
+        pass
+
+    cdef void leave(self) noexcept nogil:
+        pass
+
+    cdef void pass_on(self) noexcept nogil:
+        pass
+
     cdef bint heal(self) noexcept:
-        """Undo what a process that died left; whether there was something."""
+        """Undo what a process left that died. Whether there was something."""
         return False

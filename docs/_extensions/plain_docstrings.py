@@ -1,24 +1,18 @@
 """Docstrings here are plain text with `code` in it: what reStructuredText reads as more is escaped.
 
 A block that is indented, or whose lines are a word and what it means, stays as it is written. The
-line that Cython puts first, the signature in C's words, is left out. A function of zcloop.requests
-that has no docstring is the event channel's method of that name, and has that one's.
+line that Cython puts first, the signature in C's words, is left out.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from typing import Any
-
-import zcloop
 
 # Outside of `code`: a star, and the underscore that ends a word and would make it a link.
 CODE = re.compile(r"(``?[^`]+``?)")
 MARKUP = re.compile(r"[*|]|(?<=\w)_(?!\w)")
 BLOCK = re.compile(r" {4}|\S+ {2,}\S")
-REQUESTS = "zcloop.requests."
-METHODS = {"close": "close_fd", "wait_for": "request"}
 
 
 def escaped(line: str) -> str:
@@ -41,10 +35,6 @@ def prose(lines: list[str]) -> list[str]:
 
 
 def process(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    if not any(lines) and name.startswith(REQUESTS):
-        asked = name.removeprefix(REQUESTS)
-        method = getattr(zcloop.EventChannel, METHODS.get(asked, asked), None)
-        lines[:] = inspect.cleandoc(method.__doc__ or "").splitlines() if method else []
     if lines and re.fullmatch(rf"{name.rpartition('.')[2]}\(.*\)", lines[0]):
         del lines[:2]
     lines[:] = [*prose(lines), ""]

@@ -3,9 +3,9 @@ r"""Files that are awaited, without threads: open, copy, and whole files at once
     async with zcloop.files.open("journal", "a") as file:
         await file.write("one line\n")
 
-A zcloop loop has to run: RuntimeError says so otherwise. What the page cache has is read at once,
-the rest waits on the loop's channel. Opening goes through the channel, too: a network file system
-or a FIFO would keep the whole loop waiting.
+A zcloop loop has to run, else there is a RuntimeError. What the page cache has is read at once; the
+rest waits on the loop's channel. Files are opened through the channel, too: a network file system
+or a FIFO would otherwise keep the whole loop waiting.
 """
 
 from __future__ import annotations
@@ -42,11 +42,14 @@ Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _File = TypeVar("_File", BinaryFile, TextFile)
 _open = io.open
 
-COPY_SIZE = 1 << 20
+COPY_SIZE = 1 << 20  # bytes that copy() reads at a time
 
 
 class Opening(Generic[_File]):
-    """A file about to be opened: await it, or enter it with `async with`, which closes it."""
+    """A file that is about to be opened: await it, or enter it with `async with`, which closes it.
+
+    Either opens the file. It raises what the built-in open() raises.
+    """
 
     def __init__(self, path: Path | int, asked: _Asked, flags: int) -> None:
         self._path = path
@@ -76,11 +79,11 @@ class Opening(Generic[_File]):
 
 
 class _Flags(Exception):  # noqa: N818
-    """Ends an open() that was only to say which flags it would open with."""
+    """Ends an open() that was only asked which flags it opens with."""
 
 
 class _Asked:
-    """The arguments of an open(), which the standard library's own checks and understands."""
+    """The arguments of an open(). The standard library's own open() checks and interprets them."""
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class _Asked:
         self.arguments = (mode, buffering, encoding, errors, newline)
 
     def flags(self) -> int:
-        """What open(2) is given. Raises what open() raises for a bad mode or combination."""
+        """The flags for open(2). Raises what open() raises for a bad mode or combination."""
         if (flags := _known_flags.get(self.arguments)) is None:
             flags = _known_flags[self.arguments] = _flags_of(*self.arguments)
         return flags
@@ -120,13 +123,18 @@ def _refuse(_: object, flags: int) -> NoReturn:
     raise _Flags(flags)
 
 
-# Of each combination of arguments that was opened once.
+# The flags for each combination of arguments that was opened before.
 _known_flags: dict[tuple[object, ...], int] = {}
 
 
 def _flags_of(
     mode: str, buffering: int, encoding: str | None, errors: str | None, newline: str | None
 ) -> int:
+    """The flags that the built-in open() gives to open(2) for these arguments.
+
+    The built-in itself is asked, with an opener that raises the flags in place of opening a file.
+    So they are right for each Python, and a bad combination raises what it raises there.
+    """
     try:
         _open("", mode, buffering, encoding, errors, newline, opener=_refuse)
     except _Flags as found:
@@ -179,17 +187,19 @@ def open(  # noqa: A001
 ) -> Opening[Any]:
     """Open a file: `async with zcloop.files.open(path) as file`, or `file = await …open(path)`.
 
-    Arguments and errors are those of the built-in open(); `flags` adds what os.open has, as
-    os.O_DIRECT. Writes are not buffered; reads are, but with buffering=0 or O_DIRECT. A descriptor
-    in place of a path is closed with the file. RuntimeError without a running zcloop loop.
+    Arguments and errors are those of the built-in open(); `flags` adds flags of os.open, such as
+    os.O_DIRECT. Writes are not buffered. Reads are, except with buffering=0 or O_DIRECT. A
+    descriptor in place of a path is closed with the file. RuntimeError without a running zcloop
+    loop.
     """
     return Opening(path, _Asked(mode, buffering, encoding, errors, newline), flags)
 
 
 async def copy(source: Path, target: Path) -> int:
-    """Copy what is in a file, to one that is made or replaced; how many bytes that were.
+    """Copy the bytes of a file to another, which is made or replaced; how many bytes they are.
 
-    Raises shutil.SameFileError, and what open() raises. Permissions are not copied.
+    Raises shutil.SameFileError if both are one file, and what open() raises. Permissions are not
+    copied.
     """
     async with open(source, "rb") as reader:
         try:
@@ -208,14 +218,18 @@ async def copy(source: Path, target: Path) -> int:
 
 
 async def read_bytes(path: Path) -> bytes:
-    """All bytes of a file."""
+    """All bytes of a file. Raises what open() raises."""
     async with open(path, "rb") as file:
         return await file.read()
 
 
 async def write_bytes(path: Path, data: Buffer) -> int:
-    """Make or replace a file; how many bytes it has."""
-    with memoryview(data):  # a TypeError leaves the file as it was
+    """Write a buffer to a file, which is made or replaced; how many bytes it then has.
+
+    The buffer must not change meanwhile. Raises what open() raises; TypeError for what is no
+    buffer, and then the file stays as it was.
+    """
+    with memoryview(data):
         pass
     async with open(path, "wb") as file:
         return await file.write(data)
@@ -224,7 +238,7 @@ async def write_bytes(path: Path, data: Buffer) -> int:
 async def read_text(
     path: Path, encoding: str | None = None, errors: str | None = None, newline: str | None = None
 ) -> str:
-    """All text of a file."""
+    """All text of a file. Arguments and errors are those of open()."""
     async with open(path, "r", -1, encoding, errors, newline) as file:
         return await file.read()
 
@@ -236,7 +250,11 @@ async def write_text(
     errors: str | None = None,
     newline: str | None = None,
 ) -> int:
-    """Make or replace a file; how many characters it has."""
+    """Write text to a file, which is made or replaced; how many characters it then has.
+
+    Arguments and errors are those of open(); TypeError for what is no str, and then the file stays
+    as it was.
+    """
     if not isinstance(text, str):
         raise TypeError(f"data must be str, not {type(text).__name__}")
     async with open(path, "w", -1, encoding, errors, newline) as file:

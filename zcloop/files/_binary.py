@@ -1,9 +1,9 @@
 """A file of bytes: a position, what was read ahead of it, and whole reads and writes.
 
-The position is this object's own; the descriptor's moves only where the kernel has to know it
-(append, and files with no position, as pipes). So a read that is cancelled has moved nothing, and
-what it read ahead is there for the next one. Calls that use the position take their turn in the
-order in which they were made; pread and pwrite go beside them.
+The position is this object's own. The descriptor's moves only where the kernel has to know it (for
+append, and for files that have no position, such as pipes). So a read that is cancelled has moved
+nothing, and what it read ahead is there for the next one. Calls that use the position take turns,
+in the order in which they were made; pread and pwrite do not wait for a turn.
 """
 
 from __future__ import annotations
@@ -15,28 +15,14 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
-from zcloop.files._raw import RawFile, octets_of
+from zcloop.files._raw import RawFile, Space, octets_of
 from zcloop.loop import Loop
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# The least that reading to the end asks for at a time.
+# The least that reading to the end asks for at a time, in bytes: a page.
 REST_MIN = 4096
-
-
-class _Space:
-    """Memory that is read into, then bytes: BytesIO gives what it holds without a copy."""
-
-    def __init__(self, size: int) -> None:
-        self._holder = io.BytesIO(bytes(size))
-        self.view = self._holder.getbuffer()
-
-    def taken(self, size: int) -> bytes:
-        if size < len(self.view):
-            return bytes(self.view[:size])
-        self.view.release()
-        return self._holder.getvalue()
 
 
 class BinaryFile(RawFile):
@@ -45,10 +31,10 @@ class BinaryFile(RawFile):
     Errors are open()'s: io.UnsupportedOperation for what the mode forbids, ValueError after
     close(), OSError of the system call. Calls that use the position wait for each other.
 
-    A cancelled read has not moved the position, and has lost nothing; a buffer that it was to fill
-    may be written to later. A cancelled write may have written a part or all, and not moved the
-    position. Buffers are kept until the kernel is done with them, and must not change until then.
-    Not thread-safe.
+    A read that is cancelled has not moved the position, and has lost nothing; a buffer that it was
+    to fill may be written to later. A write that is cancelled may have written a part or all, and
+    has not moved the position. Buffers are kept until the kernel is done with them, and must not
+    change until then. Not thread-safe.
     """
 
     def __init__(self, loop: Loop, raw: io.FileIO, buffering: int) -> None:
@@ -59,18 +45,21 @@ class BinaryFile(RawFile):
         self._turn = asyncio.Lock()
         self._is_seekable = raw.seekable()
         self._position = raw.tell() if self._is_seekable else 0
-        self._changes = 0  # of what may have been read ahead: a read that waits begins again
+        # Counts what may have changed bytes that were read ahead: a read that waits begins again.
+        self._changes = 0
 
     @property
     def mode(self) -> str:
+        """The mode, as the built-in open()'s files say it."""
         return self._raw.mode
 
     @property
     def position(self) -> int:
-        """Where the next read begins; 0 and on for a file that has no position."""
+        """Where the next read begins; for a file that has none, how many bytes it has passed."""
         return self._position
 
     def seekable(self) -> bool:
+        """Whether the file has a position. ValueError when the file is closed."""
         self.fileno()
         return self._is_seekable
 
@@ -95,9 +84,9 @@ class BinaryFile(RawFile):
     # ---- reading -----------------------------------------------------------------------------
 
     async def read(self, size: int | None = -1, /) -> bytes:
-        """`size` bytes, fewer only at the end of the file; without a size all up to it.
+        """Read `size` bytes, fewer only at the end of the file; without a size all up to its end.
 
-        Opened with buffering=0, what one system call gives.
+        A file that was opened with buffering=0 gives what one system call gives.
         """
         self._check_readable()
         async with self._turn:
@@ -107,26 +96,26 @@ class BinaryFile(RawFile):
                 return await self._read_exactly(size)
             while len(self._ahead) < size and await self._fill():
                 pass
-            return self._take(size)
+            return self._consume(size)
 
     async def read1(self, size: int = -1, /) -> bytes:
-        """What was read ahead, or what one system call gives; b"" at the end of the file."""
+        """Read what was read ahead, or what one system call gives; b"" at the end of the file."""
         self._check_readable()
         if size < 0:
             size = self._ahead_size or io.DEFAULT_BUFFER_SIZE
         async with self._turn:
             if self._ahead or size == 0:
-                return self._take(size)
-            space = _Space(size)
+                return self._consume(size)
+            space = Space(size)
             got = await self._read_at((space.view,), self._offset())
             self._position += got
-            return space.taken(got)
+            return space.contents(got)
 
     async def readinto(self, buffer: Buffer, /) -> int:
-        """Fill a writable buffer, less only at the end of the file; how many bytes came.
+        """Fill a writable buffer, or less at the end of the file; how many bytes came.
 
-        With O_DIRECT or buffering=0 by one system call. For O_DIRECT buffer and position are
-        aligned to the disk's blocks, as the memory of a Region is from 4 KiB on.
+        With O_DIRECT or buffering=0 it makes one system call. For O_DIRECT, buffer and position
+        must be aligned to the disk's blocks. The memory of a Region is, from 4 KiB on.
         """
         self._check_readable()
         with octets_of(buffer) as view:
@@ -136,7 +125,8 @@ class BinaryFile(RawFile):
                 return await self._read_into(view)
 
     async def readv(self, buffers: Iterable[Buffer], /) -> int:
-        """Fill several buffers in turn; how many bytes came, as pread has it."""
+        """Fill several writable buffers in turn; how many bytes came. Fewer come only at the end of
+        the file, or if it has no position."""
         self._check_readable()
         pieces = list(buffers)
         async with self._turn:
@@ -149,7 +139,7 @@ class BinaryFile(RawFile):
             return got
 
     async def readline(self, size: int | None = -1, /) -> bytes:
-        """Up to and with the next newline, at most `size` bytes; b"" at the end of the file."""
+        """Read up to and with the next newline, at most `size` bytes; b"" at the file's end."""
         self._check_readable()
         most = -1 if size is None else size
         async with self._turn:
@@ -161,10 +151,10 @@ class BinaryFile(RawFile):
                     break
                 if changes != self._changes:
                     seen = 0
-            return self._take(end if most < 0 else min(end, most))
+            return self._consume(end if most < 0 else min(end, most))
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """The lines that are left; with a `hint` until they are more bytes than that."""
+        """Read the lines that are left; with a `hint`, until they have more bytes than that."""
         self.fileno()
         lines, total = [], 0
         async for line in self:
@@ -175,14 +165,17 @@ class BinaryFile(RawFile):
         return lines
 
     async def pread(self, size: int, offset: int) -> bytes:
-        """`size` bytes at `offset`, fewer only at the end of the file; the position stays."""
+        """Read `size` bytes at `offset`, fewer only at the end of the file; the position stays.
+
+        OSError (ESPIPE) for a file that has no position.
+        """
         self._check_readable()
         self._check_offset(offset)
-        space = _Space(size)
-        return space.taken(await self._read_at((space.view,), offset))
+        space = Space(size)
+        return space.contents(await self._read_at((space.view,), offset))
 
     async def preadv(self, buffers: Iterable[Buffer], offset: int) -> int:
-        """Fill several buffers in turn from `offset`; the position stays."""
+        """Fill several buffers in turn from `offset` on, as `pread`; how many bytes came."""
         self._check_readable()
         self._check_offset(offset)
         return await self._read_at(list(buffers), offset)
@@ -190,7 +183,10 @@ class BinaryFile(RawFile):
     # ---- writing -----------------------------------------------------------------------------
 
     async def write(self, data: Buffer, /) -> int:
-        """Write all of a buffer, which must not change meanwhile; its size in bytes."""
+        """Write all of a buffer, which must not change meanwhile; its size in bytes.
+
+        It is written at the position, or at the end of a file that was opened to append.
+        """
         self._check_writable()
         with octets_of(data) as octets:
             async with self._turn:
@@ -207,7 +203,8 @@ class BinaryFile(RawFile):
             await self.write(line)
 
     async def writev(self, buffers: Iterable[Buffer], /) -> int:
-        """From several buffers in turn; how many bytes, of a pipe fewer than there are."""
+        """Write several buffers in turn; how many bytes were written. A pipe may take fewer than
+        there are."""
         self._check_writable()
         pieces = list(buffers)
         async with self._turn:
@@ -217,19 +214,22 @@ class BinaryFile(RawFile):
             return done
 
     async def pwrite(self, data: Buffer, offset: int) -> int:
-        """Write all of a buffer at `offset`; the position stays."""
+        """Write all of a buffer at `offset`, and return its size; the position stays.
+
+        OSError (ESPIPE) for a file that has no position.
+        """
         self._check_writable()
         self._check_offset(offset)
         return await self._write_beside((data,), offset)
 
     async def pwritev(self, buffers: Iterable[Buffer], offset: int) -> int:
-        """From several buffers in turn at `offset`; the position stays."""
+        """Write several buffers in turn at `offset`, as `pwrite`; how many bytes were written."""
         self._check_writable()
         self._check_offset(offset)
         return await self._write_beside(list(buffers), offset)
 
     async def _write_beside(self, buffers: Sequence[Buffer], offset: int) -> int:
-        """Without the turn: reads go on meanwhile, and know nothing of it when it is over."""
+        """Write without a turn. A read may run meanwhile: what it reads ahead is forgotten, too."""
         self._forget_ahead()
         try:
             return await self._write_at(buffers, offset)
@@ -237,11 +237,11 @@ class BinaryFile(RawFile):
             self._forget_ahead()
 
     async def flush(self) -> None:
-        """Nothing is held back; ValueError when the file is closed."""
+        """Does nothing, since no write is held back. ValueError when the file is closed."""
         self.fileno()
 
     async def truncate(self, size: int | None = None, /) -> int:
-        """Make the file so long, by default up to the position, which stays; the new size."""
+        """Make the file `size` bytes long, by default up to the position, which stays; the size."""
         self.fileno()
         self._check_writable("truncate")
         async with self._turn:
@@ -253,7 +253,10 @@ class BinaryFile(RawFile):
     # ---- the position ------------------------------------------------------------------------
 
     async def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position; the new one."""
+        """Move the position, as the built-in open()'s files; the new position.
+
+        io.UnsupportedOperation for a file that has no position.
+        """
         self._check_seekable()
         async with self._turn:
             if whence == os.SEEK_CUR:
@@ -270,7 +273,7 @@ class BinaryFile(RawFile):
             return offset
 
     async def tell(self) -> int:
-        """The position."""
+        """The position. io.UnsupportedOperation for a file that has none."""
         self._check_seekable()
         return self._position
 
@@ -287,17 +290,18 @@ class BinaryFile(RawFile):
 
     # ---- what was read ahead -----------------------------------------------------------------
 
-    def _take(self, size: int) -> bytes:
+    def _consume(self, size: int) -> bytes:
+        """Up to `size` bytes of what was read ahead; the position moves behind them."""
         with memoryview(self._ahead) as ahead:
-            taken = bytes(ahead[:size])
+            consumed = bytes(ahead[:size])
         del self._ahead[:size]
-        self._position += len(taken)
-        return taken
+        self._position += len(consumed)
+        return consumed
 
     def _copy_ahead(self, view: memoryview) -> int:
-        taken = self._take(len(view))
-        view[: len(taken)] = taken
-        return len(taken)
+        consumed = self._consume(len(view))
+        view[: len(consumed)] = consumed
+        return len(consumed)
 
     def _keep(self, buffers: Sequence[Buffer], size: int) -> None:
         for view in map(octets_of, buffers):
@@ -305,7 +309,7 @@ class BinaryFile(RawFile):
             size -= min(size, len(view))
 
     def _forget_ahead(self) -> None:
-        if self._is_seekable:  # of what has no position it cannot be read again
+        if self._is_seekable:  # a file without a position cannot give these bytes again
             self._ahead.clear()
             self._changes += 1
 
@@ -317,7 +321,10 @@ class BinaryFile(RawFile):
         return got > 0
 
     async def _read_behind(self, buffer: bytearray) -> int:
-        """What follows the bytes that were read ahead; all of it from one time."""
+        """Read what follows the bytes that were read ahead.
+
+        If anything was written meanwhile, it reads again: all bytes are of one moment.
+        """
         while True:
             changes = self._changes
             offset = self._position + len(self._ahead) if self._is_seekable else -1
@@ -326,7 +333,7 @@ class BinaryFile(RawFile):
                 return got
 
     async def _read_into(self, view: memoryview) -> int:
-        """Fill `view`, by what was read ahead at first; the position moves at the end."""
+        """Fill `view`, at first with what was read ahead. The position moves at the end."""
         if not self._is_seekable and self._ahead_size:
             while len(self._ahead) < len(view) and await self._fill():
                 pass
@@ -345,8 +352,8 @@ class BinaryFile(RawFile):
         return done
 
     async def _read_exactly(self, size: int) -> bytes:
-        space = _Space(size)
-        return space.taken(await self._read_into(space.view))
+        space = Space(size)
+        return space.contents(await self._read_into(space.view))
 
     async def _read_rest(self) -> bytes:
         rest = os.fstat(self.fileno()).st_size - self._position
@@ -355,7 +362,7 @@ class BinaryFile(RawFile):
             buffer = bytearray(max(room, REST_MIN))
             got = await self._read_behind(buffer)
             if not got:
-                return self._take(len(self._ahead))
+                return self._consume(len(self._ahead))
             if self._ahead:
                 self._ahead += memoryview(buffer)[:got]
             else:
@@ -379,8 +386,11 @@ class BinaryFile(RawFile):
             raise io.UnsupportedOperation("File or stream is not seekable.")
 
     def _check_offset(self, offset: int) -> None:
-        """As the system call refuses it; the channel would take -1 for the descriptor's position,
-        and read a pipe wherever."""
+        """Raise what the system call would raise.
+
+        The channel would take -1 for the descriptor's own position, and would read a pipe at any
+        offset.
+        """
         if not self._is_seekable:
             raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE))
         if offset < 0:

@@ -1,9 +1,9 @@
 """An open file on a loop: system calls at given offsets, none of which makes the loop wait.
 
-A call is first made at once with RWF_NOWAIT, which answers from the page cache or says EAGAIN; only
-then is it submitted to the channel, and its task waits. After some results that came at once a task
-lets the others run, before it makes its next call. A file of O_DIRECT is always asked for through
-the channel: there RWF_NOWAIT waits for the disk all the same.
+A call is first made at once with RWF_NOWAIT, which answers from the page cache or says EAGAIN.
+After EAGAIN it is submitted to the channel, and its task waits. A task that got some results at
+once lets the others run before it makes its next call. A file of O_DIRECT always goes through the
+channel: with O_DIRECT, RWF_NOWAIT waits for the disk all the same.
 
 The descriptor belongs to an io.FileIO, which warns if nobody closes it.
 """
@@ -28,14 +28,14 @@ from zcloop.loop import Loop
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# How much a task may get at once before the loop runs others: calls, and as much for each 64 KiB
-# that one call moved. 64 small calls take about 0.1 ms, and so do 4 MiB less than 1 ms.
+# How much tasks may get at once before the loop runs others. A call counts as 1, and as 1 more for
+# each 64 KiB that it moved. 64 small calls take about 0.1 ms, and 4 MiB take less than 1 ms.
 IMMEDIATE_MAX = 64
-CHARGED_SHIFT = 16
+CHARGED_SHIFT = 16  # bytes >> 16: the 64 KiB
 
 
 class _Immediate(threading.local):
-    """What the loop of this thread gave at once since it last ran other tasks."""
+    """How much the tasks of this thread's loop got at once since it last ran others."""
 
     charged = 0
 
@@ -44,9 +44,24 @@ _immediate = _Immediate()
 
 
 def octets_of(data: Buffer) -> memoryview:
-    """The bytes of any contiguous buffer, in place."""
+    """The bytes of any contiguous buffer, without a copy."""
     view = memoryview(data)
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+class Space:
+    """Memory that is read into, and then becomes bytes: BytesIO gives its contents uncopied."""
+
+    def __init__(self, size: int) -> None:
+        self._holder = io.BytesIO(bytes(size))
+        self.view = self._holder.getbuffer()
+
+    def contents(self, size: int) -> bytes:
+        """The first `size` bytes, once."""
+        if size < len(self.view):
+            return bytes(self.view[:size])
+        self.view.release()
+        return self._holder.getvalue()
 
 
 def _size_of(buffers: Sequence[Buffer]) -> int:
@@ -54,7 +69,7 @@ def _size_of(buffers: Sequence[Buffer]) -> int:
 
 
 def _rest(buffers: Sequence[Buffer], done: int) -> list[memoryview]:
-    """What follows the first `done` bytes."""
+    """The buffers without their first `done` bytes."""
     rest = []
     for view in map(octets_of, buffers):
         if done < len(view):
@@ -64,7 +79,7 @@ def _rest(buffers: Sequence[Buffer], done: int) -> list[memoryview]:
 
 
 class RawFile:
-    """The calls that have no position. Not thread-safe; belongs to the loop that opened it."""
+    """The calls that use no position. Not thread-safe: it belongs to the loop that opened it."""
 
     def __init__(self, loop: Loop, raw: io.FileIO) -> None:
         status = fcntl.fcntl(raw, fcntl.F_GETFL)
@@ -76,7 +91,7 @@ class RawFile:
         self._is_appending = bool(status & os.O_APPEND)
         # Python has the flag where its C library does: musl since 1.2.5.
         self._reads_at_once = hasattr(os, "RWF_NOWAIT") and not status & os.O_DIRECT
-        # A part written at once and the rest later would no longer be one append.
+        # An append is one call: a part written at once, and the rest later, would be two.
         self._writes_at_once = self._reads_at_once and not self._is_appending
 
     def __repr__(self) -> str:
@@ -90,6 +105,7 @@ class RawFile:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._fd < 0
 
     def fileno(self) -> int:
@@ -99,21 +115,24 @@ class RawFile:
         return self._fd
 
     def readable(self) -> bool:
+        """Whether the mode allows reading. ValueError when the file is closed."""
         self.fileno()
         return self._raw.readable()
 
     def writable(self) -> bool:
+        """Whether the mode allows writing. ValueError when the file is closed."""
         self.fileno()
         return self._raw.writable()
 
     def isatty(self) -> bool:
+        """Whether it is a terminal. ValueError when the file is closed."""
         return os.isatty(self.fileno())
 
     async def close(self) -> None:
         """Close the descriptor. Idempotent.
 
-        What the kernel has to do by then it does; who waits for a pipe, to have something or to
-        have room, gets ValueError.
+        What the kernel has been asked to do by then it does. A task that waits for a pipe, to have
+        something or to have room, gets ValueError.
         """
         if self._fd < 0:
             return
@@ -121,8 +140,8 @@ class RawFile:
         for waiting in self._waits:
             self._loop.cancel_operation(waiting)
         if self._was_submitted:
-            # The number may be another file's next: not before the kernel has every call, also
-            # when who closes is cancelled.
+            # The next file may get this number. So the descriptor is closed when the kernel has
+            # every call, also if the closing task is cancelled.
             await asyncio.shield(self._loop.create_task(self._close_after_calls()))
         else:
             self._raw.close()
@@ -141,7 +160,7 @@ class RawFile:
         return result
 
     async def _wait(self, asked: request.Request | Poll) -> int:
-        """What may take for ever, of a pipe or a socket, and which close() ends."""
+        """Perform what may take for ever, of a pipe or a socket, and what close() ends."""
         self._waits.add(asked)
         try:
             result = await self._perform(asked)
@@ -153,11 +172,13 @@ class RawFile:
         return result
 
     async def _read_at(self, buffers: Sequence[Buffer], offset: int) -> int:
-        """How many bytes came, 0 at the end of the file; fewer than asked for only before it, or
-        where there is no offset (-1)."""
+        """How many bytes came, 0 at the end of the file.
+
+        Fewer than asked for come only at the end of the file, or where there is no offset (-1).
+        """
         wanted = _size_of(buffers)
         done = await self._read_once(buffers, offset)
-        while 0 < done < wanted and offset >= 0:  # the page cache had no more, or the file
+        while 0 < done < wanted and offset >= 0:  # the page cache, or the file, had no more
             got = await self._read_once(_rest(buffers, done), offset + done)
             if got == 0:
                 break
@@ -174,10 +195,11 @@ class RawFile:
             except BlockingIOError:
                 if offset >= 0:
                     break
-                # Bytes of a pipe are gone once read: not on behalf of a task that may be cancelled.
+                # Bytes of a pipe are gone once they are read. So the task waits by a poll, and
+                # reads itself: the kernel does not read for a task that may be cancelled.
                 await self._wait(request.poll(fd, select.POLLIN))
                 fd = self.fileno()
-            except OSError as error:  # the channel's answer says what is wrong
+            except OSError as error:  # the channel's answer will say what is wrong
                 self._reads_at_once = error.errno != errno.EOPNOTSUPP
                 break
             else:
@@ -192,14 +214,16 @@ class RawFile:
         return await self._receive(asked, buffers)
 
     async def _receive(self, asked: request.Request, buffers: Sequence[Buffer]) -> int:
-        """Of a file without RWF_NOWAIT, as a named pipe or a terminal: what comes for a task that
-        is cancelled is kept for the next read."""
+        """Read from a file without RWF_NOWAIT, such as a named pipe or a terminal.
+
+        What comes for a task that is cancelled is kept for the next read.
+        """
         reading: asyncio.Task[int] = self._loop.create_task(self._wait(asked))
         try:
             await asyncio.wait([reading])
         except asyncio.CancelledError:
             self._loop.cancel_operation(asked)
-            while not reading.done():  # soon, and this may be cancelled again
+            while not reading.done():  # it ends soon; this task may be cancelled again meanwhile
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([reading])
             if not reading.cancelled() and reading.exception() is None:
@@ -217,7 +241,7 @@ class RawFile:
         self.fileno()  # another may have closed it
 
     async def _write_at(self, buffers: Sequence[Buffer], offset: int) -> int:
-        """How many bytes were taken: all of them, but where there is no offset (-1)."""
+        """How many bytes were written: all of them, unless there is no offset (-1)."""
         wanted = _size_of(buffers)
         done = await self._write_once(buffers, offset)
         while 0 < done < wanted and offset >= 0:
@@ -243,19 +267,20 @@ class RawFile:
         return await (self._perform(asked) if offset >= 0 else self._wait(asked))
 
     async def fsync(self) -> None:
-        """Wait until data and metadata are on the disk."""
+        """Wait until data and metadata are on the disk: fsync(2)."""
         await self._perform(files.fsync(self.fileno()))
 
     async def fdatasync(self) -> None:
-        """Wait until the data is on the disk, with what metadata reading it takes."""
+        """Wait until the data, and the metadata that reading it needs, are on the disk."""
         await self._perform(files.fsync(self.fileno(), True))
 
     async def fallocate(self, mode: int, offset: int, length: int) -> None:
-        """Reserve or punch space; `mode` is the system call's, 0 to reserve."""
+        """Reserve `length` bytes from `offset` on, or punch a hole: `mode` is fallocate(2)'s, 0
+        to reserve. OSError as the system call has it."""
         await self._perform(files.fallocate(self.fileno(), mode, offset, length))
 
     async def stat(self) -> os.stat_result:
-        """As os.fstat gives it: the kernel holds it in memory for an open file."""
+        """The status of the file, as os.fstat. The kernel has it in memory for an open file."""
         return os.fstat(self.fileno())
 
     async def _resize(self, size: int) -> None:

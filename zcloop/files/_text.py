@@ -1,8 +1,8 @@
 """A file of text: the standard library's incremental decoders over a BinaryFile.
 
-Bytes are decoded a chunk at a time. Where each chunk that is not used up began, and the decoder's
-state there, are kept, so that tell() can name a place in the middle of what is decoded: start and
-state, and how many characters to skip. Writing holds nothing back.
+Bytes are decoded a chunk at a time. For each chunk that is not used up, its start and the decoder's
+state there are kept. So tell() can name a place in the middle of decoded text: start, state, and
+how many characters to skip from there. A write holds nothing back.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any, NamedTuple, Self
 from zcloop.files._binary import BinaryFile
 
 CHUNK_SIZE = io.DEFAULT_BUFFER_SIZE
-# A position: the byte where a chunk starts, the characters to skip from there, the decoder's state
-# (last: some have more than 64 bits).
+# A position is one number: the byte where a chunk starts, from bit 64 on the characters to skip
+# from there, and from bit 128 on the decoder's state. Some states have more than 64 bits.
 _SKIP_SHIFT = 64
 _STATE_SHIFT = 128
 _MASK = (1 << 64) - 1
 
 
 class TextFormat(NamedTuple):
-    """How text stands in the file, as open() found it out."""
+    """How the file encodes text, as open() found it out."""
 
     encoding: str
     errors: str
@@ -40,19 +40,20 @@ class _Chunk(NamedTuple):
 class TextFile:
     """What zcloop.files.open gives for a text mode; `buffer` is the file of bytes below it.
 
-    Errors are open()'s, UnicodeError included. Positions of tell() mean something to seek() only.
-    A read that is cancelled loses nothing. One task at a time reads and writes. Not thread-safe.
+    Errors are open()'s, UnicodeError included, and ValueError after close(). The positions of
+    tell() mean something to seek() only. A read that is cancelled loses nothing. Only one task at
+    a time may read or write. Not thread-safe.
     """
 
     def __init__(self, buffer: BinaryFile, form: TextFormat) -> None:
         self.buffer = buffer
         self._form = form
         self._text = ""
-        self._used = 0  # characters of it that were taken
-        self._chunks: collections.deque[_Chunk] = collections.deque()  # of which the text is
-        self._sought: _Chunk | None = None  # what seek() went over, until something is read
+        self._used = 0  # characters of the text that were read
+        self._chunks: collections.deque[_Chunk] = collections.deque()  # what the text is made of
+        self._sought: _Chunk | None = None  # what seek() skipped, until something is read
         self._decoder = self._new_decoder()
-        # Positions carry a state as what differs from this one, so that byte 0 is position 0.
+        # A position has the state xor this one, so that byte 0 is position 0.
         self._fresh_state: int = self._decoder.getstate()[1]
         self._has_mark = "".encode(form.encoding) != b""
         encoder = codecs.getincrementalencoder(form.encoding)
@@ -71,24 +72,28 @@ class TextFile:
 
     @property
     def name(self) -> object:
+        """What was opened: a path, or a descriptor."""
         return self.buffer.name
 
     @property
     def encoding(self) -> str:
+        """The encoding's name, such as "utf-8"."""
         return self._form.encoding
 
     @property
     def errors(self) -> str:
+        """What is done with bytes that cannot be decoded, such as "strict"."""
         return self._form.errors
 
     @property
     def newlines(self) -> str | tuple[str, ...] | None:
-        """The kinds of line ends seen so far, as open()'s files say them."""
+        """The kinds of line ends that were read so far, as the files of the built-in open()."""
         found: str | tuple[str, ...] | None = getattr(self._decoder, "newlines", None)
         return found
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self.buffer.closed
 
     def fileno(self) -> int:
@@ -96,19 +101,23 @@ class TextFile:
         return self.buffer.fileno()
 
     def readable(self) -> bool:
+        """Whether the mode allows reading. ValueError when the file is closed."""
         return self.buffer.readable()
 
     def writable(self) -> bool:
+        """Whether the mode allows writing. ValueError when the file is closed."""
         return self.buffer.writable()
 
     def seekable(self) -> bool:
+        """Whether the file has a position. ValueError when the file is closed."""
         return self.buffer.seekable()
 
     def isatty(self) -> bool:
+        """Whether it is a terminal. ValueError when the file is closed."""
         return self.buffer.isatty()
 
     async def close(self) -> None:
-        """Close the file. Idempotent."""
+        """Close the file. Idempotent. See BinaryFile.close."""
         await self.buffer.close()
 
     async def __aenter__(self) -> Self:
@@ -131,7 +140,10 @@ class TextFile:
     # ---- reading -----------------------------------------------------------------------------
 
     async def read(self, size: int | None = -1, /) -> str:
-        """`size` characters, fewer only at the end of the file; without a size all up to it."""
+        """Read `size` characters, fewer only at the file's end; without a size all up to its end.
+
+        UnicodeError as `errors` has it.
+        """
         self._check_readable()
         self._sought = None
         if size is None or size < 0:
@@ -142,10 +154,10 @@ class TextFile:
             return text
         while len(self._text) - self._used < size and await self._decode_more():
             pass
-        return self._take(self._used + size)
+        return self._consume(self._used + size)
 
     async def readline(self, size: int = -1, /) -> str:
-        """Up to and with the next line end, at most `size` characters; "" at the end."""
+        """Read up to and with the next line end, at most `size` characters; "" at the end."""
         self._check_readable()
         self._sought = None
         seen = self._used
@@ -154,12 +166,12 @@ class TextFile:
             if 0 <= size <= before or not await self._decode_more():
                 end = len(self._text)
                 break
-            # A line end of two characters may be cut by the chunk's.
+            # A chunk may end within a line end of two characters.
             seen = max(self._used, self._used + before - 1)
-        return self._take(end if size < 0 else min(end, self._used + size))
+        return self._consume(end if size < 0 else min(end, self._used + size))
 
     async def readlines(self, hint: int | None = -1, /) -> list[str]:
-        """The lines that are left; with a `hint` until they are more characters than that."""
+        """Read the lines that are left; with a `hint`, until they are more characters than that."""
         self.fileno()
         lines, total = [], 0
         async for line in self:
@@ -180,13 +192,13 @@ class TextFile:
         found = text.find(newline or "\n", start)
         return found + len(newline or "\n") if found >= 0 else -1
 
-    def _take(self, end: int) -> str:
-        taken = self._text[self._used : end]
-        self._used += len(taken)
-        return taken
+    def _consume(self, end: int) -> str:
+        consumed = self._text[self._used : end]
+        self._used += len(consumed)
+        return consumed
 
     async def _decode_more(self) -> bool:
-        """Decode one chunk behind what is left; False at the end of the file."""
+        """Decode the next chunk, behind what is not read yet; False at the end of the file."""
         raw = await self.buffer.read1(CHUNK_SIZE)
         self._drop_used()
         pending, state = self._decoder.getstate()
@@ -206,7 +218,7 @@ class TextFile:
     # ---- writing -----------------------------------------------------------------------------
 
     async def write(self, text: str, /) -> int:
-        """Write all of a string; how many characters that were."""
+        """Write all of a string; how many characters it has. TypeError for what is no str."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if not self.writable():
@@ -232,11 +244,14 @@ class TextFile:
             await self.write(line)
 
     async def flush(self) -> None:
-        """Nothing is held back; ValueError when the file is closed."""
+        """Does nothing, since no write is held back. ValueError when the file is closed."""
         await self.buffer.flush()
 
     async def truncate(self, size: int | None = None, /) -> int:
-        """Make the file so many bytes long, by default up to the position; the new size."""
+        """Make the file `size` bytes long, by default up to the position; the new size.
+
+        io.UnsupportedOperation without a size in the middle of text that was read ahead.
+        """
         if size is None:
             await self._go_to_byte()
             self._drop_used()
@@ -250,7 +265,7 @@ class TextFile:
     # ---- the position ------------------------------------------------------------------------
 
     async def tell(self) -> int:
-        """Where the next character is, for seek()."""
+        """Where the next character is, as a number for seek()."""
         position = await self.buffer.tell()
         self._drop_used()
         if self._chunks:
@@ -261,7 +276,11 @@ class TextFile:
         return start | self._used << _SKIP_SHIFT | (state ^ self._fresh_state) << _STATE_SHIFT
 
     async def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place that tell() named, or with 0 characters to the start, here, or the end."""
+        """Go to a place that tell() gave; the new one. With `offset` 0, `whence` may be os.SEEK_CUR
+        or os.SEEK_END.
+
+        io.UnsupportedOperation for other offsets from there, ValueError for a negative one.
+        """
         if whence and offset:
             kind = {1: "cur", 2: "end"}.get(whence, "such")
             raise io.UnsupportedOperation(f"can't do nonzero {kind}-relative seeks")
@@ -275,7 +294,7 @@ class TextFile:
         position = await self.buffer.tell()
         self._decoder.reset()
         if start and state == self._fresh_state and self._has_mark:
-            state = 0  # nothing was decoded there, and a byte order mark is at the start alone
+            state = 0  # only the file's start has a byte order mark, and this is another place
         self._decoder.setstate((b"", state))
         self._encoder.reset()
         if offset or position:
@@ -288,14 +307,17 @@ class TextFile:
         return offset if not whence else position
 
     async def _go_to_byte(self) -> None:
-        """After seek(), without a read: the position of the bytes is the place, not what was read
-        ahead to find it."""
+        """After a seek() with no read since: move the position of the bytes to the place sought.
+
+        To find the place, seek() has read ahead.
+        """
         if self._sought is None:
             return
         start, state, left = self._sought
         decoder = self._new_decoder()
         decoder.setstate((b"", state))
-        place, turned = start, -1  # behind a "\r" that is given with what follows it, or -1
+        place = start
+        turned = -1  # behind a "\r" whose character comes with the next byte, or -1
         while left > 0 and (raw := await self.buffer.pread(CHUNK_SIZE, place)):
             for octet in raw:
                 given = len(decoder.decode(bytes((octet,))))

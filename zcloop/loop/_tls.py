@@ -186,7 +186,7 @@ def _take_unread(protocol: Any) -> bytes:
     is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
     reader: Any = protocol._stream_reader if is_streams else None
     if isinstance(reader, StreamInput):
-        return reader._take_unread()
+        return reader._consume_unread()
     if not isinstance(reader, asyncio.StreamReader):
         return b""
     unread = bytes(reader._buffer)  # type: ignore[attr-defined]

@@ -1,12 +1,12 @@
-"""POSIX message queues, awaited on the loop's channel: a queue's descriptor can be polled."""
+"""POSIX message queues. Coroutines wait on the loop's channel, by polls of a queue's descriptor."""
 
 from __future__ import annotations
 
 import errno
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
 
+from zcloop._closed_on_exit import ClosedOnExit
 from zcloop._native.ipc import queue_descriptor
 from zcloop._native.ipc.queue_descriptor import QueueDescriptor
 from zcloop._native.ipc.receive_queue import ReceiveQueue
@@ -18,7 +18,7 @@ from zcloop.message_queues._waiters import Waiters
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-PRIORITY_MAX = 32767
+PRIORITY_MAX = 32767  # MQ_PRIO_MAX - 1
 ACCESS = {"r": os.O_RDONLY, "w": os.O_WRONLY, "rw": os.O_RDWR}
 
 
@@ -31,19 +31,21 @@ class QueueAttributes(NamedTuple):
     curmsgs: int
 
 
-class PosixQueue:
-    """A POSIX message queue: messages are whole, and come by priority, in order within one.
+class PosixQueue(ClosedOnExit):
+    """A POSIX message queue. Messages are whole; those of the highest priority come first, and
+    those of one priority in their order.
 
     `name` begins with a slash, and has no other. With `create` the queue is made if it does not
-    exist, with room for `maxmsg` messages of up to `msgsize` bytes (the system's defaults) and
-    permissions `mode`; `exclusive` makes an existing one a FileExistsError. `access` is "r", "w"
-    or "rw". It outlives its processes until `unlink`.
+    exist, with room for `maxmsg` messages of up to `msgsize` bytes (by default what the system
+    says) and permissions `mode`; `exclusive` makes an existing one a FileExistsError. `access` is
+    "r", "w" or "rw". The queue outlives its processes, until `unlink`.
 
-    `await` needs a zcloop loop; a coroutine that is cancelled has taken or sent nothing. The
-    try_* and *_blocking methods need none. Thread-safe, usable from several loops and processes,
-    and by a forked child. Of several that wait for a message, which gets it is not promised.
+    `await` needs a zcloop loop, RuntimeError on others; a coroutine that is cancelled has received
+    or sent nothing. The try_* and *_blocking methods need no loop. Thread-safe, usable from several
+    loops and processes, and by a forked child. If several wait for a message, any may get it.
 
-    OSError as mq_open fails, saying which limit to raise; ValueError for a bad name or size.
+    OSError as mq_open fails, saying which limit to raise; ValueError for a bad name or size. Once
+    closed, methods raise OSError (EBADF).
     """
 
     def __init__(
@@ -74,34 +76,29 @@ class PosixQueue:
         state = "closed" if self.closed else f"fd={self.fileno()}"
         return f"<{type(self).__name__} {self.name!r} {state}>"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def fileno(self) -> int:
         """The descriptor, for poll and the like; -1 once closed."""
         return self._descriptor.fd
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._descriptor.fd < 0
 
     def close(self) -> None:
-        """Close the descriptor; the queue stays. Idempotent. Coroutines that wait get OSError
-        (EBADF); a blocking call in another thread goes on until it has its message.
+        """Close the descriptor; the queue stays. Idempotent.
+
+        Coroutines that wait get OSError (EBADF). A blocking call in another thread goes on until it
+        has its message.
         """
         self._descriptor.close()
         self._waiters.end()
 
     def unlink(self) -> None:
-        """Remove the name (mq_unlink); who has the queue open keeps it. FileNotFoundError."""
+        """Remove the name (mq_unlink); whoever has the queue open keeps it.
+
+        FileNotFoundError if the name is gone.
+        """
         unlink(self.name)
 
     def getattr(self) -> QueueAttributes:
@@ -110,10 +107,10 @@ class PosixQueue:
         return QueueAttributes(*self._descriptor.attributes())
 
     def setattr(self, flags: int) -> QueueAttributes:
-        """Set O_NONBLOCK, or 0; returns what was before (mq_setattr changes nothing else).
+        """Set O_NONBLOCK, or 0; the attributes before (mq_setattr changes nothing else).
 
-        It makes the blocking methods, of everyone who has this open file, fail at once with
-        BlockingIOError; the others never block anyhow.
+        With O_NONBLOCK the blocking methods fail at once with BlockingIOError, in all processes
+        that share this open file; the other methods never block anyhow. ValueError for other flags.
         """
         if flags & ~os.O_NONBLOCK:
             raise ValueError(f"flags {flags:#o}: only os.O_NONBLOCK can be set, or 0")
@@ -123,7 +120,10 @@ class PosixQueue:
     # ---- receiving ---------------------------------------------------------------------------
 
     async def receive(self) -> tuple[bytes, int]:
-        """Take the first message of the highest priority: (data, priority)."""
+        """Wait for a message, and receive the first one of the highest priority: (data, priority).
+
+        OSError (EBADF) when the queue is closed, or was opened for writing only.
+        """
         self._waiters.loop()
         await self._waiters.turn()
         got = self._descriptor.receive()
@@ -132,10 +132,10 @@ class PosixQueue:
         return got if isinstance(got, tuple) else self._fail(got)
 
     async def receive_into(self, buffer: Buffer) -> tuple[int, int]:
-        """The same into `buffer`, which must hold the largest message: (size, priority).
+        """As `receive`, into a writable `buffer`: (size in bytes, priority).
 
-        Nothing is copied. The buffer is exported while it waits. OSError (EMSGSIZE) for a buffer
-        of less than `msgsize` bytes: nothing was taken.
+        Nothing is copied. The buffer is exported while the coroutine waits. OSError (EMSGSIZE) for
+        a buffer of less than `msgsize` bytes: nothing was received.
         """
         self._waiters.loop()
         await self._waiters.turn()
@@ -145,13 +145,15 @@ class PosixQueue:
         return got if isinstance(got, tuple) else self._fail(got)
 
     def try_receive(self) -> tuple[bytes, int]:
-        """A message that is there, or BlockingIOError."""
+        """Receive a message that is there: (data, priority), or BlockingIOError."""
         got = self._descriptor.receive()
         return got if isinstance(got, tuple) else self._fail(got)
 
     def receive_blocking(self, timeout: float | None = None) -> tuple[bytes, int]:
-        """The same in a thread with no loop. TimeoutError after `timeout` seconds of the system's
-        clock. Releases the GIL, and runs signal handlers.
+        """As `receive`, in a thread that has no loop.
+
+        TimeoutError after `timeout` seconds of the system's clock. It lets go of the GIL while it
+        sleeps, and runs signal handlers.
         """
         self._check_open()
         buffer = bytearray(self._descriptor.msgsize)
@@ -166,7 +168,7 @@ class PosixQueue:
         return self
 
     async def __anext__(self) -> tuple[bytes, int]:
-        """As `receive`; the iteration ends when the queue is closed."""
+        """As `receive`. The iteration ends when the queue is closed."""
         try:
             return await self.receive()
         except OSError:
@@ -177,7 +179,12 @@ class PosixQueue:
     # ---- sending -----------------------------------------------------------------------------
 
     async def send(self, data: Buffer, priority: int = 0) -> None:
-        """Put a message into the queue, when there is room. The data is exported until then."""
+        """Wait for room, and send a message.
+
+        `priority` is from 0 to 32767; the highest comes first. The data is exported until then, and
+        not copied before. OSError (EMSGSIZE) for a message of more than `msgsize` bytes, ValueError
+        for a bad priority.
+        """
         self._waiters.loop()
         self._check_priority(priority)
         await self._waiters.turn()
@@ -188,13 +195,13 @@ class PosixQueue:
             self._fail(got, data)
 
     def try_send(self, data: Buffer, priority: int = 0) -> None:
-        """Put a message into the queue now, or BlockingIOError when it is full."""
+        """Send a message now, or BlockingIOError when the queue is full. Errors as of `send`."""
         self._check_priority(priority)
         if got := self._descriptor.send(data, priority):
             self._fail(got, data)
 
     def send_blocking(self, data: Buffer, priority: int = 0, timeout: float | None = None) -> None:
-        """As `receive_blocking`."""
+        """As `send`, in a thread that has no loop; time and signals as of `receive_blocking`."""
         self._check_open()
         self._check_priority(priority)
         if got := self._descriptor.send_blocking(data, priority, timeout):
@@ -203,7 +210,7 @@ class PosixQueue:
     # ---- for a channel -----------------------------------------------------------------------
 
     def sending(self, data: Buffer, priority: int = 0) -> Operation:
-        """What `EventChannel.request` is given to send; given the queue itself, it receives."""
+        """An operation that sends, for `EventChannel.request`; given the queue, that receives."""
         return self._operation_send(data, priority)
 
     def _operation(self, buffer: Buffer | None = None) -> ReceiveQueue:
@@ -227,7 +234,7 @@ class PosixQueue:
             raise ValueError(f"priority {priority}: 0 to {PRIORITY_MAX}, the highest comes first")
 
     def _fail(self, result: int, data: Any = None) -> NoReturn:
-        if self.closed:  # also what a wait that a close has ended says
+        if self.closed:  # then a wait has ended with ECANCELED: see `close`
             raise OSError(errno.EBADF, f"the message queue {self.name!r} is closed")
         raise OSError(-result, self._explanation(-result, data))
 
@@ -251,7 +258,11 @@ class PosixQueue:
 
 
 def unlink(name: str) -> None:
-    """Remove the name of a POSIX queue (mq_unlink); who has it open keeps it. Raises OSError."""
+    """Remove the name of a POSIX queue (mq_unlink); whoever has the queue open keeps it.
+
+    FileNotFoundError if there is no such name, another OSError as mq_unlink fails, ValueError for
+    what is no name of a queue.
+    """
     try:
         queue_descriptor.unlink(encoded_name(name))
     except OSError as error:

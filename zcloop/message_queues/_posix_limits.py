@@ -1,4 +1,4 @@
-"""What a POSIX queue may be called and how large it may be, and what to type when it may not."""
+"""What names and sizes a POSIX queue may have, and what to type to raise a limit."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import pathlib
 import resource
 
-NAME_SIZE_MAX = 255
+NAME_SIZE_MAX = 255  # bytes, without the slash: NAME_MAX
 LIMITS = pathlib.Path("/proc/sys/fs/mqueue")
 
 
 def encoded_name(name: str) -> bytes:
-    """ValueError for what mq_open takes no queue's name to be."""
+    """The name as mq_open gets it. ValueError for what is no name of a queue."""
     encoded = os.fsencode(name)
     if not name.startswith("/"):
         raise ValueError(f"the name of a message queue begins with a slash: {'/' + name!r}")
@@ -24,7 +24,7 @@ def encoded_name(name: str) -> bytes:
 
 
 def wanted_attributes(maxmsg: int | None, msgsize: int | None) -> tuple[int, int]:
-    """Both or neither must be given to mq_open; 0, 0 for neither."""
+    """Both sizes as mq_open gets them, which takes both or neither; 0, 0 for neither."""
     for name, value in (("maxmsg", maxmsg), ("msgsize", msgsize)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
@@ -34,6 +34,7 @@ def wanted_attributes(maxmsg: int | None, msgsize: int | None) -> tuple[int, int
 
 
 def limit(name: str) -> int:
+    """A limit of the system's. OSError without /proc."""
     return int((LIMITS / name).read_text())
 
 
@@ -60,9 +61,10 @@ def opening_error(error: OSError, name: str, maxmsg: int = 0, msgsize: int = 0) 
                 "ulimit -q, or LimitMSGQUEUE= of systemd (or too many files are open: ulimit -n)"
             )
     except OSError:
-        pass  # no /proc: the reason alone
+        pass  # without /proc the reason stands alone
     return OSError(number, reason, name)
 
 
 def bytes_max() -> int:
+    """How many bytes this user's queues may take in all."""
     return resource.getrlimit(resource.RLIMIT_MSGQUEUE)[0]

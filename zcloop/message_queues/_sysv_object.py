@@ -1,23 +1,28 @@
-"""What System V's queues and semaphore sets have in common: keys, identifiers, removal, waiting."""
+"""What System V's queues and semaphore sets share: keys, identifiers, waiting, errors."""
 
 from __future__ import annotations
 
 import errno
 import os
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
+from zcloop._closed_on_exit import ClosedOnExit
 from zcloop._native.ipc import sysv_messages
 from zcloop._native.ipc.blocking_call import BlockingCall
 from zcloop.message_queues._waiters import Waiters
 
 IPC_PRIVATE = 0
+# A key_t is a signed int; programs often write it as an unsigned number.
 KEY_MIN, KEY_MAX = -(1 << 31), (1 << 32) - 1
+# What the kernel says of an identifier that was removed: while one waits, and afterwards.
 GONE = (errno.EIDRM, errno.EINVAL)
 
 
 def ftok(path: str | bytes | os.PathLike[str] | os.PathLike[bytes], number: int) -> int:
-    """The key that programs agree on which name an existing file and a number from 1 to 255."""
+    """A key made of an existing file and a number: programs that name both get the same key.
+
+    ValueError for a number that is not from 1 to 255, OSError for a file that is not there.
+    """
     if not 1 <= number <= 255:
         raise ValueError(f"number {number}: 1 to 255 (ftok uses 8 bits, and 0 is not defined)")
     try:
@@ -27,7 +32,7 @@ def ftok(path: str | bytes | os.PathLike[str] | os.PathLike[bytes], number: int)
 
 
 def checked_key(key: int | None) -> int:
-    """As the kernel takes it; None is IPC_PRIVATE."""
+    """The key as the kernel takes it; None is IPC_PRIVATE."""
     if key is None:
         return IPC_PRIVATE
     if key == IPC_PRIVATE or not KEY_MIN <= key <= KEY_MAX:
@@ -35,8 +40,8 @@ def checked_key(key: int | None) -> int:
     return key - (1 << 32) if key > 0x7FFFFFFF else key
 
 
-class SysvObject:
-    """An identifier of the kernel's, which stays until `remove`, whoever ends or closes it."""
+class SysvObject(ClosedOnExit):
+    """An identifier of the kernel's, which stays until `remove`, whoever closes it or ends."""
 
     noun = "object"
 
@@ -48,26 +53,16 @@ class SysvObject:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} id={self.id}{' closed' if self.closed else ''}>"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """End the waits of this object's coroutines with OSError (EBADF); nothing is removed.
-        Idempotent. A blocking call in another thread goes on.
+        """End the waits of this object's coroutines with OSError (EBADF). Idempotent.
+
+        Nothing is removed, and a blocking call in another thread goes on.
         """
         self.closed = True
         self._waiters.end()
 
     async def _perform(self, operation: BlockingCall) -> Any:
-        """The outcome, or -errno. Cancelled, it is over when CancelledError is raised."""
+        """The outcome, or -errno. If this is cancelled, the call is over when it raises."""
         try:
             return await self._waiters.perform(operation)
         except BaseException:

@@ -1,4 +1,4 @@
-"""System V message queues, awaited with a thread for as long as somebody waits."""
+"""System V message queues. A native thread waits in the kernel for as long as a coroutine does."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from zcloop.message_queues._sysv_object import SysvObject, checked_key
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-TYPE_MAX = (1 << 63) - 1
+TYPE_MAX = (1 << 63) - 1  # LONG_MAX
 MSGMAX = pathlib.Path("/proc/sys/kernel/msgmax")
 
 
 class SysvQueueStatus(NamedTuple):
-    """msqid_ds: what is in the queue, how many bytes it may hold, and whose it is."""
+    """msqid_ds: what is in the queue, how many bytes it may hold, and whose it is.
+
+    `last_sender` and `last_receiver` are pids, 0 for nobody.
+    """
 
     messages: int
     bytes: int
@@ -33,20 +36,21 @@ class SysvQueueStatus(NamedTuple):
 
 
 class SysvQueue(SysvObject):
-    """A System V message queue: messages are whole, and each has a type, a number above 0.
+    """A System V message queue. Messages are whole, and each has a type, a number above 0.
 
-    `key` names it to other programs (see `ftok`); None makes a private one, whose `id` others
-    `attach`. With `create` it is made if it does not exist, with permissions `mode`; `exclusive`
-    makes an existing one a FileExistsError. It stays until `remove`.
+    `key` names the queue to other programs (see `ftok`). None makes a private one, whose `id`
+    others `attach`. With `create` the queue is made if it does not exist, with permissions `mode`;
+    `exclusive` makes an existing one a FileExistsError. It stays until `remove`.
 
-    `await` needs a zcloop loop. The kernel has no descriptor for these queues, so what really has
-    to wait does so in a thread of its own, with no Python in it, for just as long. A receive that
-    is cancelled has taken nothing. A send that is cancelled sends nothing from then on; it cannot
-    say whether it had sent the message in the same moment. Another program that sleeps in msgrcv
-    itself gets a message first. Thread-safe, usable from several loops and processes, and by a
-    forked child.
+    `await` needs a zcloop loop, RuntimeError on others. The kernel has no descriptor for these
+    queues, so a call that has to wait has a native thread for as long as it waits. A receive that
+    is cancelled has received nothing. A send that is cancelled sends nothing from then on; it
+    cannot say whether it had sent the message in the same moment. Another program that sleeps in
+    msgrcv itself gets a message first. Thread-safe, usable from several loops and processes, and by
+    a forked child.
 
-    OSError as msgget fails.
+    OSError as msgget fails. Methods raise OSError: EIDRM once the queue is removed, EBADF once this
+    object is closed.
     """
 
     noun = "message queue"
@@ -68,21 +72,24 @@ class SysvQueue(SysvObject):
 
     @classmethod
     def attach(cls, identifier: int) -> Self:
-        """The queue of this `id`, for which there may be no key. OSError (EIDRM) if none has it."""
+        """The queue with this `id`, which need not have a key. OSError (EIDRM) if there is none."""
         queue = cls.__new__(cls)
         SysvObject.__init__(queue, identifier)
         queue.status()
         return queue
 
     def remove(self) -> None:
-        """Remove the queue and its messages: everybody who waits gets OSError (EIDRM)."""
+        """Remove the queue and its messages. All who wait get OSError (EIDRM).
+
+        PermissionError for others than its owner.
+        """
         try:
             sysv_messages.remove(self.id)
         except OSError as error:
             self._fail(error.errno or 0)
 
     def status(self) -> SysvQueueStatus:
-        """What msgctl says. OSError."""
+        """What msgctl says of the queue now."""
         self._check_open()
         try:
             return SysvQueueStatus(*sysv_messages.status(self.id))
@@ -97,8 +104,10 @@ class SysvQueue(SysvObject):
         uid: int | None = None,
         gid: int | None = None,
     ) -> None:
-        """Change what is given (IPC_SET). PermissionError for others than the owner, and for
-        more bytes than kernel.msgmnb without CAP_SYS_RESOURCE.
+        """Change what is given (IPC_SET).
+
+        PermissionError for others than the owner, and for more bytes than kernel.msgmnb without
+        CAP_SYS_RESOURCE.
         """
         now = self.status()
         wanted = [
@@ -117,20 +126,21 @@ class SysvQueue(SysvObject):
     # ---- receiving ---------------------------------------------------------------------------
 
     async def receive(self, type: int = 0, *, excluded: bool = False) -> tuple[bytes, int]:
-        """Take the first message of this type: (data, type).
+        """Wait for a message of this type, and receive the first one: (data, type).
 
-        0 is any type; -n is the lowest type up to n; `excluded` any type but this one.
+        Type 0 is any type, -n is the lowest type up to n, and with `excluded` it is any type but
+        this one. ValueError for a type out of range.
         """
         self._waiters.loop()
         await self._waiters.turn()
-        got = self._try(type, excluded)
+        got = self._try_receive(type, excluded)
         if got == -errno.EAGAIN:
             got = await self._perform(self._operation_receive(type, excluded=excluded))
         return got if isinstance(got, tuple) else self._fail(-got)
 
     def try_receive(self, type: int = 0, *, excluded: bool = False) -> tuple[bytes, int]:
-        """A message that is there, or BlockingIOError."""
-        got = self._try(type, excluded)
+        """Receive a message that is there, as `receive`, or BlockingIOError."""
+        got = self._try_receive(type, excluded)
         if got == -errno.EAGAIN:
             raise BlockingIOError(errno.EAGAIN, f"there is no such message in {self!r}")
         return got if isinstance(got, tuple) else self._fail(-got)
@@ -138,15 +148,17 @@ class SysvQueue(SysvObject):
     def receive_blocking(
         self, type: int = 0, *, excluded: bool = False, timeout: float | None = None
     ) -> tuple[bytes, int]:
-        """The same in a thread with no loop. TimeoutError after `timeout` seconds. Releases the
-        GIL, and runs signal handlers.
+        """As `receive`, in a thread that has no loop.
+
+        TimeoutError after `timeout` seconds. It lets go of the GIL while it sleeps, and runs signal
+        handlers.
         """
-        got: Any = self._try(type, excluded)
+        got: Any = self._try_receive(type, excluded)
         if got == -errno.EAGAIN:
             got = self._operation_receive(type, excluded=excluded).block(timeout)
         return got if isinstance(got, tuple) else self._fail(-got)
 
-    def _try(self, type: int, excluded: bool) -> tuple[bytes, int] | int:
+    def _try_receive(self, type: int, excluded: bool) -> tuple[bytes, int] | int:
         self._check_open()
         return sysv_messages.receive(self.id, type, flags_of(type, excluded))
 
@@ -154,7 +166,7 @@ class SysvQueue(SysvObject):
         return self
 
     async def __anext__(self) -> tuple[bytes, int]:
-        """As `receive`; the iteration ends when the queue is closed, not when it is removed."""
+        """As `receive`. The iteration ends when the queue is closed, not when it is removed."""
         try:
             return await self.receive()
         except OSError:
@@ -165,28 +177,32 @@ class SysvQueue(SysvObject):
     # ---- sending -----------------------------------------------------------------------------
 
     async def send(self, data: Buffer, type: int = 1) -> None:
-        """Put a message into the queue, when there is room. The data is copied."""
+        """Wait for room, and send a message of this type, from 1 on. The data is copied.
+
+        OSError (EMSGSIZE) for a message of more than kernel.msgmax bytes, or of more than the
+        queue holds; ValueError for a type out of range.
+        """
         self._waiters.loop()
         await self._waiters.turn()
-        if self._put(data, type):
+        if self._try_send(data, type):
             got = await self._perform(self._operation_send(data, type))
             if got is not None:
                 self._fail_to_send(-got, data)
 
     def try_send(self, data: Buffer, type: int = 1) -> None:
-        """Put a message into the queue now, or BlockingIOError when it is full."""
-        if self._put(data, type):
+        """Send a message now, or BlockingIOError when the queue is full. Errors as of `send`."""
+        if self._try_send(data, type):
             raise BlockingIOError(errno.EAGAIN, f"{self!r} is full")
 
     def send_blocking(self, data: Buffer, type: int = 1, *, timeout: float | None = None) -> None:
-        """As `receive_blocking`."""
-        if self._put(data, type):
+        """As `send`, in a thread that has no loop; time and signals as of `receive_blocking`."""
+        if self._try_send(data, type):
             got = self._operation_send(data, type).block(timeout)
             if got is not None:
                 self._fail_to_send(-got, data)
 
-    def _put(self, data: Buffer, type: int) -> bool:
-        """Whether the queue is full."""
+    def _try_send(self, data: Buffer, type: int) -> bool:
+        """Send it now, unless the queue is full: whether it is."""
         self._check_open()
         got = sysv_messages.send(self.id, data, checked_type(type))
         if got == -errno.EAGAIN:
@@ -197,7 +213,7 @@ class SysvQueue(SysvObject):
         return False
 
     def _check_fits(self, data: Buffer) -> None:
-        """What is larger than the whole queue would wait for ever."""
+        """OSError for a message that is larger than the whole queue: it would wait for ever."""
         size, most = memoryview(data).nbytes, self.status().bytes_max
         if size > most:
             raise OSError(
@@ -219,7 +235,7 @@ class SysvQueue(SysvObject):
     # ---- for a channel -----------------------------------------------------------------------
 
     def sending(self, data: Buffer, type: int = 1) -> Operation:
-        """What `EventChannel.request` is given to send; given the queue itself, it receives."""
+        """An operation that sends, for `EventChannel.request`; given the queue, that receives."""
         return self._operation_send(data, type)
 
     def _operation(self, type: int = 0) -> ReceiveSysv:
@@ -235,12 +251,14 @@ class SysvQueue(SysvObject):
 
 
 def checked_type(type: int) -> int:
+    """The type, if a message may have it; else ValueError."""
     if not 1 <= type <= TYPE_MAX:
         raise ValueError(f"type {type}: a message's is from 1 to 2**63 - 1")
     return type
 
 
 def flags_of(type: int, excluded: bool) -> int:
+    """The flags for msgrcv. ValueError for a type that cannot be asked for."""
     if not -TYPE_MAX <= type <= TYPE_MAX:
         raise ValueError(f"type {type}: 0 for any, or up to 2**63 - 1 either way")
     if excluded and type < 1:

@@ -1,4 +1,4 @@
-"""Sets of System V semaphores, awaited with a thread for as long as somebody waits."""
+"""Sets of System V semaphores. A native thread waits in the kernel as long as a coroutine does."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from zcloop._native.ipc import sysv_semaphores
 from zcloop._native.ipc.change_sysv import ChangeSysv
 from zcloop.message_queues._sysv_object import SysvObject, checked_key
 
-VALUE_MAX = 32767
+VALUE_MAX = 32767  # SEMVMX
 Changes = Iterable[tuple[int, int]]
 
 
 class SysvSemaphore(SysvObject):
     """A set of System V semaphores, each a number that never falls below 0.
 
-    `key` names it to other programs (see `ftok`); None makes a private one, whose `id` others
-    `attach`. With `create` a set with these `values` is made if there is none (released into a
-    new set in one step: who comes in between waits), with permissions `mode`; `exclusive` makes
-    an existing one a FileExistsError. It stays until `remove`.
+    `key` names the set to other programs (see `ftok`). None makes a private one, whose `id` others
+    `attach`. With `create` a set with these `values` is made if there is none, with permissions
+    `mode`; `exclusive` makes an existing one a FileExistsError. The values are released into the
+    new set in one step: a process that opens it before that waits. It stays until `remove`.
 
-    With `undo` the kernel makes a change back when the process ends (SEM_UNDO), however it ends.
+    With `undo` the kernel takes a change back when the process ends (SEM_UNDO), however it ends.
 
-    `await` needs a zcloop loop. The kernel has no descriptor for these semaphores, so what really
-    has to wait does so in a thread of its own, with no Python in it, for just as long; the kernel
-    serves those who wait in their order, of whatever process. A coroutine that is cancelled has
-    changed nothing; of a change that also released something, and was made in that very moment,
-    what others have acquired since stays. Thread-safe, usable from several loops and processes,
-    and by a forked child.
+    `await` needs a zcloop loop, RuntimeError on others. The kernel has no descriptor for these
+    semaphores, so a change that has to wait has a native thread for as long as it waits. The kernel
+    serves all who wait in their order, also between processes. A coroutine that is cancelled has
+    changed nothing, with one exception: if its change was made in that very moment, and also
+    released something that another has acquired since, that part stays. Thread-safe, usable from
+    several loops and processes, and by a forked child.
 
-    OSError as semget fails; ValueError for bad values.
+    OSError as semget fails; ValueError for bad values. Methods raise OSError: EIDRM once the set is
+    removed, EBADF once this object is closed; ValueError for a semaphore that the set does not
+    have.
     """
 
     noun = "semaphore set"
@@ -68,7 +70,7 @@ class SysvSemaphore(SysvObject):
 
     @classmethod
     def attach(cls, identifier: int) -> Self:
-        """The set of this `id`, for which there may be no key. OSError (EIDRM) if none has it."""
+        """The set with this `id`, which need not have a key. OSError (EIDRM) if there is none."""
         semaphore = cls.__new__(cls)
         SysvObject.__init__(semaphore, identifier)
         len(semaphore)
@@ -77,11 +79,11 @@ class SysvSemaphore(SysvObject):
     # ---- acquiring and releasing -------------------------------------------------------------
 
     async def acquire(self, number: int = 0, count: int = 1, *, undo: bool = False) -> None:
-        """Lower a semaphore by `count`, when it is that high."""
+        """Wait until a semaphore is at least `count`, and lower it by `count`."""
         await self.change([(number, -checked_count(count))], undo=undo)
 
     def try_acquire(self, number: int = 0, count: int = 1, *, undo: bool = False) -> bool:
-        """The same now; False when it is not that high."""
+        """Lower a semaphore by `count` now; False when it is lower than that."""
         return self.try_change([(number, -checked_count(count))], undo=undo)
 
     def acquire_blocking(
@@ -92,26 +94,29 @@ class SysvSemaphore(SysvObject):
         undo: bool = False,
         timeout: float | None = None,
     ) -> bool:
-        """The same in a thread with no loop; False after `timeout` seconds. Releases the GIL, and
-        runs signal handlers.
+        """As `acquire`, in a thread that has no loop; False after `timeout` seconds.
+
+        It lets go of the GIL while it sleeps, and runs signal handlers.
         """
         return self.change_blocking([(number, -checked_count(count))], undo=undo, timeout=timeout)
 
     def release(self, number: int = 0, count: int = 1, *, undo: bool = False) -> None:
-        """Raise a semaphore by `count`; never waits. OSError (ERANGE) above 32,767.
+        """Raise a semaphore by `count`; never waits. OverflowError above 32767.
 
-        What was acquired with `undo` is released with it, or the end of the process does so again.
+        What was acquired with `undo` must be released with `undo`; else the end of the process
+        releases it once more.
         """
         self._change([(number, checked_count(count))], undo)
 
     async def wait_for_zero(self, number: int = 0) -> None:
-        """Wait until a semaphore is 0; it stays 0."""
+        """Wait until a semaphore is 0. Its value is not changed, and may rise again at any time."""
         await self.change([(number, 0)])
 
     async def change(self, changes: Changes, *, undo: bool = False) -> None:
-        """Change several in one step, when all is possible: (number, change) pairs, in order.
+        """Wait until all of several changes are possible, and make them in one step.
 
-        A negative change acquires, a positive one releases, 0 waits for zero.
+        `changes` are (number, change) pairs, at most 500, in order. A negative change acquires, a
+        positive one releases, 0 waits for zero.
         """
         changes = list(changes)
         self._waiters.loop()
@@ -122,13 +127,13 @@ class SysvSemaphore(SysvObject):
                 self._fail(-got)
 
     def try_change(self, changes: Changes, *, undo: bool = False) -> bool:
-        """The same now; False, and nothing changed, when one would have to wait."""
+        """Make all changes now, as `change`; False, and none is made, if one would have to wait."""
         return self._change(list(changes), undo)
 
     def change_blocking(
         self, changes: Changes, *, undo: bool = False, timeout: float | None = None
     ) -> bool:
-        """As `acquire_blocking`."""
+        """As `change`, in a thread that has no loop; the rest as of `acquire_blocking`."""
         changes = list(changes)
         if self._change(changes, undo):
             return True
@@ -140,7 +145,7 @@ class SysvSemaphore(SysvObject):
         return True
 
     def _change(self, changes: list[tuple[int, int]], undo: bool) -> bool:
-        """Whether it could be made at once."""
+        """Make the changes now, or none of them: whether they were made."""
         self._check_open()
         got = sysv_semaphores.change(self.id, changes, undo)
         if got == -errno.EAGAIN:
@@ -160,7 +165,7 @@ class SysvSemaphore(SysvObject):
     # ---- the set -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """How many semaphores there are."""
+        """How many semaphores the set has."""
         return self._ask(sysv_semaphores.status)[0]  # type: ignore[no-any-return]
 
     def values(self) -> list[int]:
@@ -168,21 +173,25 @@ class SysvSemaphore(SysvObject):
         return self._ask(sysv_semaphores.values)  # type: ignore[no-any-return]
 
     def value(self, number: int = 0) -> int:
-        """The value of one semaphore now; another process may change it."""
+        """The value of a semaphore now; another process may change it at any time."""
         return self._ask(sysv_semaphores.value, self._checked(number))  # type: ignore[no-any-return]
 
     def set_value(self, value: int, number: int = 0) -> None:
-        """Whatever it was; wakes who waits for that, and forgets what is to be undone (SETVAL)."""
+        """Set a semaphore, whatever its value is (SETVAL).
+
+        Those who wait for this value are woken, and what is to be undone is forgotten in all
+        processes. ValueError for a value that is not from 0 to 32767.
+        """
         if not 0 <= value <= VALUE_MAX:
             raise ValueError(f"value {value}: 0 to {VALUE_MAX}")
         self._ask(sysv_semaphores.set_value, self._checked(number), value)
 
     def waiting(self, number: int = 0) -> tuple[int, int]:
-        """How many wait for it to grow, and how many for zero, in all processes."""
+        """How many wait for a semaphore to rise, and how many for zero, in all processes."""
         return self._ask(sysv_semaphores.waiting, self._checked(number))  # type: ignore[no-any-return]
 
     def last_pid(self, number: int = 0) -> int:
-        """Who changed it last; 0: nobody."""
+        """The pid of the process that changed a semaphore last; 0: nobody."""
         return self._ask(sysv_semaphores.last_pid, self._checked(number))  # type: ignore[no-any-return]
 
     def configure(
@@ -196,7 +205,10 @@ class SysvSemaphore(SysvObject):
         self._ask(sysv_semaphores.configure, *wanted)
 
     def remove(self) -> None:
-        """Remove the set: everybody who waits gets OSError (EIDRM)."""
+        """Remove the set. All who wait get OSError (EIDRM).
+
+        PermissionError for others than its owner.
+        """
         try:
             sysv_semaphores.remove(self.id)
         except OSError as error:
@@ -229,6 +241,7 @@ def get(key: int, count: int, create: bool, exclusive: bool, mode: int) -> tuple
 
 
 def checked_count(count: int) -> int:
+    """The count, if a semaphore may be changed by it; else ValueError."""
     if not 1 <= count <= VALUE_MAX:
         raise ValueError(f"count {count}: 1 to {VALUE_MAX}")
     return count

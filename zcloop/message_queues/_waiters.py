@@ -1,4 +1,4 @@
-"""Who waits on one object, each on the loop that it runs on, so that a close can end them all."""
+"""The coroutines that wait on one object, each on its own loop, so that a close ends them all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zcloop._native.operation.operation import Operation
 from zcloop.loop import Loop
 from zcloop.loop._running import BLOCKING_METHODS, running_loop
 
-# So many things in a row are taken without waiting, then the loop has a turn: another process may
-# bring more for as long as somebody takes them.
-TAKEN_MAX = 100
+# After so many calls in a row that did not have to wait, the loop has a turn. Another process may
+# bring messages as fast as they are received, and the loop's other tasks would never run.
+IMMEDIATE_MAX = 100
 
 
 class Waiters:
@@ -21,23 +21,26 @@ class Waiters:
     def __init__(self, name: str) -> None:
         self._name = name
         self._waiting: dict[Operation, Loop] = {}
-        self._taken = 0
+        self._immediate = 0  # calls since the loop last had a turn
 
     def loop(self) -> Loop:
         """The running loop. RuntimeError when it is not zcloop's."""
         return running_loop(self._name, BLOCKING_METHODS)
 
     async def turn(self) -> None:
-        """Awaited before something is taken, which a cancelled task then has not."""
-        self._taken += 1
-        if self._taken >= TAKEN_MAX:
-            self._taken = 0
+        """Let other tasks run once in IMMEDIATE_MAX calls.
+
+        It is awaited before the call is made: a task that is cancelled here has received nothing.
+        """
+        self._immediate += 1
+        if self._immediate >= IMMEDIATE_MAX:
+            self._immediate = 0
             await asyncio.sleep(0)
 
     async def perform(self, operation: Operation) -> Any:
         """The outcome, or -errno: -ECANCELED after `end`."""
         loop = self.loop()
-        self._taken = 0
+        self._immediate = 0
         self._waiting[operation] = loop
         try:
             return await loop.perform(operation)
@@ -45,7 +48,7 @@ class Waiters:
             del self._waiting[operation]
 
     def end(self) -> None:
-        """End every wait. From any thread."""
+        """End every wait. Thread-safe."""
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
@@ -54,6 +57,6 @@ class Waiters:
             if loop is here:
                 loop.cancel_operation(operation)
             else:
-                # A loop that is closed, or the parent process's, has nobody who waits.
+                # Nobody waits on a loop that is closed, or on the parent process's.
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(loop.cancel_operation, operation)

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from zcloop._native.sync import mutex_words
-from zcloop._native.sync.acquire_mutex import AcquireMutex
+from zcloop._native.sync.acquire import Acquire
 from zcloop._native.sync.futex_wait import NOT_YET
 from zcloop._native.sync.mutex_words import MutexWords
 from zcloop.sync._waiting import Acquirable, check
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class OwnerDiedError(RuntimeError):
-    """The process that held it died holding it: what it protects may be half changed.
+    """The process that held a mutex or lock died holding it: what it protects may be half changed.
 
-    Of `acquire`, `try_acquire` and `acquire_blocking`: it is acquired all the same, to be
-    repaired and released. Of `async with`, and of a reader: it is not.
+    `acquire`, `try_acquire` and `acquire_blocking` have acquired it when they raise this: repair
+    what it protects, and release it. `async with`, and a reader, have not acquired it.
     """
 
 
 class OwnedAcquirable(Acquirable):
-    """What is acquired by a process, and may be left by it in its death."""
+    """A thing that a process acquires, and may die holding."""
 
-    def _give_back_left(self) -> None:
+    def _release_unrepaired(self) -> None:
         raise NotImplementedError
 
     def _check(self, result: int) -> None:
@@ -35,7 +35,10 @@ class OwnedAcquirable(Acquirable):
         check(result, self)
 
     def try_acquire(self) -> bool:
-        """Take it if it is free, ahead of all who wait; whether it did. Thread-safe."""
+        """Acquire it if it is free, ahead of all who wait; whether it did. Thread-safe.
+
+        OwnerDiedError as `acquire`; ValueError once closed.
+        """
         result = self._operation().begin(is_polite=False)
         if result == NOT_YET:
             return False
@@ -46,28 +49,31 @@ class OwnedAcquirable(Acquirable):
         try:
             await self.acquire()
         except OwnerDiedError:
-            self._give_back_left()
+            self._release_unrepaired()
             raise
 
 
 class Mutex(MutexWords, OwnedAcquirable):
-    """One holder at a time; `acquire` waits, `release` wakes who waits. Not recursive.
+    """One holder at a time; `acquire` waits, `release` wakes a waiter. Not recursive.
 
-    In private memory, or with `buffer` in SIZE bytes of it from `offset` on, a multiple of 8: one
-    process makes it there, once; others `attach`. The buffer cannot be closed until `close` or
-    the end of this object. Thread-safe, and usable from several loops and processes.
+    It is in private memory, or with `buffer` in SIZE bytes of that from `offset` on, a multiple of
+    8. One process makes it there, once; the others `attach`. The buffer cannot be closed before
+    `close` or the end of this object. Thread-safe, and usable from several loops and processes.
 
-    The holder is a process: any of its tasks and threads may release, RuntimeError in others. In
-    a buffer, who waits looks at once and then each second whether the holder's process has died
-    (/proc/<pid>/stat, by pid and start time); the next to acquire it then gets OwnerDiedError, and
-    has it. That can be told among processes that see their /proc, and whose pid and time
-    namespaces are those of the process that made the mutex: others may use it, and are taken for
-    living whatever becomes of them. A task or thread that ends without a release is not noticed.
-    `async with` does not go on over a dead holder's data: it gives the mutex back as it
-    found it, and raises.
+    The holder is a process: any of its tasks and threads may release it, others get RuntimeError.
+    In a buffer, a waiter looks at once and then each second whether the holder's process has died
+    (/proc/<pid>/stat, by pid and start time). The next one to acquire it then gets OwnerDiedError,
+    and has it. A death is noticed between processes that see their /proc, and whose pid and time
+    namespaces are those of the process that made the mutex. Other processes may use the mutex, but
+    their death is not noticed; nor is a task or thread that ends without a release.
+    `async with` does not enter over a dead holder's data: it raises, and the mutex stays as it was.
 
-    Fairness: as Semaphore's. In the order of waiting, but for `try_acquire` and who comes in the
-    moment between a release and the waking of others; between processes no order is promised.
+    Fairness is as of Semaphore: waiters acquire it in their order, except that `try_acquire`, and
+    whoever comes between a release and the waking of a waiter, may come first. Between processes
+    no order is promised.
+
+    ValueError for a bad offset or a place that is in use; BufferError for memory that is not
+    writable.
     """
 
     SIZE: ClassVar[int] = mutex_words.SIZE
@@ -77,7 +83,10 @@ class Mutex(MutexWords, OwnedAcquirable):
 
     @classmethod
     def attach(cls, buffer: Buffer, offset: int = 0) -> Self:
-        """The mutex that another process, or object, made there; ValueError if none did."""
+        """The mutex that another process, or another object, made in this buffer at this offset.
+
+        ValueError if there is none. BufferError for memory that is not writable.
+        """
         mutex = cls.__new__(cls)
         mutex._attach(buffer, offset)
         return mutex
@@ -88,15 +97,21 @@ class Mutex(MutexWords, OwnedAcquirable):
         return f"<{type(self).__name__} holder={self.holder_pid} waiting={self.waiting}>"
 
     def locked(self) -> bool:
-        """Whether a process holds it now."""
+        """Whether a process holds it now, as `holder_pid` says; that may change at any time.
+
+        ValueError once closed. Thread-safe.
+        """
         return self.holder_pid is not None
 
     def release(self) -> None:
-        """Give it back. RuntimeError when it is free, or another process's. Thread-safe."""
+        """Release it, and wake a waiter. Thread-safe.
+
+        RuntimeError when it is free, or held by another process; ValueError once closed.
+        """
         self._release()
 
-    def _operation(self) -> AcquireMutex:
-        return AcquireMutex(self)
+    def _operation(self) -> Acquire:
+        return Acquire(self)
 
-    def _give_back_left(self) -> None:
+    def _release_unrepaired(self) -> None:
         self._release(is_left=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from zcloop._native.sync import lock_words
-from zcloop._native.sync.acquire_reader import AcquireReader
-from zcloop._native.sync.acquire_writer import AcquireWriter
+from zcloop._native.sync.acquire import AcquireReader, AcquireWriter
 from zcloop._native.sync.lock_words import LockWords
 from zcloop.sync._mutex import OwnedAcquirable
 
@@ -24,14 +23,17 @@ class Reader(OwnedAcquirable):
         return f"<{type(self).__name__} of {self._lock!r}>"
 
     def release(self) -> None:
-        """One reader of this process goes; RuntimeError when none reads. Thread-safe."""
+        """One reader of this process goes. Thread-safe.
+
+        RuntimeError when no reader of this process is in; ValueError once the lock is closed.
+        """
         self._lock._release_read()
 
     def _operation(self) -> AcquireReader:
         return AcquireReader(self._lock)
 
-    def _give_back_left(self) -> None:
-        """Nothing: over a dead writer's data no reader is let in."""
+    def _release_unrepaired(self) -> None:
+        """Nothing: no reader is let in over a dead writer's data."""
 
 
 class Writer(OwnedAcquirable):
@@ -44,31 +46,38 @@ class Writer(OwnedAcquirable):
         return f"<{type(self).__name__} of {self._lock!r}>"
 
     def release(self) -> None:
-        """Let others in. RuntimeError when nobody writes, or another process. Thread-safe."""
+        """Let others in. Thread-safe.
+
+        RuntimeError when this process does not write; ValueError once the lock is closed.
+        """
         self._lock._release()
 
     def _operation(self) -> AcquireWriter:
         return AcquireWriter(self._lock)
 
-    def _give_back_left(self) -> None:
+    def _release_unrepaired(self) -> None:
         self._lock._release(is_left=True)
 
 
 class ReadWriteLock(LockWords):
     """Many readers or one writer: `async with lock.reader:` and `async with lock.writer:`.
 
-    In private memory, or with `buffer` in SIZE bytes of it from `offset` on, a multiple of 8: one
-    process makes it there, once; others `attach`. The buffer cannot be closed until `close` or
-    the end of this object and its sides. Thread-safe, and usable from several loops and
-    processes, of which at most PROCESSES_MAX living ones may ever have read (OSError, EMFILE).
+    It is in private memory, or with `buffer` in SIZE bytes of that from `offset` on, a multiple of
+    8. One process makes it there, once; the others `attach`. The buffer cannot be closed before
+    `close` or the end of this object and its sides. Thread-safe, and usable from several loops and
+    processes. At most PROCESSES_MAX living processes may ever have read (OSError, EMFILE).
 
-    Writers come first: as soon as one waits for readers to go, new readers wait, one that reads
-    already and asks again included (do not nest). Between two writers those who wait to read may
+    Writers come first: as soon as one waits for readers to go, new readers wait. That holds also
+    for a reader that asks once more (do not nest). Between two writers those who wait to read may
     come in, and a stream of writers can keep readers out.
 
-    Holders are processes, as of Mutex, and their death is noticed alike, within a second by who
-    waits. Of a writer: the next writer has the lock and gets OwnerDiedError; readers get it, and
-    are not let in, until a writer has repaired and released. Of a reader: it is counted no more.
+    Holders are processes, as of Mutex, and a waiter notices their death in the same way, within a
+    second. When a writer has died, the next writer has the lock and gets OwnerDiedError; readers
+    get OwnerDiedError, and are not let in, until a writer has repaired and released. When a reader
+    has died, it is no longer counted.
+
+    ValueError for a bad offset or a place that is in use; BufferError for memory that is not
+    writable.
     """
 
     SIZE: ClassVar[int] = lock_words.SIZE
@@ -79,7 +88,10 @@ class ReadWriteLock(LockWords):
 
     @classmethod
     def attach(cls, buffer: Buffer, offset: int = 0) -> Self:
-        """The lock that another process, or object, made there; ValueError if none did."""
+        """The lock that another process, or another object, made in this buffer at this offset.
+
+        ValueError if there is none. BufferError for memory that is not writable.
+        """
         lock = cls.__new__(cls)
         lock._attach(buffer, offset)
         return lock
@@ -92,10 +104,12 @@ class ReadWriteLock(LockWords):
 
     @property
     def reader(self) -> Reader:
-        """The side for reading; a new object each time, of the same lock."""
+        """The lock's side for reading, for `async with lock.reader:` and for `acquire`, `release`
+        and the like. Many may read at a time. A new object each time, of the same lock."""
         return Reader(self)
 
     @property
     def writer(self) -> Writer:
-        """The side for writing; a new object each time, of the same lock."""
+        """The lock's side for writing, for `async with lock.writer:` and for `acquire`, `release`
+        and the like. One may write at a time. A new object each time, of the same lock."""
         return Writer(self)

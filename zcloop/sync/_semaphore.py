@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from zcloop._native.sync import posix_semaphore, semaphore_words
-from zcloop._native.sync.acquire_semaphore import AcquireSemaphore
+from zcloop._native.sync.acquire import Acquire
 from zcloop._native.sync.posix_semaphore import PosixSemaphore
 from zcloop._native.sync.semaphore_words import VALUE_MAX, SemaphoreWords
 from zcloop.sync._waiting import Acquirable
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 
 
 class Semaphore(SemaphoreWords, Acquirable):
-    """A number of tokens: `acquire` takes one, waiting for it if there is none; `release` gives.
+    """A number of tokens: `acquire` gets one, and waits if there is none; `release` adds some.
 
-    In private memory, or with `buffer` in SIZE bytes of it from `offset` on, a multiple of 8:
-    multiprocessing.shared_memory's `buf`, an mmap. One process makes it there, once; others
-    `attach`. The buffer cannot be closed until `close` or the end of this object. `release`
+    It is in private memory, or with `buffer` in SIZE bytes of that from `offset` on, a multiple of
+    8: multiprocessing.shared_memory's `buf`, or an mmap. One process makes it there, once; the
+    others `attach`. The buffer cannot be closed before `close` or the end of this object. `release`
     beyond `maximum` is a ValueError. Thread-safe, and usable from several loops and processes.
 
     Fairness: `acquire` lets those who wait go first, and the kernel wakes them in the order in
-    which they began to wait. But a token that was released is nobody's until it is taken:
-    `try_acquire`, and whoever comes in the moment in which no one is counted as waiting, may take
-    it first, so between processes no order is promised.
+    which they began to wait. But a token that was released is nobody's until it is acquired.
+    `try_acquire`, and whoever comes in the moment in which nobody is counted as waiting, may get it
+    first. So between processes no order is promised.
 
-    Tokens of a process that dies are lost, unless another releases them; so is, until the next
-    release, the wake-up of one that is killed between being woken and taking.
+    The tokens of a process that dies are lost, unless another process releases them. A waiter that
+    is killed after it was woken, and before it has acquired, takes its wake-up along: another
+    waiter sleeps on until the next release.
 
     ValueError for a bad value, maximum or offset, or a place that is in use; BufferError for
     memory that is not writable.
@@ -49,7 +50,8 @@ class Semaphore(SemaphoreWords, Acquirable):
 
     @classmethod
     def attach(cls, buffer: Buffer, offset: int = 0) -> Self:
-        """The semaphore that another process, or object, made there; ValueError if none did."""
+        """The semaphore that another process, or another object, made in this buffer at this
+        offset. ValueError if there is none; BufferError for memory that is not writable."""
         semaphore = cls.__new__(cls)
         semaphore._attach(buffer, offset)
         return semaphore
@@ -59,16 +61,17 @@ class Semaphore(SemaphoreWords, Acquirable):
             return f"<{type(self).__name__} closed>"
         return f"<{type(self).__name__} value={self.value} waiting={self.waiting}>"
 
-    def _operation(self) -> AcquireSemaphore:
-        return AcquireSemaphore(self)
+    def _operation(self) -> Acquire:
+        return Acquire(self)
 
 
 class NamedSemaphore(PosixSemaphore, Acquirable):
     """A POSIX named semaphore (sem_open), for processes of any language; fairness as Semaphore.
 
-    `name` begins with a slash. With `create` it is made with `value` if it does not exist;
-    `exclusive` makes an existing one a FileExistsError. Raises OSError as sem_open fails, and
-    NotImplementedError where libc is not 64-bit glibc.
+    `name` begins with a slash. With `create` it is made with `value` and the permissions `mode` if
+    it does not exist; `exclusive` makes an existing one a FileExistsError. OSError as sem_open
+    fails, ValueError for a value that is not from 0 to 2**31 - 1, and NotImplementedError where
+    libc is not 64-bit glibc. Thread-safe.
     """
 
     def __init__(
@@ -89,8 +92,8 @@ class NamedSemaphore(PosixSemaphore, Acquirable):
         return f"<{type(self).__name__} {self.name!r} {state}>"
 
     def unlink(self) -> None:
-        """Remove the name (sem_unlink); who has it open keeps it. FileNotFoundError if gone."""
+        """Remove the name (sem_unlink); whoever has it open keeps it. FileNotFoundError if gone."""
         posix_semaphore.unlink(self.name)
 
-    def _operation(self) -> AcquireSemaphore:
-        return AcquireSemaphore(self)
+    def _operation(self) -> Acquire:
+        return Acquire(self)

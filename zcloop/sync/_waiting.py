@@ -1,9 +1,10 @@
-"""Waiting on the running loop for what a FutexWait takes.
+"""Waiting on the running loop for what a FutexWait acquires.
 
-The wait is a request of the loop's own ring: no thread, no polling. Where the kernel has none
-(before 6.7) each wait costs a native thread of its own, which sleeps on the word until it is woken
-or the wait is cancelled. Threads of the loop's executor would be used up by waits that depend on
-each other.
+The wait is a request of the loop's own ring: no thread, no polling. Where the kernel has no such
+request (before 6.7) each wait has a native thread, which sleeps on the word until it is woken or
+the wait is cancelled.
+
+Rejected: threads of the loop's executor. Waits that depend on each other would use them up.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from zcloop.loop import Loop
 from zcloop.loop._running import BLOCKING_METHODS, running_loop
 
 
-async def take(operation: FutexWait) -> int:
+async def perform(operation: FutexWait) -> int:
     """Perform the operation: a result that is not negative, or -errno.
 
-    Cancelled, it has taken nothing. RuntimeError when the running loop is not zcloop's.
+    When it is cancelled, nothing was acquired. RuntimeError when the running loop is not zcloop's.
     """
     loop = running_loop("what zcloop.sync makes", BLOCKING_METHODS)
     result = operation.begin()
     if result != NOT_YET:
         return result
-    healer = Healer(loop, operation) if operation.is_robust else None
+    healer = Healer(loop, operation) if operation.heal() else None
     try:
         if operation.is_late:
             await let_others_go_first(loop, operation)
@@ -44,9 +45,9 @@ async def take(operation: FutexWait) -> int:
 
 
 async def let_others_go_first(loop: Loop, operation: FutexWait) -> None:
-    """What is free may be what others were woken for: until the loop has seen that, too.
+    """Let the loop see that others were woken: what is free now may be what they were woken for.
 
-    A request of the ring, since the wait that follows would overtake the wake-ups of others.
+    That takes a request of the ring: the wait that follows would overtake their wake-ups.
     """
     try:
         await loop.perform(nop())
@@ -56,18 +57,25 @@ async def let_others_go_first(loop: Loop, operation: FutexWait) -> None:
 
 
 class Healer:
-    """While something waits: looks again and again whether a process that holds it up has died."""
+    """Calls `heal` of an operation every HEAL_SECONDS, until it is cancelled.
+
+    An event channel has `events/healing`: its timer is a request, for all of its operations.
+    """
 
     def __init__(self, loop: Loop, operation: FutexWait) -> None:
         self._loop = loop
         self._operation = operation
-        self._heal()
+        self._arm()
+
+    def _arm(self) -> None:
+        self._handle: asyncio.TimerHandle = self._loop.call_later(HEAL_SECONDS, self._heal)
 
     def _heal(self) -> None:
         self._operation.heal()
-        self._handle: asyncio.TimerHandle = self._loop.call_later(HEAL_SECONDS, self._heal)
+        self._arm()
 
     def cancel(self) -> None:
+        """No more calls of `heal`."""
         self._handle.cancel()
 
 
@@ -78,30 +86,35 @@ def check(result: int, thing: Any) -> None:
 
 
 class Acquirable:
-    """What is acquired and released: `_operation` says how to wait for it."""
+    """A thing that is acquired and released: `_operation` says how to wait for it."""
 
     def _operation(self) -> FutexWait:
         raise NotImplementedError
 
     def try_acquire(self) -> bool:
+        """Acquire it if it is free, ahead of all who wait; whether it did."""
         raise NotImplementedError
 
     def release(self) -> None:
+        """Release it, and wake a waiter."""
         raise NotImplementedError
 
     async def acquire(self) -> Literal[True]:
-        """Take it, after those who wait already; True, as asyncio's. For a timeout use
+        """Acquire it, after those who wait already; True, as asyncio's. For a timeout use
         asyncio.timeout().
 
-        Cancelled, it has taken nothing, and the wake-up that it may have had is passed on.
-        RuntimeError on a loop that is not zcloop's.
+        When it is cancelled, nothing was acquired, and a wake-up that it had is passed on to
+        another waiter. RuntimeError on a loop that is not zcloop's, ValueError once closed.
         """
-        self._check(await take(self._operation()))
+        self._check(await perform(self._operation()))
         return True
 
     def acquire_blocking(self, timeout: float | None = None) -> bool:
-        """The same in a thread with no loop; False when `timeout` seconds went by. Releases the
-        GIL, and runs signal handlers."""
+        """Acquire it, in a thread that has no loop; False when `timeout` seconds went by.
+
+        It lets go of the GIL while it sleeps, and runs signal handlers. Thread-safe. ValueError
+        once closed.
+        """
         result = self._operation().block(timeout)
         if result == -errno.ETIMEDOUT:
             return False

@@ -98,7 +98,7 @@ async def test_who_is_slow_to_look_still_learns_how_its_round_ended(memory):
         places = [each.begin() for each in operations]
         assert places[1] == 1
     with pytest.raises(asyncio.BrokenBarrierError):
-        barrier._place(operation.finish(0))
+        barrier._place(operation.begin())
     assert await passes == 0
 
 

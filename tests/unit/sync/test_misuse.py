@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import mmap
 import os
 import pickle
@@ -12,6 +13,7 @@ import pytest
 from waits import cancelled, child, until, waiting
 
 from zcloop import sync
+from zcloop._native.sync.acquire import Acquire
 
 pytestmark = pytest.mark.zcloop_only
 
@@ -224,3 +226,13 @@ def test_a_closed_mutex_is_not_looked_at_by_what_was_made_before():
     operation = mutex._operation()
     mutex.close()
     assert operation.heal() is False
+
+
+def test_a_barrier_is_waited_at_and_not_acquired():
+    assert Acquire(sync.Barrier(2)).begin() == -errno.EINVAL
+
+
+def test_a_request_is_for_what_is_made():
+    for thing in (sync.Semaphore, sync.Mutex, sync.Barrier):
+        with pytest.raises(ValueError, match="never made"):
+            Acquire(thing.__new__(thing))
