@@ -11,6 +11,7 @@ COMPLETION_FLAGS = "the flags of a completion, in the kernel's words"
 URING_ABOVE_THE_CHANNEL = {
     ("transport.datagram", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
     ("transport.datagram", "io_uring_recvmsg_out"): "what a slot with a datagram begins with",
+    ("transport.datagram_output", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
     ("transport.stream", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
 }
 

@@ -1,0 +1,8 @@
+from typing_extensions import disjoint_base
+
+from zcloop._native.transport.datagram_sender import DatagramSender
+
+@disjoint_base
+class DatagramDelivery(DatagramSender):
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
