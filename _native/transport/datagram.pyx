@@ -67,7 +67,7 @@ cdef class Datagram(DatagramDelivery):
         self.protocol = protocol
         self.is_lending = isinstance(protocol, _ZeroCopyDatagramProtocol)
         if self.is_lending:
-            self.lend().account.name = type(protocol).__qualname__
+            self.ensure_lender().account.name = type(protocol).__qualname__
         elif self.lender is not None:
             self.lender.forgive()       # another protocol's views are not its fault
         if self.is_started:
@@ -88,7 +88,7 @@ cdef class Datagram(DatagramDelivery):
                 or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal read error on datagram transport")
+            return self.fail_reading(EBADF)
         if self.newest is not None:
             return self.update_newest()
         if self.receive is not None and (
@@ -305,7 +305,7 @@ cdef class Datagram(DatagramDelivery):
             raise ValueError("the policy 'latest' does not go with segmented receive")
         cdef Newest newest = None
         if policy == "latest":
-            newest = Newest(self.lend(), self.fd, depth)
+            newest = Newest(self.ensure_lender(), self.fd, depth)
         if self.newest is not None:
             self.newest.stop()
             if not is_resting(self.newest_poll):

@@ -15,7 +15,7 @@ takes nothing out, and an abort empties the queue when the walk is over.
 
 cimport cython
 from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, EIO, EMSGSIZE, errno
-from libc.stdint cimport SIZE_MAX, uint32_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 import socket as socket_module
@@ -23,6 +23,7 @@ import socket as socket_module
 from zcloop._native.kernel.address cimport AF_UNIX
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLOUT
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.socket cimport zc_send_to
@@ -50,10 +51,10 @@ cdef unsigned RUN_MIN = 3
 cdef class DatagramOutput(Endpoint):
     cdef int flush(self) except -1:
         """Send what was added while the queue was being sent."""
-        if self.is_blocked or self.is_busy or self.lost_count or self.queue.count == 0:
+        if self.is_blocked or self.is_busy or self.is_losing or self.queue.count == 0:
             return 0
         self.send_now()
-        if self.lost_count == 0 and not self.is_blocked:
+        if not self.is_losing and not self.is_blocked:
             self.drained(False)
         return 0
 
@@ -68,7 +69,7 @@ cdef class DatagramOutput(Endpoint):
         if self.is_busy:
             return 0        # what was added goes with what is being sent, or after it
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal write error on datagram transport")
+            return self.fail_writing(EBADF)
         self.is_one_by_one = (self.segment_max == 0 or self.queue.count < RUN_MIN
                               or not is_plain(self.fd))
         self.is_busy = True
@@ -87,7 +88,7 @@ cdef class DatagramOutput(Endpoint):
         cdef unsigned count
         cdef unsigned done = 0
         try:
-            while done < self.queue.count and not self.lost_count:
+            while done < self.queue.count and not self.is_losing:
                 if self.is_zero_copy_next(&self.queue.items[done]):
                     break
                 sent = self.send_some(done, &count)
@@ -110,7 +111,7 @@ cdef class DatagramOutput(Endpoint):
 
     cdef int rest(self) except -1:
         """The queue may move again: do now what others wanted of it meanwhile."""
-        if self.lost_count:
+        if self.is_losing:
             while self.queue.count:
                 drop_datagrams(&self.queue, self.queue.count)
         self.is_busy = False
@@ -134,7 +135,7 @@ cdef class DatagramOutput(Endpoint):
         except OSError:
             receiver.close()
             return self.wait_writable()     # the next send says what is wrong
-        if not is_resting(self.room_poll) or self.lost_count:
+        if not is_resting(self.room_poll) or self.is_losing:
             receiver.close()
             return 0
         self.receiver = receiver
@@ -148,7 +149,7 @@ cdef class DatagramOutput(Endpoint):
         count[0] = 1
         if not self.is_one_by_one:
             count[0] = run_at(&self.queue, first, self.segment_max,
-                              self.zero_copy_min if self.channel.is_started else SIZE_MAX)
+                              self.zero_copy_min if self.channel.is_started else NEVER)
         if count[0] >= RUN_MIN:
             sent = self.send_run(first, count[0])
             if sent >= 0 or sent == -EAGAIN or sent == -EINTR:
@@ -205,7 +206,7 @@ cdef class DatagramOutput(Endpoint):
         cdef Account account
         self.core.sent_bytes += size
         if type(owner) is Lease:
-            account = self.lend().account
+            account = self.ensure_lender().account
             account.sent_bytes += size
         return 0
 
@@ -221,12 +222,7 @@ cdef class DatagramOutput(Endpoint):
             self.deliver_error(error)
 
     cdef int deliver_error(self, object error) except -1:
-        try:
-            self.protocol_call("error_received", error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as failure:
-            self.report("Exception in protocol.error_received()", failure)
+        self.call_or_report("error_received", error, "Exception in protocol.error_received()")
         return 0
 
     # ---- in place ----------------------------------------------------------------------------
@@ -252,17 +248,17 @@ cdef class DatagramOutput(Endpoint):
             raise
         memcpy(operation.name, item.name, item.name_size)
         operation.name_size = item.name_size
-        return 0 if self.lost_count else self.submit_zero_copy(operation)
+        return 0 if self.is_losing else self.submit_zero_copy(operation)
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None
         self.is_blocked = False
         if self.is_lost:
             return self.release_fd()
-        if self.lost_count:
+        if self.is_losing:
             return 0
         if result == -EINVAL:
-            self.zero_copy_min = SIZE_MAX       # an old kernel or a wrong address: send() will tell
+            self.zero_copy_min = NEVER       # an old kernel or a wrong address: send() will tell
         elif result >= 0:
             self.core.sent_bytes += result
             self.drop_sent()
@@ -270,7 +266,7 @@ cdef class DatagramOutput(Endpoint):
             self.drop_sent()
             self.report_error(os_error(-result, None))
         self.send_now()
-        if not self.is_blocked and self.lost_count == 0:
+        if not self.is_blocked and not self.is_losing:
             self.drained(True)
         return 0
 
@@ -291,7 +287,7 @@ cdef class DatagramOutput(Endpoint):
             self.is_blocked = False
             if self.is_lost:
                 return self.release_fd()
-            if self.lost_count == 0:
+            if not self.is_losing:
                 self.send_now()
                 self.drained(True)
         elif type(operation) is SendZeroCopy:

@@ -33,8 +33,11 @@ cdef class DatagramSender(DatagramOutput):
         self.addresses = AddressCache.__new__(AddressCache)
         self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
 
+    cdef str noun(self):
+        return "datagram"
+
     def open(self, int family, remote):
-        """Say, before `bind`, the address family and the address that sendto defaults to."""
+        """Say, before `attach`, the address family and the address that sendto defaults to."""
         self.family = family
         self.remote = remote
         self.is_connected = self.peer_head != 0
@@ -57,11 +60,10 @@ cdef class DatagramSender(DatagramOutput):
             if addr is not None and addr != self.remote:
                 raise ValueError(f"Invalid address: must be None or {self.remote}")
             addr = self.remote
-        if self.lost_count:
+        if self.is_losing:
             if self.remote is not None:
-                if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+                if self.ignore_write() >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                     logger.warning("socket.send() raised exception.")
-                self.lost_count += 1
             return
         owner = lease_of(data, &start, &size) if type(data) is memoryview else None
         if owner is None:
@@ -75,7 +77,7 @@ cdef class DatagramSender(DatagramOutput):
         address = None if name_size or self.is_connected else (addr,)
         if size >= ZERO_COPY_LEAST and type(owner) is Lease:
             is_zero_copy = self.is_worth_zero_copy(size, name, name_size)
-        if self.lost_count:
+        if self.is_losing:
             return      # aborted by the code of `addr`, or by a signal handler
         if self.queue.count == 0 and address is None and not (is_zero_copy or self.is_busy):
             if self.send_at_once(owner, start, size, name, name_size):
@@ -108,7 +110,7 @@ cdef class DatagramSender(DatagramOutput):
                 raise ValueError("no address: give addr=, or make the endpoint with remote_addr=")
             name_size = self.addresses.encode(addr, self.family, name)
         address = None if name_size or self.is_connected else (addr,)
-        if self.lost_count:
+        if self.is_losing:
             return
         for piece in pieces:
             owner = owner_of(piece, &start, &size)
@@ -123,7 +125,7 @@ cdef class DatagramSender(DatagramOutput):
         """False if the socket's buffer has no room for it. Any other error is the protocol's."""
         cdef ssize_t sent
         if not self.is_fd_ours():
-            self.fail(EBADF, "Fatal write error on datagram transport")
+            self.fail_writing(EBADF)
             return True
         sent = zc_send_to(self.fd, start, size, name, name_size)
         if sent >= 0:

@@ -29,23 +29,27 @@ cdef class Endpoint(Client):
     cdef bytes local
     cdef Poll write_poll                # in flight while the socket's buffer is full
     cdef readonly Lender lender                  # None until something is lent or reserved
-    cdef list held                      # what arrived while reading was paused; None else
+    # What arrived while reading was paused, oldest first; None when nothing is held. Items of a
+    # stream are bytes, memoryviews, and at its end 0 (the end of file) or an errno. Items of
+    # datagrams are tuples of data and address, and errnos.
+    cdef list held
     cdef SendZeroCopy zero_copy_send    # in flight: its result has not come yet
     cdef size_t zero_copy_min           # bytes from which something of a lease is sent so
     cdef object empty_waiter            # sendfile waits for the queue to drain
     cdef size_t high_water
     cdef size_t low_water
-    cdef unsigned lost_count            # 0: connected; then 1 + writes ignored since
+    cdef uint8_t ignored_writes         # writes since the connection is lost, up to 255
     cdef uint8_t zero_copy_mode
     cdef flag is_paused                 # pause_reading() was called
     cdef flag is_blocked                # the socket's buffer is full; write_poll tells when not
     cdef readonly flag is_writing_paused
     cdef readonly flag is_closing_
+    cdef flag is_losing                 # connection_lost will be called, or was
     cdef flag is_lost                   # connection_lost was called; the fd is closed
 
-    cdef int put_under(self, object face, object protocol) except -1
+    cdef int enter_table(self) except -1
     cdef bint read_peer(self) except -1
-    cpdef Lender lend(self)
+    cpdef Lender ensure_lender(self)
     cdef int drop_held(self) except -1
     cdef int choose_zero_copy(self, size_t threshold, bint leaves_machine) except -1
     cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size)
@@ -55,15 +59,21 @@ cdef class Endpoint(Client):
     cdef int disown_account(self) noexcept
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
+    cdef bint call_or_report(self, object name, object argument, str message) except -1
+    cdef bint call_or_fail(self, object name, object argument) except -1
+    cdef int protocol_failed(self, object error, str name) except -1
     cdef object report(self, str message, object error)
     cdef int log(self, str message) except -1
     cdef int log_expected(self, str message, object error) except -1
     cdef int call_pause_writing(self) except -1
     cdef int update_reading(self) except -1
+    cdef unsigned ignore_write(self) noexcept
     cdef int wait_writable(self) except -1
     cdef int pause_if_high(self) except -1
     cdef int resume_if_low(self) except -1
     cdef int drained(self, bint may_call) except -1
+    cdef int fail_reading(self, int errno_) except -1
+    cdef int fail_writing(self, int errno_) except -1
     cdef int fail(self, int errno_, str message) except -1
     cdef int fatal(self, object error, str message) except -1
     cdef int force_close(self, object error) except -1
@@ -74,6 +84,7 @@ cdef class Endpoint(Client):
     cdef int forget(self, Operation operation) except -1
 
     # What a kind of transport says of itself.
+    cdef str noun(self)                         # in messages: what it is over
     cdef size_t queued(self) noexcept           # bytes accepted and not taken by the kernel
     cdef int clear_queue(self) except -1
     cdef int arrange_reading(self) except -1    # update_reading, with no other code in the middle

@@ -1,7 +1,7 @@
 """What every transport has: an fd, a protocol, flow control for writing, and an end.
 
     accepted == sent + queued()
-    open --close()--> closing --queue empty--> lost_count > 0 --next turn--> is_lost, fd closed
+    open --close()--> closing --queue empty--> losing --next turn--> lost, fd closed
     open --abort(), error----------------------^
 
 The fd is closed when connection_lost has been called, before any other callback: that one may block
@@ -34,12 +34,13 @@ from zcloop._native.kernel.address cimport (
     AF_INET, family_in, local_address, peer_address, whole_address,
 )
 from zcloop._native.kernel.cpython cimport (
-    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_VectorcallMethod, PyObject_Release,
+    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_Release,
+    PyObject_VectorcallMethod, reraise,
 )
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLOUT
 
 cdef size_t HIGH_WATER = 64 * 1024
-cdef size_t NEVER = <size_t> -1
 cdef dict _ZERO_COPY_MODES = {
     "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
 }
@@ -48,14 +49,10 @@ cdef dict _ZERO_COPY_MODES = {
 cdef object owned(PyObject *result):
     """What a call has returned; NULL is the exception that it has set."""
     if result == NULL:
-        _reraise()
+        reraise()
     answer = <object> result
     PyObject_Release(result)
     return answer
-
-
-cdef int _reraise() except -1:
-    return -1       # the error indicator is set
 
 
 cdef size_t size_of(object limit) except? 0:
@@ -98,22 +95,24 @@ cdef class Endpoint(Client):
         if self.fd >= 0 and self.owns_fd:
             close(self.fd)
 
-    def bind(self, face, protocol, socket=None, context=None):
-        """Who is above: the transport object and its protocol, which is called in `context`; None
-        is a copy of the current one. A given socket keeps the fd."""
-        self.socket = socket
-        self.owns_fd = socket is None
-        self.put_under(face, protocol)
-        if context is not None:
-            self.context = context
-        self.core.add_transport(self.fd, self)
+    def attach(self, face, protocol, socket=None, context=None):
+        """Set who is above: the transport object `face`, and the protocol.
 
-    cdef int put_under(self, object face, object protocol) except -1:
+        The protocol is called in `context`. Without one it is called in a copy of the current
+        context, in which the protocol's factory may have set variables. A `socket` that is given
+        owns the fd from here on.
+        """
+        if socket is not None:
+            self.socket = socket
+            self.owns_fd = False
         self.face = face
-        # As it is now: the protocol's factory may have set variables.
-        self.context = PyContext_CopyCurrent()
+        self.context = PyContext_CopyCurrent() if context is None else context
         self.set_protocol(protocol)
-        return 0
+        self.enter_table()
+
+    cdef int enter_table(self) except -1:
+        """Let the loop find this transport by its fd."""
+        return self.core.add_transport(self.fd, self)
 
     def set_protocol(self, protocol):
         self.protocol = protocol
@@ -203,6 +202,34 @@ cdef class Endpoint(Client):
         program_left(before)
         return owned(result)
 
+    cdef bint call_or_report(self, object name, object argument, str message) except -1:
+        """Call as `protocol_call` does; what the method raises is reported under `message`. Whether
+        it raised nothing. SystemExit and KeyboardInterrupt go on, as they end the run."""
+        try:
+            self.protocol_call(name, argument)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report(message, error)
+            return False
+        return True
+
+    cdef bint call_or_fail(self, object name, object argument) except -1:
+        """Call as `protocol_call` does; what the method raises goes to `protocol_failed`. Whether
+        it raised nothing. SystemExit and KeyboardInterrupt go on, as they end the run."""
+        try:
+            self.protocol_call(name, argument)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.protocol_failed(error, name)
+            return False
+        return True
+
+    cdef int protocol_failed(self, object error, str name) except -1:
+        """The protocol's method has raised `error`, which is the end of its connection."""
+        return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
+
     cdef object report(self, str message, object error):
         cdef bint before = let_program_in()
         try:
@@ -244,11 +271,17 @@ cdef class Endpoint(Client):
             self.lose(None)
         return 0
 
+    cdef unsigned ignore_write(self) noexcept:
+        """Count a write that comes to nothing, since the connection is lost; the number of them."""
+        if self.ignored_writes < 255:
+            self.ignored_writes += 1
+        return self.ignored_writes
+
     cdef int wait_writable(self) except -1:
         """The socket's buffer is full; go on when it is not. Whoever has sent has let go of leases,
         and what their end runs may have aborted the transport."""
         cdef bint is_held
-        if self.lost_count:
+        if self.is_losing:
             return 0
         is_held = hold_collector()
         self.is_blocked = True
@@ -271,7 +304,7 @@ cdef class Endpoint(Client):
                 else:
                     self.core.call(self._resume_writing, (), None)
         finally:    # KeyboardInterrupt ends the run, not the writing
-            if self.queued() == 0 and self.lost_count == 0:
+            if self.queued() == 0 and not self.is_losing:
                 self.emptied()
         return 0
 
@@ -295,7 +328,7 @@ cdef class Endpoint(Client):
             self.pause_if_high()
 
     cdef int pause_if_high(self) except -1:
-        if self.is_writing_paused or self.lost_count or self.queued() <= self.high_water:
+        if self.is_writing_paused or self.is_losing or self.queued() <= self.high_water:
             return 0
         self.is_writing_paused = True
         try:
@@ -318,12 +351,7 @@ cdef class Endpoint(Client):
         if not self.is_writing_paused or self.queued() > self.low_water:
             return 0
         self.is_writing_paused = False
-        try:
-            self.protocol_call("resume_writing", None)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.report("protocol.resume_writing() failed", error)
+        self.call_or_report("resume_writing", None, "protocol.resume_writing() failed")
         return 0
 
     def _resume_writing(self):
@@ -346,7 +374,7 @@ cdef class Endpoint(Client):
 
     # ---- lending ----------------------------------------------------------------------------
 
-    cpdef Lender lend(self):
+    cpdef Lender ensure_lender(self):
         """What lends this transport its memory, made when first asked for."""
         cdef bint is_held
         if self.lender is None:
@@ -370,7 +398,7 @@ cdef class Endpoint(Client):
 
     def pause_if_over_quota(self):
         """Read no more, if too much is lent, until enough of it is back."""
-        if self.lend().wait_if_over():
+        if self.ensure_lender().wait_if_over():
             self.core.waiting.add(self)     # no operation holds it meanwhile
             self.update_reading()
 
@@ -388,17 +416,17 @@ cdef class Endpoint(Client):
 
     def reserve(self, size, bint zeroed=True):
         self.channel.check_usable()
-        return self.lend().reserve(size, zeroed)
+        return self.ensure_lender().reserve(size, zeroed)
 
     def set_quota(self, quota):
-        self.lend().set_quota(quota)
+        self.ensure_lender().set_quota(quota)
 
     def associate(self, region):
-        self.lend().associate(region)
+        self.ensure_lender().associate(region)
         self.update_reading()
 
     def disassociate(self, region):
-        self.lend().disassociate(region)
+        self.ensure_lender().disassociate(region)
         self.update_reading()
 
     # ---- sending without a copy --------------------------------------------------------------
@@ -428,7 +456,7 @@ cdef class Endpoint(Client):
         cdef int pin = self.channel.pin_of(region)
         # RLIMIT_MEMLOCK counts pinned memory of all of a user's processes, and rings. So none is
         # pinned before the network has taken something of this connection in place.
-        if pin < 0 and region.pinned and self.lend().account.sent_zero_copy_bytes:
+        if pin < 0 and region.pinned and self.ensure_lender().account.sent_zero_copy_bytes:
             self.channel.pin(region)
             pin = self.channel.pin_of(region)
         return make_send_zero_copy(self, self.fd, lease, data, size, pin)
@@ -458,7 +486,7 @@ cdef class Endpoint(Client):
 
     cdef int notified(self, SendZeroCopy operation, bint is_copied) except -1:
         """The kernel is done with the memory, and says whether it copied."""
-        cdef Account account = self.lend().account
+        cdef Account account = self.ensure_lender().account
         if not is_copied:
             account.sent_zero_copy_bytes += operation.size
             return 0
@@ -499,15 +527,24 @@ cdef class Endpoint(Client):
         self.stop_reading()
         if self.queued() and not self.is_blocked:
             self.send_now()
-        if self.queued() == 0 and self.lost_count == 0:
+        if self.queued() == 0 and not self.is_losing:
             self.lose(None)
 
     def abort(self):
         """As close(), and what waits for room is dropped; what was written in this turn goes, as
         if it had been sent at once."""
-        if self.lost_count == 0 and self.queued() and not self.is_blocked:
+        if not self.is_losing and self.queued() and not self.is_blocked:
             self.send_now()
         self.force_close(None)
+
+    cdef str noun(self):
+        return "socket"
+
+    cdef int fail_reading(self, int errno_) except -1:
+        return self.fail(errno_, f"Fatal read error on {self.noun()} transport")
+
+    cdef int fail_writing(self, int errno_) except -1:
+        return self.fail(errno_, f"Fatal write error on {self.noun()} transport")
 
     cdef int fail(self, int errno_, str message) except -1:
         return self.fatal(os_error(errno_, None), message)
@@ -537,7 +574,7 @@ cdef class Endpoint(Client):
         return isinstance(error, OSError)
 
     cdef int force_close(self, object error) except -1:
-        if self.lost_count:
+        if self.is_losing:
             return 0
         self.clear_queue()
         if not self.is_closing_:
@@ -554,7 +591,7 @@ cdef class Endpoint(Client):
         self.fatal(error, message)
 
     cdef int lose(self, object error) except -1:
-        self.lost_count += 1
+        self.is_losing = True
         self.core.waiting.discard(self)
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)

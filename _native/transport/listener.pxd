@@ -19,7 +19,7 @@ cdef class Listener(SocketHolder):
     cdef readonly bint is_listening
 
     cdef bint accept_one(self) except -1
-    cdef int announce(self, object accepted, int fd) except -1
+    cdef int hand_over(self, object accepted, int fd) except -1
     cdef int refused(self, int errno_) except -1
     cdef int look_after(self, double seconds) except -1
     cdef int arm(self, Poll poll) except -1

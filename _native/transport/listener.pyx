@@ -156,7 +156,7 @@ cdef class Listener(SocketHolder):
         if got < 0:
             self.refused(-got)
             return False
-        self.announce(accepted, got)
+        self.hand_over(accepted, got)
         return True
 
     cdef int refused(self, int errno_) except -1:
@@ -164,7 +164,8 @@ cdef class Listener(SocketHolder):
             return 0        # another process was faster, or the connection is gone
         return self.fail(errno_)
 
-    cdef int announce(self, object accepted, int fd) except -1:
+    cdef int hand_over(self, object accepted, int fd) except -1:
+        """Make the stream of an accepted connection, and call `accepted` with it."""
         cdef Stream stream = Stream(self.core, fd)      # the fd is its from here on
         # What is set for one connection is none of the next one's.
         cdef object context = PyContext_Copy(self.context)

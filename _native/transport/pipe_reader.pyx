@@ -21,6 +21,7 @@ from zcloop._native.kernel.clock cimport monotonic
 from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.pipe cimport is_poll_over
 
 # What a writer takes to wake and to fill the pipe; a sleep of ours costs about half of it.
 cdef double REFILL_SECONDS = 30e-6
@@ -36,7 +37,7 @@ cdef class PipeReader(Pipe):
         if not self.is_reading_wanted():
             return self.stop_reading()
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal read error on socket transport")
+            return self.fail_reading(EBADF)
         if self.read_poll is None:
             self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
         if self.read_poll.state == IDLE:
@@ -45,12 +46,11 @@ cdef class PipeReader(Pipe):
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         try:
-            if not self.is_reading_wanted():
-                pass
-            elif result < 0:
-                self.poll_failed(result, "Fatal read error on socket transport")
-            else:
-                self.read_ready()
+            if self.is_reading_wanted():
+                if result >= 0:
+                    self.read_ready()
+                elif is_poll_over(result):
+                    self.fail_reading(-result)
         finally:    # KeyboardInterrupt ends the run, not the reading
             self.rested()
         return 0
@@ -58,7 +58,7 @@ cdef class PipeReader(Pipe):
     cdef int read_ready(self) except -1:
         for _ in range(READS_MAX):
             if not self.is_fd_ours():
-                return self.fail(EBADF, "Fatal read error on socket transport")
+                return self.fail_reading(EBADF)
             self.last_size = 0
             if self.is_lending:
                 self.read_lease()

@@ -17,6 +17,7 @@ from asyncio.log import logger
 from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.pipe cimport is_poll_over
 from zcloop._native.transport.stream cimport Stream
 
 
@@ -37,12 +38,11 @@ cdef class PipeWriter(Pipe):
         if operation is not self.read_poll:
             return Stream.completed(self, operation, result, flags)
         try:
-            if self.is_closing_:
-                pass
-            elif result < 0:
-                self.poll_failed(result, "Fatal write error on socket transport")
-            else:
-                self.reader_ended()
+            if not self.is_closing_:
+                if result >= 0:
+                    self.reader_ended()
+                elif is_poll_over(result):
+                    self.fail_writing(-result)
         finally:
             self.rested()
         return 0
@@ -57,9 +57,8 @@ cdef class PipeWriter(Pipe):
             return Stream.accept(self, data)
         if memoryview(data).nbytes == 0:
             return 0
-        if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+        if self.ignore_write() > <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
             logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
-        self.ignored += 1
         return 0
 
     def writelines(self, pieces):

@@ -70,7 +70,7 @@ class Connecting:
         except BaseException:
             stream.drop()
             raise
-        self.call_soon(stream.connect)
+        self.call_soon(stream.announce)
         try:
             await _next_turn()  # connection_made first
         except BaseException:

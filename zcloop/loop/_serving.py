@@ -80,7 +80,7 @@ class Accepting:
             protocol = self._protocol_factory()
             if self._sslcontext is None:
                 transport = StreamTransport(stream, protocol, None, self._server)
-                stream.connect()
+                stream.announce()
             else:
                 waiter = self._loop.create_future()
                 waiter.add_done_callback(_handshaken)

@@ -79,7 +79,7 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
             self._app_protocol_buffer_updated = self._lend_buffer
             self._app_protocol_is_buffer = True
             if self._stream is not None:
-                self._stream.lend().account.name = type(app_protocol).__qualname__
+                self._stream.ensure_lender().account.name = type(app_protocol).__qualname__
         elif self._stream is not None and self._stream.lender is not None:
             self._stream.lender.forgive()  # what another protocol keeps is not its fault
 
@@ -88,7 +88,7 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
             return  # start_tls on a transport that was closing: connection_lost came first
         self._stream = self._app_transport._stream = transport._stream
         if isinstance(self._app_protocol, ZeroCopyProtocol):
-            self._stream.lend().account.name = type(self._app_protocol).__qualname__
+            self._stream.ensure_lender().account.name = type(self._app_protocol).__qualname__
         super().connection_made(transport)
 
     def _do_read__buffered(self) -> None:
@@ -101,13 +101,13 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
     def _take_buffer(self, ciphertext_size: int) -> memoryview:
         size = min(max(ciphertext_size, _RECORD_SIZE), _BUFFER_SIZE_MAX)
-        self._buffer = self._stream.lend().take_buffer(size)
+        self._buffer = self._stream.ensure_lender().take_buffer(size)
         return self._buffer
 
     def _lend_buffer(self, size: int) -> None:
         buffer, self._buffer = self._buffer, None
         stream = self._stream
-        self._app_protocol.buffer_received(stream.lend().lent(buffer, size))
+        self._app_protocol.buffer_received(stream.ensure_lender().lent(buffer, size))
         stream.pause_if_over_quota()
 
     # ---- sending a file ------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Lending:
         )
 
     def _lend(self) -> Lender:
-        lender: Lender = self._stream.lend()
+        lender: Lender = self._stream.ensure_lender()
         return lender
 
     def reserve(self, size: int, *, zeroed: bool = True) -> memoryview:
@@ -239,7 +239,7 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         self._extra: Any = extra
         self._stream = stream
         self._server: Any = None
-        stream.bind(self, protocol, sock, context)
+        stream.attach(self, protocol, sock, context)
         if server is not None:
             try:
                 if sys.version_info >= (3, 13):
@@ -305,7 +305,7 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
         self._stream = datagram
         self.sendto = datagram.sendto  # type: ignore[method-assign]
         datagram.open(family, address)
-        datagram.bind(self, protocol, sock)
+        datagram.attach(self, protocol, sock)
 
     def set_receive_policy(self, policy: str, depth: int = 1) -> None:
         """Which datagrams are delivered when the program is slower than they come.
