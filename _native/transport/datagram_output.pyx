@@ -49,6 +49,9 @@ cdef unsigned RUN_MIN = 3
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class DatagramOutput(Endpoint):
+    cdef str noun(self):
+        return "datagram"
+
     cdef int flush(self) except -1:
         """Send what was added while the queue was being sent."""
         if self.is_blocked or self.is_busy or self.is_losing or self.queue.count == 0:

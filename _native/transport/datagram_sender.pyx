@@ -33,9 +33,6 @@ cdef class DatagramSender(DatagramOutput):
         self.addresses = AddressCache.__new__(AddressCache)
         self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
 
-    cdef str noun(self):
-        return "datagram"
-
     def open(self, int family, remote):
         """Say, before `attach`, the address family and the address that sendto defaults to."""
         self.family = family
