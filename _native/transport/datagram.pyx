@@ -37,7 +37,7 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive_message cimport NAME_SIZE, make_receive_message
 from zcloop._native.transport.datagram_output cimport DatagramOutput
 from zcloop._native.transport.datagram_queue cimport RUN_SIZE_MAX, free_datagrams
-from zcloop._native.transport.endpoint cimport has_left, is_resting
+from zcloop._native.transport.descriptor cimport has_left, is_resting
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
     CONTROL_SIZE, is_udp, receive_segmented, segment_size,

@@ -1,4 +1,5 @@
 from zcloop._native.transport.datagram_sender cimport DatagramSender
+from zcloop._native.transport.held cimport HeldItem
 
 
 cdef class DatagramDelivery(DatagramSender):

@@ -1,4 +1,4 @@
-"""To whom a received datagram goes: to the protocol at once, or to what is held during a pause.
+"""To whom a received datagram goes: to the protocol at once, or to what is held for it (`Inlet`).
 
     the protocol                    it gets
     a DatagramProtocol              bytes
@@ -16,6 +16,7 @@ from libc.errno cimport EAGAIN, EINTR
 
 from zcloop._native.kernel.errors cimport ECANCELED, os_error
 from zcloop._native.kernel.sealed cimport seal
+from zcloop._native.transport.held cimport HELD_ERROR
 
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
@@ -35,9 +36,11 @@ cdef class DatagramDelivery(DatagramSender):
                 piece = None
         finally:
             if start < size and not self.is_closing_ and not self.channel.is_forked:
-                self.held = [(data[rest:min(rest + segment, size)], address)    # interrupted
-                             for rest in range(start, size, segment)]
-                self.core.call(self._deliver_held, (), None)
+                while start < size:     # an exception ended the delivery
+                    end = min(start + segment, size)
+                    self.keep(PyBytes_FromStringAndSize(data + start, end - start), address)
+                    start = end
+                self.want_delivery()
         return 0
 
     cdef int deliver_views(self, object data, Py_ssize_t segment, object address) except -1:
@@ -49,34 +52,27 @@ cdef class DatagramDelivery(DatagramSender):
                 start += segment
                 self.hold_or_deliver(data[start - segment:start], address)
         finally:
-            if start < size and not self.is_closing_:       # interrupted
-                self.held = [(data[rest:rest + segment], address)
-                             for rest in range(start, size, segment)]
-                self.core.call(self._deliver_held, (), None)
+            if start < size and not self.is_closing_:       # an exception ended the delivery
+                while start < size:
+                    self.keep(data[start:start + segment], address)
+                    start += segment
+                self.want_delivery()
             if type(data) is memoryview:
                 data.release()
         return 0
 
     cdef int hold_or_deliver(self, object data, object address) except -1:
-        if self.held is not None:
-            self.held.append((data, address))
-            return 0
-        if self.is_paused:
-            self.held = [(data, address)]
-            return 0
+        if self.is_keeping():
+            return self.keep(data, address)
         return self.deliver(data, address)
 
     cdef int hold_or_deliver_error(self, int errno_) except -1:
         """A receive was refused: the protocol is told, unless it is of no interest to it."""
         if errno_ in (ECANCELED, EINTR, EAGAIN):
             return 0
-        if self.held is not None:
-            self.held.append(errno_)
-        elif self.is_paused:
-            self.held = [errno_]
-        else:
-            self.deliver_error(os_error(errno_, None))
-        return 0
+        if self.is_keeping():
+            return self.keep_error(errno_)
+        return self.deliver_error(os_error(errno_, None))
 
     cdef int deliver(self, object data, object address) except -1:
         if self.is_lending:
@@ -98,44 +94,10 @@ cdef class DatagramDelivery(DatagramSender):
             self.pause_if_over_quota()
         return 0
 
-    def pause_reading(self):
-        if self.is_closing_ or self.is_paused:
-            return
-        self.is_paused = True
-        self.stop_reading()
-
-    def resume_reading(self):
-        if self.is_closing_ or not self.is_paused:
-            return
-        self.is_paused = False
-        if self.held is not None:
-            self.core.call(self._deliver_held, (), None)
-        else:
-            self.update_reading()
-
-    def _deliver_held(self):
-        """Hand over what arrived during a pause, oldest first, until paused again."""
-        try:
-            while self.held and not self.is_paused and not self.is_closing_:
-                item = self.held[0]
-                del self.held[0]
-                if isinstance(item, tuple):
-                    data, address = item
-                    item = None
-                    self.deliver(data, address)
-                    data = None
-                else:
-                    self.deliver_error(os_error(item, None))
-        finally:
-            if self.is_closing_:
-                self.drop_held()
-            elif not self.held:
-                self.held = None
-            if not self.is_paused and not self.is_closing_:
-                if self.held is not None:
-                    self.core.call(self._deliver_held, (), None)    # interrupted
-                else:
-                    self.update_reading()
+    cdef int deliver_item(self, HeldItem item) except -1:
+        if item.kind == HELD_ERROR:
+            return self.deliver_error(os_error(item.errno_, None))
+        return self.deliver(item.data, item.address)
 
 
 seal(DatagramDelivery)

@@ -1,9 +1,9 @@
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.transport.datagram_queue cimport DatagramQueue, Outgoing
-from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.inlet cimport Inlet
 
 
-cdef class DatagramOutput(Endpoint):
+cdef class DatagramOutput(Inlet):
     cdef DatagramQueue queue        # what is being sent, or waits for room
     cdef Poll room_poll             # of `receiver`, while a Unix socket's receiver has no room
     cdef object receiver            # a socket connected to that one, or None

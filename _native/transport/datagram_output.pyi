@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from zcloop._native.transport.endpoint import Endpoint
+from zcloop._native.transport.inlet import Inlet
 
 @disjoint_base
-class DatagramOutput(Endpoint): ...
+class DatagramOutput(Inlet): ...

@@ -37,7 +37,7 @@ from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.transport.datagram_queue cimport (
     describe_run, drop_datagrams, leaves_in_place, run_at,
 )
-from zcloop._native.transport.endpoint cimport has_left, is_resting
+from zcloop._native.transport.descriptor cimport has_left, is_resting
 from zcloop._native.transport.segments cimport (
     SEGMENTS_MAX, is_plain, is_refused_whole, send_segments,
 )
@@ -48,7 +48,7 @@ cdef unsigned RUN_MIN = 3
 
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
-cdef class DatagramOutput(Endpoint):
+cdef class DatagramOutput(Inlet):
     cdef str noun(self):
         return "datagram"
 
@@ -315,7 +315,7 @@ cdef class DatagramOutput(Endpoint):
     cdef int lose(self, object error) except -1:
         if not is_resting(self.room_poll):
             self.channel.cancel(self.room_poll)
-        return Endpoint.lose(self, error)
+        return Inlet.lose(self, error)
 
     cdef bint is_idle(self) noexcept:
         return is_resting(self.room_poll) and self.zero_copy_send is None

@@ -16,7 +16,7 @@ from zcloop._native.memory.region cimport Lease, lease_of
 from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
 from zcloop._native.transport.address_cache cimport CACHED_SIZE
 from zcloop._native.transport.datagram_queue cimport push_datagram
-from zcloop._native.transport.endpoint cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
 from zcloop._native.transport.write_queue cimport as_piece, owner_of
 
 # From so many bytes on a datagram of a lease is worth the second completion of a send without a

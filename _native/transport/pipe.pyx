@@ -12,7 +12,7 @@ from posix.unistd cimport read, write
 
 from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.uio cimport iovec, writev
-from zcloop._native.transport.endpoint cimport ZERO_COPY_NEVER
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_NEVER
 from zcloop._native.transport.stream cimport MAY_JOIN_NEVER
 
 

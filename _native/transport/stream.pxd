@@ -5,7 +5,7 @@ from zcloop._native.kernel.uio cimport iovec
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.operation.poll cimport Poll
 from zcloop._native.operation.receive cimport Receive
-from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.inlet cimport Inlet
 from zcloop._native.transport.low_water_mark cimport LowWaterMark
 from zcloop._native.transport.receiver cimport Receiver
 from zcloop._native.transport.write_queue cimport WriteQueue
@@ -17,7 +17,7 @@ cdef enum:
     MAY_JOIN_NEVER
 
 
-cdef class Stream(Endpoint):
+cdef class Stream(Inlet):
     # Ordered by size, as the endpoint's.
     cdef Receive receive                # multishot, small messages; None until first used
     cdef Poll read_poll                 # readiness, bulk; None until first used
@@ -40,7 +40,6 @@ cdef class Stream(Endpoint):
     cdef flag is_lending                # protocol is a ZeroCopyProtocol
     cdef flag is_started                # connection_made was called
     cdef flag is_ended                  # the peer's end of file was seen
-    cdef flag is_resume_posted
     cdef readonly flag is_eof_written
 
     cdef int accept(self, object data) except -1
@@ -50,7 +49,6 @@ cdef class Stream(Endpoint):
     cdef int send_queue(self, bint is_joined) except -1
     cdef int join(self) except -1
     cdef bint is_reading_wanted(self) noexcept
-    cdef bint is_holding_back(self) noexcept
 
     cdef inline bint may_write(self) noexcept:
         """Open, and not so much is queued that pause_writing() was called."""
@@ -91,8 +89,7 @@ cdef class Stream(Endpoint):
     cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1
     cdef int get_buffer(self, Py_buffer *buffer) except -1
-    cdef int keep(self, const char *data, size_t size) except -1
-    cdef int want_delivery(self) except -1
+    cdef int keep_rest(self, const char *data, size_t size) except -1
     cdef int end_of_file(self) except -1
     cdef bint is_zero_copy_next(self) noexcept
     cdef int send_zero_copy(self) except -1

@@ -62,7 +62,10 @@ from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
 from zcloop._native.kernel.socket cimport (
     MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, recv, send, sendmsg, shutdown,
 )
-from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, has_left, is_resting
+from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.endpoint cimport Endpoint
+from zcloop._native.transport.held cimport HELD_DATA, HELD_END, HeldItem
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_UNDECIDED
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
@@ -115,7 +118,7 @@ cdef void fill_message(msghdr *message, iovec *vector, unsigned count) noexcept:
 
 
 @cython.no_gc_clear     # its fd goes with it, which needs the core
-cdef class Stream(Endpoint):
+cdef class Stream(Inlet):
     def set_protocol(self, protocol):
         cdef bint was_lending = self.is_lending
         before = self.protocol      # held: its end may set another one, when all is done
@@ -356,23 +359,17 @@ cdef class Stream(Endpoint):
                                   and self.lender.account.is_waiting)
 
     cdef int hold_or_deliver(self, object data) except -1:
-        if self.held is not None:
-            self.held.append(data)
-        elif self.is_holding_back():
-            self.held = [data]
-        else:
-            return self.deliver(data)
-        return 0
+        if self.held is not None or self.is_holding_back():
+            return self.keep(data, None)
+        return self.deliver(data)
 
     cdef int received_last(self, int result) except -1:
         """The request ended by end of file (0) or an error, after everything it brought."""
         if result == -ECANCELED or result == -EINTR or result == -EAGAIN:
             return 0
-        if self.held is not None:
-            self.held.append(-result)
-        elif self.is_paused:
-            self.held = [-result]
-        elif result == 0:
+        if self.is_keeping():
+            return self.keep_end() if result == 0 else self.keep_error(-result)
+        if result == 0:
             self.end_of_file()
         else:
             self.fail_reading(-result)
@@ -582,13 +579,13 @@ cdef class Stream(Endpoint):
             if self.is_paused or not self.is_buffered:
                 # Paused, or another protocol, in the middle: the rest comes later, or as bytes.
                 if self.is_paused:
-                    return self.keep(data, size)
+                    return self.keep_rest(data, size)
                 return self.deliver(PyBytes_FromStringAndSize(data, size))
             protocol = self.protocol
             try:
                 self.get_buffer(&buffer)
             except (SystemExit, KeyboardInterrupt):
-                self.keep(data, size)
+                self.keep_rest(data, size)
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
@@ -604,27 +601,24 @@ cdef class Stream(Endpoint):
             try:
                 self.protocol_call(BUFFER_UPDATED, count)
             except (SystemExit, KeyboardInterrupt):
-                self.keep(data, size)
+                self.keep_rest(data, size)
                 raise
             except BaseException as error:
                 return self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
         return 0
 
-    cdef int keep(self, const char *data, size_t size) except -1:
-        """The rest of a delivery that was left in the middle comes before all that is held."""
+    cdef int keep_rest(self, const char *data, size_t size) except -1:
+        """Hold what is left of a delivery that was left in the middle."""
         if size and not self.is_closing_:
-            if self.held is None:
-                self.held = []
-            self.held.insert(0, PyBytes_FromStringAndSize(data, size))
-            if not self.is_paused:
-                self.want_delivery()
+            self.put_back(PyBytes_FromStringAndSize(data, size))
         return 0
 
-    cdef int want_delivery(self) except -1:
-        if not self.is_resume_posted:
-            self.is_resume_posted = True
-            self.core.call(self._deliver_held, (), None)
-        return 0
+    cdef int deliver_item(self, HeldItem item) except -1:
+        if item.kind == HELD_DATA:
+            return self.deliver(item.data)
+        if item.kind == HELD_END:
+            return self.end_of_file()
+        return self.fail_reading(item.errno_)
 
     cdef int end_of_file(self) except -1:
         self.is_ended = True
@@ -639,55 +633,6 @@ cdef class Stream(Endpoint):
         if not keep_open:
             self.close()
         return 0
-
-    def pause_reading(self):
-        if self.is_closing_ or self.is_paused:
-            return
-        self.is_paused = True
-        self.stop_reading()
-        self.log("%r pauses reading")
-
-    def resume_reading(self):
-        if self.is_closing_ or not self.is_paused:
-            return
-        self.is_paused = False
-        self.log("%r resumes reading")
-        if self.held is not None:
-            self.want_delivery()
-        else:
-            self.update_reading()
-
-    def _leases_returned(self):
-        if self.held is not None and not self.is_paused and not self.is_closing_:
-            self.core.waiting.discard(self)
-            self.want_delivery()
-        else:
-            Endpoint._leases_returned(self)
-
-    def _deliver_held(self):
-        """Hand over what arrived during a pause, oldest first, until paused again."""
-        self.is_resume_posted = False
-        try:
-            while self.held and not self.is_holding_back() and not self.is_closing_:
-                item = self.held[0]
-                del self.held[0]
-                if not isinstance(item, int):
-                    self.deliver(item)
-                elif item == 0:
-                    self.end_of_file()
-                else:
-                    self.fail_reading(item)
-                item = None
-        finally:
-            if self.is_closing_:
-                self.drop_held()
-            elif not self.held:
-                self.held = None
-            if not self.is_holding_back() and not self.is_closing_:
-                if self.held is not None:
-                    self.want_delivery()    # interrupted
-                else:
-                    self.update_reading()
 
     # ---- sending -----------------------------------------------------------------------------
 
