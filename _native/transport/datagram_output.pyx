@@ -8,9 +8,9 @@
 A datagram that the socket's buffer has no room for stays in the queue, in order, until a poll says
 that there is room. Any other error of a send is the protocol's: error_received(exc).
 
-To send runs code of the program: a lease that ends tells its holder, Python's socket resolves names,
-a log handler may send. While the queue is walked it is busy: what such code adds waits behind, it
-takes nothing out, and an abort empties the queue when the walk is over.
+To send runs code of the program: a lease that ends tells its holder, Python's socket resolves
+names, a log handler may send. While the queue is walked it is busy: what such code adds waits
+behind, it takes nothing out, and an abort empties the queue when the walk is over.
 """
 
 cimport cython

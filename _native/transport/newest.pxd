@@ -10,8 +10,8 @@ cdef struct Arrived:
     unsigned name_size
     unsigned block          # the index in `memory` of the block that the datagram is in
 
-# What the two threads share. `lock` guards all that changes while the thread runs, except for the
-# block that is being filled, which is the thread's, and the one that was taken, which is the loop's.
+# What the two threads share. `lock` guards all that changes while the thread runs. The block that
+# is being filled is the thread's alone, and the one that was taken is the loop's.
 cdef struct Shelf:
     pthread_mutex_t lock
     Arrived *arrived        # a ring of `depth`, oldest first

@@ -3,7 +3,7 @@ delivered gives way, even while Python computes.
 
 The kernel's socket queue keeps the oldest and drops what comes later, and a ring of the loop
 delivers nothing while the loop's thread computes. So a native thread without the GIL receives into
-a shelf of `depth` entries, overwrites the oldest, and writes an eventfd when there is something new.
+a shelf of `depth` entries, overwrites the oldest, and writes an eventfd when something is new.
 
     a block is      there are       whose it is
     free            any number      nobody's
