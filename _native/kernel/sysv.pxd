@@ -39,7 +39,7 @@ cdef extern from "<sys/msg.h>" nogil:
 cdef extern from "<sys/sem.h>" nogil:
     """
     #include <sys/ipc.h>
-    /* Programs have to declare it themselves (semctl(2)). */
+    /* semctl(2): programs have to declare this union themselves. */
     union zc_semun {
         int val;
         struct semid_ds *buf;
