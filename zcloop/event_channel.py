@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zcloop import requests
 from zcloop._native.events.event import Event
-from zcloop._native.operation.operation import Operation
 from zcloop._native.events.event_queue import EventQueue
+from zcloop._native.operation.operation import Operation
 from zcloop.requests import AT_FDCWD, Descriptor, EventRequest, Path
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zcloop._native.events.event_queue import descriptor_of
 from zcloop._native.events.event_request import EventRequest
 from zcloop._native.operation import file_status, message, network, request
 from zcloop._native.operation.operation import Operation
-from zcloop._native.events.event_queue import descriptor_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

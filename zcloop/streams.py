@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from zcloop._native.transport import stream_protocol
+from zcloop._native.streams import stream_protocol
 from zcloop._native.streams.stream_reader import StreamReader
 from zcloop._native.streams.stream_writer import StreamWriter
 

@@ -177,8 +177,8 @@ cdef class Channel:
         """A descriptor that nothing is asked of any more is about to be closed."""
 
     cdef int adapt(self, Operation wait) except -1:
-        """Before each submission of one that `is_word_wait`: a thread waits where the kernel does not. OSError
-        where there is no descriptor for it."""
+        """Before each submission of one that `is_word_wait`: a thread waits where the kernel does
+        not. OSError where there is no descriptor for it."""
         if wait.is_refused:
             self.has_futex_wait = False
         if not self.has_futex_wait:

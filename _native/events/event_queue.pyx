@@ -183,7 +183,8 @@ cdef class EventQueue:
         self.healer.forget()
         self.healer = None
         for operation in list(self.channel.operations):
-            self.watch_over(operation)
+            if operation is not None:
+                self.watch_over(operation)
         return 0
 
     cdef int await_requests(self, list requests) except -1:

@@ -13,8 +13,8 @@ from libc.string cimport memcpy
 
 from zcloop._native.kernel.errors cimport raise_os_error
 from zcloop._native.kernel.sysv cimport (
-    IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_PRIVATE, IPC_RMID, IPC_SET, IPC_STAT, MSG_EXCEPT, c_ftok,
-    msgctl, msgget, msgrcv, msgsnd, msqid_ds,
+    IPC_CREAT, IPC_EXCL, IPC_NOWAIT, IPC_RMID, IPC_SET, IPC_STAT, MSG_EXCEPT, c_ftok, msgctl,
+    msgget, msgrcv, msgsnd, msqid_ds,
 )
 
 # What is received into, used with the GIL held; it grows to the largest message seen.

@@ -13,8 +13,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from asyncio import format_helpers
 
 from zcloop._native.kernel.cpython cimport (
-    PyObject_Vectorcall, enter_context, leave_context, reraise, zc_call, zc_decref, zc_incref,
-    zc_xdecref,
+    enter_context, leave_context, reraise, zc_call, zc_decref, zc_incref, zc_xdecref,
 )
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.contexts cimport private_copy

@@ -2,8 +2,8 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
-from zcloop._native.sync.posix_semaphore import PosixSemaphore
 from zcloop._native.sync.acquire_semaphore import AcquireSemaphore
+from zcloop._native.sync.posix_semaphore import PosixSemaphore
 
 @disjoint_base
 class AcquireLock(AcquireSemaphore):

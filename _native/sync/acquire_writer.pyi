@@ -2,8 +2,8 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
-from zcloop._native.sync.lock_words import LockWords
 from zcloop._native.sync.futex_wait import FutexWait
+from zcloop._native.sync.lock_words import LockWords
 
 @disjoint_base
 class AcquireWriter(FutexWait):

@@ -71,7 +71,7 @@ cdef class Endpoint(LeaseHolder):
         return 0
 
     cdef unsigned ignore_write(self) noexcept:
-        """Count a write that comes to nothing, since the connection is lost; the number of them."""
+        """Count a write that comes to nothing, as the connection is lost; the number of them."""
         if self.ignored_writes < 255:
             self.ignored_writes += 1
         return self.ignored_writes
@@ -209,8 +209,8 @@ cdef class Endpoint(LeaseHolder):
             self.lose(None)
 
     def abort(self):
-        """Close, and drop what the kernel has no room for. What it has room for is still sent, as if
-        write() had sent it."""
+        """Close, and drop what the kernel has no room for. What it has room for is still sent, as
+        if write() had sent it."""
         if not self.is_losing and self.queued() and not self.is_blocked:
             self.send_now()
         self.force_close(None)

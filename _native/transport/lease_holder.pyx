@@ -9,6 +9,7 @@ where the bytes leave the machine, until the kernel says that it had to copy the
 """
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOMEM
 
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
@@ -36,7 +37,9 @@ cdef void leases_returned(void *holder) noexcept:
 @cython.no_gc_clear     # as of a Descriptor
 cdef class LeaseHolder(ProtocolHolder):
     def __dealloc__(self):
-        self.disown_account()
+        # It is NULL if the making of the Descriptor has failed: then this never was a LeaseHolder.
+        if <PyObject *> self.lender != NULL:
+            self.disown_account()
 
     # ---- what is lent ------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 """A stream over a pipe, a FIFO, a terminal or a socket, by plain reads and writes on readiness.
 
-Only the program's file object closes the fd, once no poll is in flight. Two of them may share one
-fd, as those of a terminal do, so the loop's table of transports does not know them.
+Only the program's file object closes the fd, once no poll is in flight. Two transports may share
+one fd, as those of a terminal do. So the loop's table, which has one transport for each fd, has
+none of these.
 
 Rejected: reading on the ring (OP_READ). A read in flight takes what arrives after a close, or
-between two runs, when the pipe is the program's again.
+between two runs of the loop, when the pipe is the program's again.
 """
 
 cimport cython
@@ -47,7 +48,7 @@ cdef class Pipe(Stream):
     cdef bint is_fd_ours(self) noexcept:
         try:
             return self.pipe.fileno() == self.fd
-        except Exception:       # it is closed, and its number may be another's
+        except Exception:       # it is closed, and another file may have its number
             return False
 
     cdef str noun(self):

@@ -1,11 +1,12 @@
 """The end of a pipe that is written to.
 
-Each write goes to the kernel at once, as asyncio's: what is written by one call stays whole among
-other writers of a pipe (up to PIPE_BUF), and is one message on a socket that keeps messages apart.
-What does not fit is queued, and leaves by vectored writes when there is room.
+Each write goes to the kernel at once, as with asyncio. So what one call writes stays in one piece
+among the writes of others (up to PIPE_BUF bytes, pipe(7)), and is one message on a socket that
+keeps messages apart. What the pipe has no room for is queued, and leaves by vectored writes when
+there is room.
 
-Who reads is not heard of until there is nobody: a poll for input is in flight all the time, since
-that ends by an error when the last reader has closed a pipe, and by an end of file on a socket.
+A poll for input is in flight all the time, to learn that there is no reader any more: it ends by an
+error when the last reader has closed a pipe, and by an end of file on a socket.
 """
 
 cimport cython
@@ -25,7 +26,7 @@ from zcloop._native.transport.stream cimport Stream
 @cython.no_gc_clear     # as of a Stream
 cdef class PipeWriter(Pipe):
     cdef int arrange_reading(self) except -1:
-        """Hear of the end of the reader, as long as that is news."""
+        """Poll for the end of the reader, unless the transport is closing anyway."""
         if not self.is_started or self.is_closing_:
             return self.stop_reading()
         if self.read_poll is None:
@@ -68,5 +69,5 @@ cdef class PipeWriter(Pipe):
             Stream.writelines(self, pieces)
 
     def write_eof(self):
-        """The end of a pipe is that of its transport: close()."""
+        """Close the transport: a pipe cannot be closed for writing alone."""
         self.close()

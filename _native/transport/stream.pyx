@@ -54,11 +54,11 @@ from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in, is_same_machine
 from zcloop._native.kernel.cpython cimport (
-    PyBytes_New, PyBytes_Start, PyMemoryView_GET_BUFFER, PyMemoryView_GetContiguous, PyObject_Release,
-    _PyBytes_Resize,
+    PyBytes_New, PyBytes_Start, PyMemoryView_GET_BUFFER, PyMemoryView_GetContiguous,
+    PyObject_Release, _PyBytes_Resize,
 )
 from zcloop._native.kernel.limits cimport NEVER
-from zcloop._native.kernel.poll cimport POLLIN, POLLOUT, POLLRDHUP
+from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.kernel.socket cimport (
     MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, recv, send, sendmsg, shutdown,
 )

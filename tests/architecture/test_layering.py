@@ -125,7 +125,7 @@ def test_what_is_c_is_declared_in_the_kernel_layer(native):
 def test_c_that_is_declared_elsewhere_is_found():
     planted = {
         "kernel.poll": 'cdef extern from "<poll.h>":\n    enum:\n        POLLIN',
-        "loop.core": 'cdef int x\ncdef extern from * nogil:\n    int y',
+        "loop.core": "cdef int x\ncdef extern from * nogil:\n    int y",
         "loop.extern": "cdef int extern",
     }
     assert externs_outside("kernel", planted) == ["loop.core"]

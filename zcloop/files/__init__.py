@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, overloa
 
 from zcloop._native.operation import request
 from zcloop.files._binary import BinaryFile
+from zcloop.files._text import TextFile, TextFormat
 from zcloop.loop import Loop
 from zcloop.loop._running import running_loop
-from zcloop.files._text import TextFile, TextFormat
 
 if TYPE_CHECKING:
     from _typeshed import OpenBinaryMode, OpenTextMode

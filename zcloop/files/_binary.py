@@ -15,8 +15,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
-from zcloop.loop import Loop
 from zcloop.files._raw import RawFile, octets_of
+from zcloop.loop import Loop
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -7,11 +7,11 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Self
 
-from zcloop._native.kernel import queue_descriptor
+from zcloop._native.ipc import queue_descriptor
 from zcloop._native.ipc.queue_descriptor import QueueDescriptor
-from zcloop._native.operation.operation import Operation
 from zcloop._native.ipc.receive_queue import ReceiveQueue
 from zcloop._native.ipc.send_queue import SendQueue
+from zcloop._native.operation.operation import Operation
 from zcloop.message_queues._posix_limits import encoded_name, opening_error, wanted_attributes
 from zcloop.message_queues._waiters import Waiters
 

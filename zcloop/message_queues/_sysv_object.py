@@ -7,7 +7,7 @@ import os
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from zcloop._native.kernel import sysv_messages
+from zcloop._native.ipc import sysv_messages
 from zcloop._native.ipc.blocking_call import BlockingCall
 from zcloop.message_queues._waiters import Waiters
 

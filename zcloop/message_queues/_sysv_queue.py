@@ -6,10 +6,10 @@ import errno
 import pathlib
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
-from zcloop._native.kernel import sysv_messages
-from zcloop._native.operation.operation import Operation
+from zcloop._native.ipc import sysv_messages
 from zcloop._native.ipc.receive_sysv import ReceiveSysv
 from zcloop._native.ipc.send_sysv import SendSysv
+from zcloop._native.operation.operation import Operation
 from zcloop.message_queues._sysv_object import SysvObject, checked_key
 
 if TYPE_CHECKING:

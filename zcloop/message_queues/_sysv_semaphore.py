@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from zcloop._native.kernel import sysv_semaphores
+from zcloop._native.ipc import sysv_semaphores
 from zcloop._native.ipc.change_sysv import ChangeSysv
 from zcloop.message_queues._sysv_object import SysvObject, checked_key
 

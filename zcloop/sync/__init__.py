@@ -10,9 +10,9 @@ import asyncio
 import multiprocessing.synchronize
 from typing import Any
 
-from zcloop._native.sync.posix_semaphore import PosixSemaphore
 from zcloop._native.sync.acquire_lock import AcquireLock
 from zcloop._native.sync.futex_wait import FutexWait
+from zcloop._native.sync.posix_semaphore import PosixSemaphore
 from zcloop.sync._barrier import Barrier
 from zcloop.sync._mutex import Mutex, OwnerDiedError
 from zcloop.sync._read_write_lock import ReadWriteLock

@@ -7,9 +7,9 @@ import errno
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from zcloop._native.memory import barrier_words
-from zcloop._native.sync.barrier_words import BarrierWords
+from zcloop._native.sync import barrier_words
 from zcloop._native.sync.await_barrier import AwaitBarrier
+from zcloop._native.sync.barrier_words import BarrierWords
 from zcloop.sync._waiting import check, take
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from zcloop._native.memory import mutex_words
-from zcloop._native.sync.mutex_words import MutexWords
+from zcloop._native.sync import mutex_words
 from zcloop._native.sync.acquire_mutex import AcquireMutex
 from zcloop._native.sync.futex_wait import NOT_YET
+from zcloop._native.sync.mutex_words import MutexWords
 from zcloop.sync._waiting import Acquirable, check
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from zcloop._native.memory import lock_words
-from zcloop._native.sync.lock_words import LockWords
+from zcloop._native.sync import lock_words
 from zcloop._native.sync.acquire_reader import AcquireReader
 from zcloop._native.sync.acquire_writer import AcquireWriter
+from zcloop._native.sync.lock_words import LockWords
 from zcloop.sync._mutex import OwnedAcquirable
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from zcloop._native.memory import posix_semaphore, semaphore_words
+from zcloop._native.sync import posix_semaphore, semaphore_words
+from zcloop._native.sync.acquire_semaphore import AcquireSemaphore
 from zcloop._native.sync.posix_semaphore import PosixSemaphore
 from zcloop._native.sync.semaphore_words import VALUE_MAX, SemaphoreWords
-from zcloop._native.sync.acquire_semaphore import AcquireSemaphore
 from zcloop.sync._waiting import Acquirable
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import os
 from types import TracebackType
 from typing import Any, Literal
 
-from zcloop._native.sync.futex_wait import HEAL_SECONDS, NOT_YET, FutexWait
 from zcloop._native.operation.request import nop
+from zcloop._native.sync.futex_wait import HEAL_SECONDS, NOT_YET, FutexWait
 from zcloop.loop import Loop
 from zcloop.loop._running import BLOCKING_METHODS, running_loop
 

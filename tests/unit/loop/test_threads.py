@@ -1,6 +1,7 @@
 """Several loops at once, and one loop that moves from thread to thread."""
 
 import asyncio
+import os
 import sys
 import threading
 
@@ -178,6 +179,7 @@ def test_writes_made_while_the_loop_does_not_run_arrive_in_order(loop):
 
 
 @pytest.mark.zcloop_only  # asyncio's close has nothing that takes long
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 def test_another_thread_runs_while_a_loop_is_closed(loop_factory):
     """The closing thread keeps the interpreter for nobody: it is never asked to let it go here."""
     before = sys.getswitchinterval()
