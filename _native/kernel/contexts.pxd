@@ -12,5 +12,5 @@ cdef extern from * nogil:
     PyObject *current_context "zc_current_context"()
     # These take pointers, since Cython takes a reference of its own to pass an object on.
     Py_ssize_t references_to "Py_REFCNT"(PyObject *context)
-    void take "Py_INCREF"(PyObject *context)
-    void give "Py_DECREF"(PyObject *context)
+    void incref "Py_INCREF"(PyObject *context)
+    void decref "Py_DECREF"(PyObject *context)

@@ -14,7 +14,9 @@ import contextvars
 
 from cpython.object cimport PyObject
 
-from zcloop._native.kernel.contexts cimport current_context, give, references_to, take, variables_of
+from zcloop._native.kernel.contexts cimport (
+    current_context, decref, incref, references_to, variables_of,
+)
 from zcloop._native.kernel.cpython cimport copy_context, copy_current_context
 
 
@@ -49,7 +51,7 @@ cdef class Contexts:
         cdef PyObject *latest = <PyObject *> self.latest
         if (self.latest is not None and current != NULL
                 and variables_of(current) == variables_of(latest)):
-            take(latest)
+            incref(latest)
             return latest
         latest = copy_current_context()
         if self.is_shared:
@@ -65,11 +67,11 @@ cdef class Contexts:
         """
         cdef PyObject *spare = <PyObject *> self.spare
         if references_to(snapshot) == 1:
-            take(snapshot)
+            incref(snapshot)
             return snapshot
         if (self.spare is not None and references_to(spare) == 1
                 and variables_of(spare) == variables_of(snapshot)):
-            take(spare)
+            incref(spare)
             return spare
         spare = copy_context(snapshot)
         if spare == NULL:
@@ -95,11 +97,11 @@ cdef PyObject *private_copy(PyObject *snapshot) except NULL:
     To copy is to allocate, and may run code that gives the caller's own reference back.
     """
     cdef PyObject *copy
-    take(snapshot)
+    incref(snapshot)
     if references_to(snapshot) == 2:
         return snapshot
     copy = copy_context(snapshot)
-    give(snapshot)
+    decref(snapshot)
     if copy == NULL:
         raise MemoryError("context")
     return copy

@@ -31,6 +31,7 @@ cdef size_t QUOTA = 8 * 1024 * 1024
 # there is none. It is the size of a slot that streams receive into.
 cdef size_t PRIVATE_SIZE = 16 * 1024
 
+# What `trace_leases` takes.
 _TRACES = ("off", "full")
 # Whether views are lent with the name of who received them: see `trace_leases`.
 cdef bint _is_tracing = bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.dev_mode
