@@ -12,7 +12,7 @@ if _sys.platform != "linux":
     raise ImportError("zcloop is built on io_uring and runs on Linux only")
 
 try:
-    from zcloop._native.events.event import Event
+    from zcloop._native.memory.lender import trace_leases
 except ModuleNotFoundError as _error:
     if _error.name != "zcloop._native":
         raise
@@ -20,13 +20,10 @@ except ModuleNotFoundError as _error:
         f"{__path__[0]} is zcloop's source, which has no compiled part, and hides the zcloop that "
         "is installed: leave that folder, or run python -P"
     ) from None
-from zcloop._native.memory.lender import trace_leases
 from zcloop._native.memory.region import Region, RegionExhaustedError
 from zcloop._native.transport.zero_copy import ZeroCopyDatagramProtocol, ZeroCopyProtocol
-from zcloop.event_channel import EventChannel
 from zcloop.loop import Loop, new_event_loop
 from zcloop.loop._policy import EventLoopPolicy, install, run
-from zcloop.zero_copy_socket import ZeroCopySocket
 
 if _TYPE_CHECKING:
     from zcloop import files as files
@@ -35,6 +32,8 @@ if _TYPE_CHECKING:
     from zcloop import streams as streams
     from zcloop import sync as sync
     from zcloop import testing as testing
+    from zcloop._native.events.event import Event
+    from zcloop.event_channel import EventChannel
     from zcloop.streams import (
         StreamReader,
         StreamReaderProtocol,
@@ -44,6 +43,7 @@ if _TYPE_CHECKING:
         start_server,
         start_unix_server,
     )
+    from zcloop.zero_copy_socket import ZeroCopySocket
 
 __all__ = [
     "Event",
@@ -70,17 +70,42 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-# The modules that a program may use without importing them: `zcloop.files.open`.
-_MODULES = ("files", "message_queues", "requests", "streams", "sync", "testing")
+# What not every program has is imported when it is first asked for: these modules, as in
+# `zcloop.files.open`, and these names, each with the module that it is in.
+_MODULES = (
+    "event_channel",
+    "files",
+    "message_queues",
+    "requests",
+    "streams",
+    "sync",
+    "testing",
+    "zero_copy_socket",
+)
+_PLACES = {
+    "Event": "zcloop._native.events.event",
+    "EventChannel": "zcloop.event_channel",
+    "StreamReader": "zcloop.streams",
+    "StreamReaderProtocol": "zcloop.streams",
+    "StreamWriter": "zcloop.streams",
+    "ZeroCopySocket": "zcloop.zero_copy_socket",
+    "open_connection": "zcloop.streams",
+    "open_unix_connection": "zcloop.streams",
+    "start_server": "zcloop.streams",
+    "start_unix_server": "zcloop.streams",
+}
 
 
 def __getattr__(name: str) -> _Any:
-    """Modules and streams, imported when they are first asked for: not every program has any."""
+    """The modules and names above. AttributeError for another name."""
     if name in _MODULES:
         return _import_module(f"zcloop.{name}")
-    if name not in __all__:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from zcloop import streams
-
-    found = globals()[name] = getattr(streams, name)
+    found = globals()[name] = getattr(_import_module(_PLACES[name]), name)
     return found
+
+
+def __dir__() -> list[str]:
+    """For editors and shells: what is not imported yet, too."""
+    return sorted({*globals(), *_MODULES, *_PLACES})

@@ -1,4 +1,4 @@
-"""The front door of `python -m zcloop`: it finds the command, and imports that command alone."""
+"""`python -m zcloop`: it finds the command, and imports that command alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DOCTOR = "say whether zcloop can run here, what is missing, why, and what to ty
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; the exit status is returned. A wrong command line exits with 64."""
+    """Run one command and return its exit status. A wrong command line exits with 64 (EX_USAGE)."""
     if arguments[:1] == ["doctor"]:
         from zcloop.doctor.command import main as doctor
 

@@ -1,4 +1,4 @@
-"""A parser of command lines whose errors have an exit status that no command uses for a result."""
+"""A parser of command lines. Its errors have an exit status that no command uses for a result."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import NoReturn
 
 
 class CommandLine(argparse.ArgumentParser):
-    """As ArgumentParser, but that a wrong command line exits with EX_USAGE, 64.
+    """An ArgumentParser for which a wrong command line exits with EX_USAGE, 64.
 
-    argparse's own is 2, which is also what `doctor` says of a machine that zcloop cannot run on.
+    argparse exits with 2, which `doctor` uses for a machine that zcloop cannot run on.
     """
 
     def error(self, message: str) -> NoReturn:

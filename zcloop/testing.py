@@ -1,4 +1,4 @@
-"""For the tests of programs that take leases: a pytest fixture, and what it is made of.
+"""For tests of programs that take leases: a pytest fixture, and the two functions it uses.
 
     pytest_plugins = ["zcloop.testing"]                  # in conftest.py, or
     from zcloop.testing import no_leaked_leases
@@ -19,15 +19,16 @@ from zcloop._native.memory.region import all_leases
 
 
 def leases_out() -> list[int]:
-    """Addresses of what is lent or reserved now, of every region in the process."""
+    """Addresses of the blocks that are lent or reserved now, in every region of the process."""
     return [lease["address"] for lease in all_leases()]
 
 
 def assert_no_leases(but: Collection[int] = ()) -> None:
-    """AssertionError if anything is lent or reserved in any region of the process, which names
-    owner, size, age and, while traced, place of each; `but` are addresses that do not count.
+    """AssertionError if anything is lent or reserved in any region of the process.
 
-    What only the garbage collector would give back is collected first.
+    Its message has owner, size and age of each lease, and its place while leases are traced. The
+    addresses in `but` do not count. Leases that only the garbage collector would give back are
+    collected first.
     """
     gc.collect()
     leaked = [lease for lease in all_leases() if lease["address"] not in but]
@@ -43,9 +44,10 @@ def _describe(lease: dict[str, Any]) -> str:
 
 @pytest.fixture
 def no_leaked_leases() -> Iterator[None]:
-    """The test fails if a lease that it made is still out when it ends.
+    """A fixture: the test fails if a lease that it made is still out when it ends.
 
-    Leases are traced meanwhile: a view that was collected and not released is a ResourceWarning.
+    Leases are traced during the test, so a view that is collected without having been released is
+    a ResourceWarning.
     """
     before = leases_out()
     tracing = trace_leases("full")

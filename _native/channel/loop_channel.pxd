@@ -37,7 +37,7 @@ cdef class LoopChannel(Channel):
     cdef bint spin(self, int64_t *timeout_ns) except -1
     cdef int wait_asleep(self, int64_t timeout_ns) noexcept
     cdef bint can_coalesce(self) noexcept
-    cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept
+    cdef bint wants_coalescing(self, int64_t timeout_ns, int64_t now) noexcept
     cdef int take_back(self) except -1
     cdef int await_notifications(self) except -1
     cdef list pools(self)

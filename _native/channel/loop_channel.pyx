@@ -319,7 +319,7 @@ cdef class LoopChannel(Channel):
         cdef int64_t start = monotonic_ns()
         cdef bint before
         cdef int got
-        if is_sleep and self.coalescing.flows and self.wants_coalescing(timeout_ns):
+        if is_sleep and self.coalescing.flows and self.wants_coalescing(timeout_ns, start):
             wait_count = self.coalescing.flows + 1
             min_wait_us = self.coalescing.limit_us
         before = let_program_in()       # other threads'
@@ -380,11 +380,11 @@ cdef class LoopChannel(Channel):
     cdef bint can_coalesce(self) noexcept:
         return self.has_minimal_wait and self.ring.has_min_wait
 
-    cdef bint wants_coalescing(self, int64_t timeout_ns) noexcept:
+    cdef bint wants_coalescing(self, int64_t timeout_ns, int64_t now) noexcept:
         """Whether the sleep that comes is to be longer for what flows bring."""
         if 0 <= timeout_ns <= self.coalescing.limit_us * 1000 or self.spinning.fixed_ns:
             return False
-        return self.coalescing.is_worth_it()
+        return self.coalescing.is_kept(now)
 
     # ---- whose thread ------------------------------------------------------------------------
 
@@ -396,7 +396,7 @@ cdef class LoopChannel(Channel):
             self.register_pools()
             self.submit_parked()
             self.spinning.restart()     # in this thread, perhaps another, with its own CPU time
-            self.coalescing.end()
+            self.coalescing.restart()
             self.is_started = True
             if self.starved:
                 self.feed()
@@ -639,3 +639,24 @@ cdef class LoopChannel(Channel):
         self.pins.abandon()
         for pool in pools:
             pool.abandon()
+
+    def statistics(self):
+        """Counters of the channel and of what it is made of, as a new dict without a system call.
+
+        `zcloop.loop._statistics.Statistics` says what each key means.
+        """
+        return {
+            "spins": self.spinning.spins,
+            "spun_ns": self.spinning.looked_ns,
+            "coalesced_sleeps": self.coalescing.sleeps,
+            "enters": self.ring.enters,
+            "submissions": self.ring.submissions,
+            "completions": self.completed,
+            "inflight": self.inflight,
+            "operations": self.held,
+            "slots": 0 if self.buffers is None else self.buffers.count,
+            "slots_lent": 0 if self.buffers is None else self.buffers.lent,
+            "pinned": self.pinned,
+            "notifying": self.notifying,
+            "quarantined": self.quarantined,
+        }

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint8_t
 
 cdef enum State:
-    UNMADE          # by nobody who may
+    UNMADE          # Python made it, without what its maker sets
     NEW
     WAITING
     OVER
@@ -10,7 +10,7 @@ cdef enum State:
 cdef class Awaitable:
     cdef uint8_t state
     cdef object waiter          # the future that is waited for
-    cdef object result
+    cdef object result          # what `await` gives, once `advance` has it
 
     cdef bint run(self) except -1
     cdef bint advance(self) except -1

@@ -1,10 +1,11 @@
-"""What a native coroutine is: what `await` asks for, so that a task can be made of it, too.
+"""Native coroutines: objects that can be awaited, and that a task can be made of.
 
-Nothing happens before it is awaited. Then it goes on until there is a result, which ends it
-without a suspension, or yields a future as `await future` does, and goes on when that is done.
+Nothing happens before one is awaited. Then it goes on until it has a result, which ends it without
+a suspension, or until it has to wait. In that case it yields a future, as `await future` does, and
+goes on when the future is done.
 
-Rejected: `async def` (a closure and a generator more for each call, and StopIteration as an object
-to bring the result, which `am_send` returns).
+Rejected: `async def`. Each call would make a closure and a generator, and its result would travel
+in a StopIteration object, where `am_send` returns it.
 """
 
 from cpython.object cimport PyObject
@@ -17,7 +18,7 @@ from zcloop._native.kernel.coroutine cimport ZC_NEXT, ZC_RETURN, zc_set_slots, z
 
 
 cdef class Awaitable:
-    """Derived classes say what `advance` does, and what there is to undo when it is given up."""
+    """Derived classes define `advance`, and `give_up` if there is something to undo."""
 
     def __dealloc__(self):
         if self.state == NEW:
@@ -28,15 +29,15 @@ cdef class Awaitable:
         return type(self).__name__
 
     cdef bint advance(self) except -1:
-        """Whether `result` is there; else `wait_for` was called. Each kind has its own."""
+        """Whether `result` is there; else `wait_for` was called. Derived classes define it."""
         raise NotImplementedError
 
     cdef int woken(self) except -1:
-        """`waiter` is done, and looked at no more."""
+        """Called when `waiter` is done, before it is dropped."""
         return 0
 
     cdef int give_up(self) except -1:
-        """It ends without a result."""
+        """End without a result."""
         self.waiter = None
         self.state = OVER
         return 0
@@ -47,7 +48,7 @@ cdef class Awaitable:
         return 0
 
     cdef bint run(self) except -1:
-        """Whether there is a result; else there is a future to wait for."""
+        """Go on. True if there is a result now; else `waiter` is a future to wait for."""
         cdef bint is_over
         if self.state == OVER:
             raise RuntimeError("cannot reuse already awaited coroutine")
@@ -79,11 +80,11 @@ cdef class Awaitable:
         return self.waiter
 
     def send(self, value):
-        """Go on, as a coroutine does."""
+        """Go on, as a coroutine does. `value` is ignored: the future has the result."""
         return self.__next__()
 
     def throw(self, kind, value=None, traceback=None):
-        """End here, with an exception: what was awaited has failed, or was cancelled."""
+        """End here with an exception, since what was awaited has failed or was cancelled."""
         self.give_up()
         if value is None:
             value = kind if isinstance(kind, BaseException) else kind()
@@ -92,7 +93,7 @@ cdef class Awaitable:
         raise value
 
     def close(self):
-        """End here."""
+        """End here. Idempotent."""
         self.give_up()
 
     @property

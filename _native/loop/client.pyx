@@ -1,4 +1,4 @@
-"""Who has something to do when a turn is over, before the loop waits: to push what it wrote."""
+"""Whoever has something to do when a turn is over, before the loop waits: push what it wrote."""
 
 from zcloop._native.kernel.sealed cimport seal
 

@@ -1,13 +1,16 @@
-"""The contexts that callbacks run in, of which most are never told from one another.
+"""The contexts that callbacks run in. Handles share them where nobody can tell the difference.
 
-Each call_soon is promised a copy of the current context, and a copy is a third of its cost. The
-variables of a context are one immutable mapping, so copies made while it stays the same are alike
-until somebody sets a variable in one. Handles made meanwhile share one snapshot, which nobody
-enters; they run one after another in a spare copy of it, until a callback has set a variable, or
-has kept the context. A snapshot that only one handle has is its own, as asyncio's.
+Each call_soon is promised a copy of the current context, and making the copy would be a third of
+the cost of the call. The variables of a context are one immutable mapping. Copies that are made
+while the mapping stays the same are alike until somebody sets a variable in one of them. So:
 
-Whether the mapping is still the same is asked of CPython's own structure; where that is not as
-this module knows it, each handle gets a copy of its own.
+- Handles that are made meanwhile share one snapshot, which nobody enters.
+- They run one after another in a spare copy of it, until a callback has set a variable or has kept
+  the context. Then there is a new spare copy.
+- A snapshot that only one handle has is that handle's own, as asyncio's would be.
+
+Whether the mapping is still the same is read from CPython's own structure. Where the structure is
+not as this module knows it, each handle gets a copy of its own.
 """
 
 import contextvars
@@ -46,7 +49,7 @@ cdef class Contexts:
         self.is_shared = _is_layout_known
 
     cdef PyObject *snapshot(self) except NULL:
-        """A new reference to a context with what the current one has now; not to be entered."""
+        """A new reference to a context with the current one's variables. It must not be entered."""
         cdef PyObject *current = current_context()
         cdef PyObject *latest = <PyObject *> self.latest
         if (self.latest is not None and current != NULL
@@ -55,7 +58,8 @@ cdef class Contexts:
             return latest
         latest = copy_current_context()
         if self.is_shared:
-            before = self.latest        # ends when it is no longer there: that may call us again
+            # It ends when it is not the latest any more, since its end may call this again.
+            before = self.latest
             self.latest = <object> latest
             before = None
         return latest
@@ -63,7 +67,7 @@ cdef class Contexts:
     cdef PyObject *enterable(self, PyObject *snapshot) noexcept:
         """A new reference to a context that its holder alone may enter, once, now.
 
-        NULL with MemoryError set, which is for the caller to see to.
+        NULL if there is no memory; MemoryError is set then, and the caller handles it.
         """
         cdef PyObject *spare = <PyObject *> self.spare
         if references_to(snapshot) == 1:
@@ -82,7 +86,7 @@ cdef class Contexts:
         return spare
 
     cdef void forget(self) noexcept:
-        """What nobody else has is not to outlive the callbacks that came by it."""
+        """Let go of both contexts: what their variables hold must not outlive the callbacks."""
         if self.latest is None and self.spare is None:
             return
         latest = self.latest
@@ -92,9 +96,10 @@ cdef class Contexts:
 
 
 cdef PyObject *private_copy(PyObject *snapshot) except NULL:
-    """A new reference to a context that nobody has but who has this reference to the snapshot.
+    """A new reference to a context that only the holder of this reference to the snapshot has.
 
-    To copy is to allocate, and may run code that gives the caller's own reference back.
+    A copy is an allocation, which may run code that gives the caller's own reference back. So the
+    snapshot is held meanwhile.
     """
     cdef PyObject *copy
     incref(snapshot)

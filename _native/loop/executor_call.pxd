@@ -6,4 +6,4 @@ cdef class ExecutorCall:
     cdef object source      # the executor's future
     cdef object future      # the loop's
 
-    cdef int settle(self) except -1
+    cdef int finish(self) except -1

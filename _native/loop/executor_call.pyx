@@ -1,6 +1,6 @@
-"""What an executor runs, as a future of the loop: asyncio.wrap_future in a third of its steps.
+"""What an executor runs, as a future of the loop: asyncio.wrap_future in fewer steps.
 
-    executor's thread: source done --post--> loop: settle --> future done
+    executor's thread: source done --post--> loop: finish --> future done
     loop: future cancelled --> source.cancel()
 """
 
@@ -12,11 +12,12 @@ from zcloop._native.loop.scheduler cimport Scheduler
 
 
 cdef class ExecutorCall:
-    """The callback of both futures, and what `settle` is posted as (then there is no argument)."""
+    """The callback of both futures, each of which passes itself. It also posts itself to the loop,
+    which calls it without an argument: then it is time to `finish`."""
 
     def __call__(self, done=None):
         if done is None:
-            self.settle()
+            self.finish()
         elif done is self.future:
             if done.cancelled() and self.source is not None:
                 self.source.cancel()
@@ -25,8 +26,9 @@ cdef class ExecutorCall:
         else:
             self.loop.call_soon_threadsafe(self)
 
-    cdef int settle(self) except -1:
-        # Let go of: it holds its callbacks, and what they brought, for ever.
+    cdef int finish(self) except -1:
+        """Give the executor's result or exception to the loop's future."""
+        # A concurrent future keeps its callbacks and its result for ever, so let go of it.
         source, self.source = self.source, None
         if source is None or self.future.cancelled():
             return 0
@@ -43,7 +45,10 @@ cdef class ExecutorCall:
 
 
 def wrap_future(Scheduler loop not None, source):
-    """asyncio.wrap_future: `source`, a concurrent.futures.Future, as a future of `loop`."""
+    """A future of `loop` that gets what `source`, a concurrent.futures.Future, gets.
+
+    Cancelling it cancels `source`. Other kinds of futures are given to asyncio.wrap_future.
+    """
     cdef ExecutorCall call
     if type(source) is not Future and (futures.isfuture(source) or not isinstance(source, Future)):
         return futures.wrap_future(source, loop=loop)

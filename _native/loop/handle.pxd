@@ -6,30 +6,29 @@ from zcloop._native.kernel.flag cimport flag
 from zcloop._native.loop.contexts cimport Contexts
 
 
-# Said here, too, for those who derive from it.
+# Repeated from the .pyx for modules that derive from it: they read this file alone.
 @cython.no_gc
 cdef class Handle:
-    # One owned call; `run` consumes it. What is owned is NULL once consumed, or at its end.
+    # One call, whose parts the handle owns until `run_once` or `clear`; then they are NULL.
     cdef PyObject *callback
     cdef PyObject *args         # a tuple
     cdef PyObject *context
-    cdef PyObject *loop         # borrowed: who queues it outlives that
+    cdef PyObject *loop         # borrowed: the loop outlives what it has queued
     cdef public object _source_traceback
     cdef flag is_cancelled
-    cdef flag is_snapshot       # the context, which others may have: not to be entered
-    cdef flag is_queued         # a repeated one, in the ready queue
-    cdef flag is_repeated       # a reader or writer: run again and again, cleared by its owner
-    cdef flag is_whole          # the deadline was given as an int, and is told as one
-    # Of a TimerHandle. It and a ThreadSafeHandle are of this size, so that all come from one
-    # freelist.
+    cdef flag is_snapshot       # others may have the context, too: it must not be entered
+    cdef flag is_queued         # it is repeated, and in the ready queue
+    cdef flag is_repeated       # it is a reader's or writer's: its Watch clears it, not the run
+    cdef flag is_whole          # the deadline was given as an int, and is shown as one
+    # For a TimerHandle. It and a ThreadSafeHandle have no fields of their own, so that all three
+    # come from one freelist.
     cdef double deadline
-    cdef Py_ssize_t index       # its place in the heap, -1 outside
-    cdef PyObject *heap         # borrowed: index is -1 once it is gone
+    cdef Py_ssize_t index       # where it is in the heap, -1 outside
+    cdef PyObject *heap         # borrowed: `index` is -1 once the heap is gone
     cdef object __weakref__
 
     cdef inline bint is_as_new(self) noexcept:
-        """After `run_once`, of who holds the one reference but its own: whether it can be `set`
-        again, since nobody else has it, nor a weak reference."""
+        """Whether the caller alone has it, so that it can be `set` again. For after `run_once`."""
         return (Py_REFCNT(self) == 1 and Py_TYPE(self) == <PyTypeObject *> Handle
                 and not self.is_cancelled and self.callback == NULL
                 and not has_weak_references(self)

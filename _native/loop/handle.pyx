@@ -1,9 +1,9 @@
 """A callback that the loop owes: asyncio.Handle, native.
 
-Not tracked by the garbage collector, so that a busy loop does not drive collections: a handle's
-references end when it has run, is cancelled, or its loop is closed, whichever is first. It does
-not hold its loop, so that a loop that is dropped with callbacks pending can still be collected
-(unless one of them holds it).
+The garbage collector does not track handles, so that a busy loop does not drive collections. A
+handle's references end when it has run, when it is cancelled, or when its loop is closed, whichever
+comes first. It does not hold its loop, so that a loop that is dropped with callbacks pending can
+still be collected, unless one of the callbacks holds it.
 """
 
 cimport cython
@@ -38,7 +38,7 @@ cdef class Handle:
 
     cdef int set(self, object callback, tuple args, object loop, object context,
                  Contexts contexts) except -1:
-        """Of a new one, or one as new. A context of None is a copy of the current one."""
+        """Initialise a new or recycled handle. A context of None is a copy of the current one."""
         if context is None:
             self.context = contexts.snapshot()
             self.is_snapshot = True
@@ -54,7 +54,7 @@ cdef class Handle:
         return 0
 
     cdef PyObject *own_context(self) except? NULL:
-        """The context, to be shown or entered."""
+        """The context, made private to this handle, to be shown or entered. Borrowed."""
         cdef PyObject *snapshot = self.context
         cdef PyObject *copy
         if self.is_snapshot and snapshot != NULL:
@@ -64,31 +64,35 @@ cdef class Handle:
                 self.is_snapshot = False
                 zc_decref(snapshot)
             else:
-                zc_decref(copy)         # cancelled meanwhile
+                zc_decref(copy)         # the handle was cancelled while the copy was made
         return self.context
 
     cdef int run(self) except -1:
-        """Call it in its context, and keep what it calls. Errors go to the loop's exception
-        handler, except SystemExit and KeyboardInterrupt, which are raised."""
+        """Make the call in its context, and keep what it calls for the next run.
+
+        Errors go to the loop's exception handler, but for SystemExit and KeyboardInterrupt, which
+        are raised.
+        """
         cdef object callback, args, context
         cdef PyObject *loop = self.loop
         cdef PyObject *result = NULL
         self.own_context()
         if self.callback == NULL:
             return 0
-        callback = <object> self.callback       # it may cancel its own handle
+        # Held here, since the callback may cancel its own handle.
+        callback = <object> self.callback
         args = <object> self.args
         context = <object> self.context
         if enter_context(<PyObject *> context) == 0:
             result = zc_call(<PyObject *> callback, <PyObject *> args)
             leave_context(<PyObject *> context)
-        if result == NULL:      # of the context: entered already, or no context at all
+        if result == NULL:      # by the callback, or by a context that cannot be entered
             return self.report(callback, args, loop)
         zc_decref(result)
         return 0
 
     cdef int run_once(self, Contexts contexts) except -1:
-        """As `run`, for the only time: what it called is let go of."""
+        """Make the call as `run` does, and let go of what it calls: there is no next run."""
         cdef PyObject *callback = self.callback
         cdef PyObject *args = self.args
         cdef PyObject *context = self.context
@@ -108,7 +112,7 @@ cdef class Handle:
             leave_context(entered)
         zc_xdecref(entered)
         if result == NULL:
-            # Back, for who reads the handle that is reported, or runs it again.
+            # Put back for whoever reads the handle that is reported, or runs it again.
             self.callback, self.args, self.context = callback, args, context
             self.loop = loop
             try:
@@ -140,7 +144,7 @@ cdef class Handle:
         return 0
 
     cdef void clear(self) noexcept:
-        """After the run, or at the loop's end: let go of what the call holds."""
+        """Let go of what the call holds: after the run, or at the loop's end."""
         cdef PyObject *callback = self.callback
         cdef PyObject *args = self.args
         cdef PyObject *context = self.context
@@ -173,19 +177,21 @@ cdef class Handle:
         self.run()
 
     def cancel(self):
-        """Never run it. Idempotent."""
+        """Never run it. Idempotent. Not thread-safe."""
         self.drop()
 
     cdef void drop(self) noexcept:
         if not self.is_cancelled:
             self.is_cancelled = True
-            # The context too: it is often the last link of a cycle that nobody could collect.
+            # The context goes too: it often is the last link of a cycle that nobody could collect.
             self.clear()
 
     def cancelled(self):
+        """Whether it was cancelled."""
         return self.is_cancelled
 
     def get_context(self):
+        """The context that the callback runs in. None once the handle has run or was cancelled."""
         return owned(self.own_context())
 
     def _repr_info(self):

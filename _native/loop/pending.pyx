@@ -1,9 +1,9 @@
 """One operation that a coroutine waits for by a future.
 
-The future gets the kernel's number; what it means the coroutine finds out itself, so that a task
-which is cancelled in between has taken nothing. A cancelled future does not end the operation:
-who cancelled it asks the channel to. The operation and its memory stay until the kernel is done;
-what it brings then is discarded.
+The future gets the kernel's number. The coroutine itself finds out what the number means, so that a
+task that is cancelled before it runs has taken nothing. A cancelled future does not end the
+operation: whoever cancelled it asks the channel to. The operation and its memory stay until the
+kernel is done, and its result is discarded then.
 """
 
 from libc.stdint cimport uint32_t

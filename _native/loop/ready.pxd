@@ -17,7 +17,7 @@ cdef class ReadyQueue:
         return self.tail - self.head
 
     cdef inline int push(self, Handle handle) except -1:
-        # Also called by other threads, under the GIL, which nothing here gives up.
+        # Other threads call it, too, under the GIL, which nothing here gives up.
         if self.tail - self.head == self.capacity:
             self.grow()
         Py_INCREF(handle)
@@ -26,7 +26,7 @@ cdef class ReadyQueue:
         return 0
 
     cdef inline PyObject *pop(self) noexcept:
-        """The oldest handle, its reference passing to the caller."""
+        """The oldest handle; the queue's reference passes to the caller. Only when count() > 0."""
         cdef PyObject *handle = self.handles[self.head & (self.capacity - 1)]
         self.head += 1
         return handle

@@ -1,7 +1,13 @@
-"""The handles that are ready to run, first in first out."""
+"""The handles that are ready to run, first in first out: a ring of pointers that doubles when full.
+
+It has no maximum, as asyncio's has none: call_soon never refuses.
+"""
 
 from cpython.ref cimport Py_DECREF
 from libc.stdlib cimport free, malloc
+
+cdef enum:
+    FIRST_CAPACITY = 64     # handles, in 512 bytes; a power of two, as all that follow
 
 
 cdef class ReadyQueue:
@@ -13,7 +19,7 @@ cdef class ReadyQueue:
         free(self.handles)
 
     cdef int grow(self) except -1:
-        cdef size_t capacity = self.capacity * 2 if self.capacity else 64
+        cdef size_t capacity = self.capacity * 2 if self.capacity else FIRST_CAPACITY
         cdef PyObject **handles = <PyObject **> malloc(capacity * sizeof(PyObject *))
         cdef size_t index
         if handles == NULL:
@@ -26,6 +32,7 @@ cdef class ReadyQueue:
         return 0
 
     cdef int clear(self) except -1:
+        """Drop every handle, and what it would have called."""
         cdef Handle handle
         while self.head != self.tail:
             handle = <Handle> self.pop()

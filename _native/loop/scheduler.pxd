@@ -8,6 +8,7 @@ from zcloop._native.operation.operation cimport Owner
 
 
 cdef enum:
+    # Handles kept to be used again, some 8 KiB. Where a turn needs more, they are made.
     SPARE_HANDLES_MAX = 64
 
 
@@ -15,7 +16,7 @@ cdef class Scheduler(Owner):
     cdef ReadyQueue ready
     cdef TimerHeap timers
     cdef readonly Contexts contexts
-    cdef public bint does_cancel_wait       # of what call_soon_threadsafe returned, for its run
+    cdef public bint does_cancel_wait       # cancel() of a call_soon_threadsafe waits for its run
     # asyncio.BaseEventLoop's own names: its cold paths read and write them.
     cdef public bint _stopping
     cdef public bint _closed
@@ -23,9 +24,11 @@ cdef class Scheduler(Owner):
     cdef public object _thread_id
     cdef public object _task_factory
     cdef public double _clock_resolution    # seconds
-    cdef PyObject *spare_handles[SPARE_HANDLES_MAX]     # owned; as new
+    cdef PyObject *spare_handles[SPARE_HANDLES_MAX]     # owned; `set` makes each a new one
     cdef size_t spare_count
-    cdef dict for_self              # {"loop": self} while it runs: what futures are made with
+    # {"loop": self} while the loop runs: the keywords that futures are made with, so that no dict
+    # is made for each. None between two runs, so that the loop is in no cycle.
+    cdef dict for_self
     cdef object __weakref__
 
     cdef inline int check_open(self) except -1:

@@ -1,7 +1,8 @@
 """What is to run, and when: ready callbacks and timers, and the futures and tasks that make them.
 
-What the C implementation of Future and Task asks its loop for (`get_debug`, `call_soon`) and what
-makes them is here and native; everything rare, the debug mode above all, is BaseEventLoop's.
+The C implementation of Future and Task asks its loop for `get_debug` and `call_soon`. These, and
+what makes futures and tasks, are native and here. Everything rare is BaseEventLoop's, above all the
+debug mode.
 """
 
 import sys
@@ -19,15 +20,17 @@ from zcloop._native.loop.threadsafe_handle cimport make_threadsafe_handle
 from zcloop._native.loop.timers cimport TimerHandle
 
 cdef object BaseEventLoop = base_events.BaseEventLoop
-# Programs put other classes in the place of Future and Task, as nest_asyncio does.
+# Looked up for each call: programs replace Future and Task in these modules, as nest_asyncio does.
 cdef dict _futures = futures.__dict__
 cdef dict _tasks = tasks.__dict__
 cdef bint _does_cancel_wait = hasattr(events, "_ThreadSafeHandle")     # since Python 3.14
 
 
 cdef object stack_here():
-    """Where the program is, for who reads a handle in debug mode; None in a thread that another
-    language has started, which runs no Python code of its own."""
+    """Where the program is, for whoever reads a handle in debug mode.
+
+    None in a thread that another language has started: it runs no Python code of its own.
+    """
     try:
         return format_helpers.extract_stack(sys._getframe())
     except (ValueError, AttributeError):
@@ -43,7 +46,7 @@ cdef class Scheduler(Owner):
         self.does_cancel_wait = _does_cancel_wait
 
     def __reduce__(self):
-        # Else protocols 0 and 1 of pickle would make another loop first.
+        # Without this, protocols 0 and 1 of pickle would make another loop before they fail.
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def __dealloc__(self):
@@ -52,11 +55,11 @@ cdef class Scheduler(Owner):
             Py_DECREF(<object> self.spare_handles[self.spare_count])
 
     cdef int check_usable(self) except -1:
-        """RuntimeError in a forked child. Core, which derives from this, has the channel to ask."""
+        """RuntimeError in a forked child. Core defines it, which has the channel to ask."""
         raise NotImplementedError
 
     cdef int wake(self) except -1:
-        """End the loop's sleep, from any thread. Core's, as above."""
+        """End the loop's sleep, from any thread. Core defines it, which sleeps."""
         raise NotImplementedError
 
     def time(self):
@@ -90,7 +93,10 @@ cdef class Scheduler(Owner):
         return _futures["Future"](loop=self)
 
     def create_task(self, coro, **kwargs):
-        """A new task that runs `coro`; `name`, `context` and what the interpreter's Task takes."""
+        """A new task that runs `coro`. RuntimeError when the loop is closed. Not thread-safe.
+
+        Keywords are those of the interpreter's own Task: `name`, `context` and the like.
+        """
         self.check_open()
         if self._debug or self._task_factory is not None or "loop" in kwargs:
             return BaseEventLoop.create_task(self, coro, **kwargs)
@@ -101,21 +107,22 @@ cdef class Scheduler(Owner):
     # ---- callbacks ---------------------------------------------------------------------------
 
     cdef Handle call(self, object callback, tuple args, object context):
-        """call_soon for callers below Python."""
+        """call_soon for native callers, without the checks of debug mode."""
         cdef Handle handle
         if self.spare_count:
             self.spare_count -= 1
             handle = <Handle> self.spare_handles[self.spare_count]
-            Py_DECREF(handle)       # ours; `handle` is another
+            Py_DECREF(handle)       # the list's reference; the variable has another
             handle.set(callback, args, self, context, self.contexts)
         else:
             handle = make_handle(callback, args, self, context, self.contexts)
-        self.check_open()       # last: what is above can give up the GIL
+        # Checked last, since what is above can give up the GIL.
+        self.check_open()
         self.ready.push(handle)
         return handle
 
     cdef Handle post(self, object callback, tuple args, object context):
-        """`call` from any thread."""
+        """`call` from any thread. It does not wake the loop."""
         cdef Handle handle
         if not self.does_cancel_wait:
             return self.call(callback, args, context)
@@ -125,7 +132,11 @@ cdef class Scheduler(Owner):
         return handle
 
     def call_soon(self, callback, *args, context=None):
-        """Run `callback(*args)` in the next turn. Not thread-safe; RuntimeError when closed."""
+        """Run `callback(*args)` in the next turn, in `context` or a copy of the current context.
+
+        Returns a handle that can be cancelled. Not thread-safe. RuntimeError when the loop is
+        closed.
+        """
         cdef Handle handle
         if not self._debug:
             return self.call(callback, args, context)
@@ -138,10 +149,10 @@ cdef class Scheduler(Owner):
         return handle
 
     def call_soon_threadsafe(self, callback, *args, context=None):
-        """call_soon from any thread or signal handler: wakes a sleeping loop, once.
+        """call_soon from any thread or signal handler. It wakes a sleeping loop, once.
 
-        Since Python 3.14 the handle's cancel() waits until a run that another thread has begun is
-        over.
+        On Python 3.14 and newer the handle's cancel() waits for the end of a run that another
+        thread has begun. RuntimeError when the loop is closed, or in a forked child.
         """
         cdef Handle handle
         stack = None
@@ -151,13 +162,16 @@ cdef class Scheduler(Owner):
             self._check_callback(callback, "call_soon_threadsafe")
             stack = stack_here()
         handle = self.post(callback, args, context)
-        # Nothing that can fail from here on: it is queued, and the loop may be asleep.
+        # Nothing from here on can fail: the handle is queued, and the loop may be asleep.
         handle._source_traceback = stack
         self.wake()
         return handle
 
     def call_later(self, delay, callback, *args, context=None):
-        """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None."""
+        """Run `callback(*args)` after `delay` seconds. TypeError for a delay of None.
+
+        The rest is as of call_soon.
+        """
         cdef double seconds
         if delay is None:
             raise TypeError("delay must not be None")
@@ -165,7 +179,10 @@ cdef class Scheduler(Owner):
         return self.schedule(monotonic() + seconds, callback, args, context, "call_later")
 
     def call_at(self, when, callback, *args, context=None):
-        """Run `callback(*args)` at `when`, in seconds of `loop.time()`."""
+        """Run `callback(*args)` at `when`, in seconds of `loop.time()`. TypeError for None.
+
+        The rest is as of call_soon.
+        """
         cdef TimerHandle timer
         if when is None:
             raise TypeError("when cannot be None")
@@ -181,7 +198,7 @@ cdef class Scheduler(Owner):
             self._check_thread()
             self._check_callback(callback, name)
             stack = stack_here()
-        # What is not a number has no place among the others: it is due now, as asyncio's is.
+        # NaN has no place in the order of deadlines. It is due now, as asyncio's timers are then.
         timer = self.timers.add(when if when == when else monotonic(), callback, args, self,
                                 context, self.contexts)
         timer.deadline = when
@@ -189,7 +206,7 @@ cdef class Scheduler(Owner):
         return timer
 
     def _add_callback(self, handle):
-        """Make a Handle ready, the interpreter's own kind included."""
+        """Make a handle ready: one of ours, or asyncio.Handle."""
         if handle._cancelled:
             return
         if not isinstance(handle, Handle):
@@ -198,7 +215,7 @@ cdef class Scheduler(Owner):
         self.ready.push(<Handle> handle)
 
     def _timer_handle_cancelled(self, handle):
-        """Only asyncio's own timer handles count their dead."""
+        """Called by asyncio's own timer handles. Ours leave the heap when they are cancelled."""
 
     # ---- running them ------------------------------------------------------------------------
 
@@ -209,7 +226,7 @@ cdef class Scheduler(Owner):
             remaining -= 1
             handle = <Handle> self.ready.pop()
             Py_DECREF(handle)
-            handle.is_queued = False    # before the run, which KeyboardInterrupt may leave
+            handle.is_queued = False    # before the run, which a KeyboardInterrupt may end
             if self._debug:
                 self.run_timed(handle)
             elif handle.is_repeated:
@@ -223,7 +240,7 @@ cdef class Scheduler(Owner):
         return 0
 
     cdef int run_timed(self, Handle handle) except -1:
-        """Debug mode: a callback that takes longer than slow_callback_duration is logged."""
+        """In debug mode: run it, and log it if it takes longer than slow_callback_duration."""
         if handle.is_cancelled:
             return 0
         cdef double start = monotonic()
@@ -231,7 +248,7 @@ cdef class Scheduler(Owner):
             handle.run()
             start = monotonic() - start
             if start >= self.slow_callback_duration:
-                # Described only now: the repr of a task's callback can be as long as its queue.
+                # Described only here: the repr of a task's callback can be as long as its queue.
                 base_events.logger.warning("Executing %s took %.3f seconds",
                                            base_events._format_handle(handle), start)
         finally:
@@ -240,16 +257,18 @@ cdef class Scheduler(Owner):
         return 0
 
     cdef double time_of_debug(self) noexcept:
-        """When a protocol is called, in debug mode; else 0."""
+        """The time at which a protocol is called, in debug mode; else 0."""
         return monotonic() if self._debug else 0
 
     cdef int log_if_slow(self, double start, object protocol, object name) except -1:
+        """In debug mode: log a protocol's method that has run for too long since `start`."""
         if monotonic() - start >= self.slow_callback_duration:
             base_events.logger.warning("Executing %s of %r took %.3f seconds", name, protocol,
                                        monotonic() - start)
         return 0
 
     cdef int expire_timers(self) except -1:
+        """Make ready what is due, or will be within one tick of the clock, as asyncio does."""
         cdef double end
         if self.timers.count == 0:
             return 0

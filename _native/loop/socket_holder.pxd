@@ -2,9 +2,9 @@ from zcloop._native.operation.operation cimport Owner
 
 
 cdef class SocketHolder(Owner):
-    cdef object socket          # kept open only by the program
-    cdef readonly int fd        # what it was
-    cdef list holders           # the core's, of which this is number `index`; None outside
+    cdef object socket          # the program's, which may close it
+    cdef readonly int fd        # of the socket, as it was at first
+    cdef list holders           # the loop's list, where this is number `index`; None outside
     cdef Py_ssize_t index
 
     cdef int join(self, list holders) except -1

@@ -1,7 +1,7 @@
 """Whoever has a request on a Python socket that the program may close meanwhile.
 
-A request in flight keeps the file open, and with it the connection or the port, so the core looks
-once a turn whether the program has closed the socket, and says so.
+A request in flight keeps the file open, and with it the connection or the port. So the loop looks
+once a turn whether the program has closed the socket, and calls `closed_underneath`.
 """
 
 from zcloop._native.kernel.sealed cimport seal
@@ -17,7 +17,7 @@ cdef class SocketHolder(Owner):
         return 0
 
     cdef int leave(self) except -1:
-        """The last of the holders takes this one's place. Idempotent."""
+        """Leave the list; the last of the holders takes this one's place in it. Idempotent."""
         cdef SocketHolder last
         cdef list holders
         holders, self.holders = self.holders, None
@@ -32,7 +32,7 @@ cdef class SocketHolder(Owner):
         return socket_fd(self.socket) != self.fd
 
     cdef int closed_underneath(self) except -1:
-        """The program has closed the socket: leave, and let go of its file."""
+        """The program has closed the socket. Derived classes let go of its file, too."""
         return self.leave()
 
 

@@ -5,9 +5,9 @@ from zcloop._native.operation.poll cimport Poll
 
 cdef class SocketWait(SocketHolder):
     cdef Channel channel
-    cdef Poll poll
-    cdef Poll spent             # the poll that has ended, to be used again by the next wait
-    cdef readonly object future
+    cdef Poll poll              # in flight, or None
+    cdef Poll spent             # the poll that has ended; the next wait may use it again
+    cdef readonly object future         # gets None when the wait is over
 
     cdef int wake(self) except -1
     cdef int stop(self) except -1

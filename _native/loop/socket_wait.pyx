@@ -1,7 +1,7 @@
 """One coroutine's wait until a Python socket is ready: a one-shot poll that ends with the wait.
 
-`future` gets None; whether the socket is ready, has failed or was closed meanwhile the next try
-tells. Several may wait for one socket.
+`future` gets None in any case. Whether the socket is ready, has failed or was closed meanwhile, the
+caller finds out by its next try. Several coroutines may wait for one socket.
 """
 
 from libc.stdint cimport uint32_t
@@ -19,7 +19,8 @@ cdef object InvalidStateError = exceptions.InvalidStateError
 cdef SocketWait make_socket_wait(
         Channel channel, list holders, object socket, int fd, bint to_write, object future,
         SocketWait before):
-    """After `before`, if that has ended in vain: what its poll has learnt stays known."""
+    """A wait that has begun. If `before` has ended in vain, its poll is used again, since it knows
+    that the readiness of then did not help."""
     cdef SocketWait wait = SocketWait.__new__(SocketWait)
     wait.channel = channel
     wait.socket = socket
@@ -45,7 +46,7 @@ cdef class SocketWait(SocketHolder):
         try:
             self.future.set_result(None)
         except InvalidStateError:
-            pass        # cancelled, which is not asked first: it is rare
+            pass        # it was cancelled, which is too rare to be asked for first
         return 0
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
@@ -59,11 +60,12 @@ cdef class SocketWait(SocketHolder):
         poll, self.poll = self.poll, None
         if poll is not None:
             poll.owner = None
-            self.channel.cancel_now(poll)   # the fd may be closed next, and its port reused
+            # At once, since the fd may be closed next, and its port reused.
+            self.channel.cancel_now(poll)
         return 0
 
     def end(self):
-        """Wait no more. Idempotent."""
+        """Wait no more; `future` stays as it is. Idempotent. Not thread-safe."""
         self.stop()
 
 

@@ -3,8 +3,8 @@ from zcloop._native.loop.handle cimport Handle
 
 
 cdef class ThreadSafeHandle(Handle):
-    # Has no room of its own: `index` is the thread that runs it now, or 0, and `heap` (owned) a
-    # lock that is held until then, once somebody waits.
+    # It has no fields of its own, and uses those of a timer. `index` is the thread that runs it
+    # now, or 0. `heap` (owned) is a lock that is held until the run is over, once somebody waits.
     cdef int begin(self) noexcept
     cdef int end(self) except -1
     cdef int await_end(self) except -1

@@ -1,8 +1,8 @@
 """What call_soon_threadsafe returns since Python 3.14: cancel() waits for a run that has begun.
 
-A thread that has cancelled such a handle knows that the callback is not running any more, unless
-it is the thread that runs it. asyncio's takes a lock for each run; this one has a lock only while
-somebody waits.
+A thread that has cancelled such a handle knows that the callback is not running any more, unless it
+is the thread that runs it. asyncio's handle takes a lock for each run; this one has a lock only
+while somebody waits.
 """
 
 import threading
@@ -57,16 +57,18 @@ cdef class ThreadSafeHandle(Handle):
             self.end()
 
     cdef int await_end(self) except -1:
+        """Return when no other thread runs it."""
         while self.index != 0 and self.index != <Py_ssize_t> PyThread_get_thread_ident():
             if self.heap == NULL:
-                run_over = threading.Lock()     # others may run meanwhile: a garbage collection
+                # Other code may run here, since making a lock may start a garbage collection.
+                run_over = threading.Lock()
                 run_over.acquire()
                 if self.index == 0 or self.heap != NULL:
                     continue
                 Py_INCREF(run_over)
                 self.heap = <PyObject *> run_over
             run_over = <object> self.heap
-            with run_over:      # which the others that wait get after us
+            with run_over:      # released at once, so that others that wait get it, too
                 pass
         return 0
 
@@ -76,7 +78,7 @@ cdef class ThreadSafeHandle(Handle):
         self.await_end()
 
     def cancelled(self):
-        """Whether it will never run; of one that runs, when it has. Thread-safe."""
+        """Whether it will never run. While it runs, the answer waits for the end. Thread-safe."""
         self.await_end()
         return self.is_cancelled
 

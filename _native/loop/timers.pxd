@@ -16,10 +16,10 @@ cdef class TimerHandle(Handle):
 
 cdef class TimerHeap:
     cdef Entry *entries
-    cdef Py_ssize_t count       # of timers
-    cdef Py_ssize_t size        # of the heap, with the places of cancelled ones
+    cdef Py_ssize_t count       # timers that are not cancelled
+    cdef Py_ssize_t size        # entries of the heap in use, those of cancelled timers included
     cdef Py_ssize_t capacity
-    cdef uint64_t sequence
+    cdef uint64_t sequence      # of the last timer that was added
 
     cdef TimerHandle add(self, double when, object callback, tuple args, object loop,
                          object context, Contexts contexts)
@@ -33,7 +33,7 @@ cdef class TimerHeap:
     cdef void place(self, Py_ssize_t index, Entry entry) noexcept
 
     cdef inline double first(self) noexcept:
-        """The next deadline, while there are timers."""
+        """The next deadline. Only while there are timers."""
         while self.entries[0].handle == NULL:
             self.remove_first()
         return self.entries[0].when

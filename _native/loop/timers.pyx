@@ -1,8 +1,8 @@
 """The timers of a loop: a binary heap in which each handle knows its place.
 
-A cancelled timer is freed at once (asyncio keeps it until a sweep), so that a program that arms and
-cancels a time-out per request holds no dead ones. Of its place in the heap 24 bytes stay until they
-come to the top, or until a cancellation finds that such places are more than half of the heap.
+A cancelled timer is freed at once, where asyncio keeps it until a sweep. So a program that arms and
+cancels a time-out for each request holds no dead ones. Its entry in the heap, 24 bytes, stays until
+it comes to the top, or until a cancellation finds that such entries are more than half of the heap.
 Timers of one deadline run in the order in which they were made. Nothing here makes a system call:
 the next deadline becomes the time-out of the turn's one wait.
 """
@@ -13,8 +13,9 @@ from libc.stdlib cimport free, realloc
 
 from zcloop._native.kernel.sealed cimport seal
 
-# So many places of cancelled timers are not worth a sweep.
+# A heap with this many entries of cancelled timers, 1.5 KiB, is not worth a sweep.
 cdef Py_ssize_t DEAD_MIN = 64
+cdef Py_ssize_t GROWTH = 64     # entries by which the heap grows, besides doubling
 
 
 @cython.no_gc
@@ -50,7 +51,7 @@ cdef class TimerHandle(Handle):
         if not isinstance(other, TimerHandle):
             return NotImplemented
         if self.callback == NULL and not self.is_cancelled:
-            return self is other        # it has run, and what it called is forgotten
+            return self is other        # it has run, and has forgotten what it called
         return (self.deadline == (<TimerHandle> other).deadline
                 and self._callback == other._callback and self._args == other._args
                 and self.is_cancelled == (<TimerHandle> other).is_cancelled)
@@ -91,11 +92,11 @@ cdef class TimerHeap:
         handle.heap = <PyObject *> self
         handle.index = -1
         if self.size == self.capacity:
-            grown = realloc(self.entries, (self.capacity * 2 + 64) * sizeof(Entry))
+            grown = realloc(self.entries, (self.capacity * 2 + GROWTH) * sizeof(Entry))
             if grown == NULL:
                 raise MemoryError("timers")
             self.entries = <Entry *> grown
-            self.capacity = self.capacity * 2 + 64
+            self.capacity = self.capacity * 2 + GROWTH
         self.sequence += 1
         entry.when = when
         entry.sequence = self.sequence
@@ -108,7 +109,7 @@ cdef class TimerHeap:
         return handle
 
     cdef int remove(self, TimerHandle handle) except -1:
-        """A cancelled one; moving the others into its place can wait."""
+        """Take out a cancelled timer. Its entry stays: moving others into its place can wait."""
         self.entries[handle.index].handle = NULL
         handle.index = -1
         self.count -= 1
@@ -120,9 +121,9 @@ cdef class TimerHeap:
         return 0
 
     cdef TimerHandle pop(self):
-        """The next one, after `first`."""
+        """Take out the next timer. To be called after `first`, which drops cancelled ones."""
         cdef TimerHandle handle = <TimerHandle> self.entries[0].handle
-        Py_DECREF(handle)       # the heap's; `handle` is another
+        Py_DECREF(handle)       # the heap's reference; the variable has another
         handle.index = -1
         self.count -= 1
         self.remove_first()
@@ -135,6 +136,7 @@ cdef class TimerHeap:
             self.sift_down(0)
 
     cdef void sweep(self) noexcept:
+        """Drop the entries of cancelled timers, and make a heap of the others again."""
         cdef Py_ssize_t index
         cdef Py_ssize_t kept = 0
         for index in range(self.size):

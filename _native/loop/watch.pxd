@@ -8,14 +8,14 @@ from zcloop._native.operation.poll cimport Poll
 cdef class Watch(Owner):
     cdef Channel channel
     cdef ReadyQueue ready
-    cdef list unarmed           # the core's list of watches to arm at the end of the turn
+    cdef list unarmed           # the loop's list of watches to arm at the end of the turn
     cdef int fd
     cdef object socket          # the Python socket it was asked for by, or None
     cdef Handle reader
     cdef Handle writer
     cdef Poll read_poll         # in flight, or None
     cdef Poll write_poll
-    cdef bint is_listed         # in `unarmed`
+    cdef bint is_listed         # it is in `unarmed`
 
     cdef int set_handle(self, bint is_reader, Handle handle) except -1
     cdef bint drop_handle(self, bint is_reader) except -1

@@ -1,12 +1,13 @@
 """One fd that the program watches by add_reader or add_writer.
 
-asyncio promises level triggering. A one-shot poll is armed at the end of a turn, after the
-callbacks of that turn have run, so that it fires again at once while there is something left.
-Nothing is armed for a reader that is added and removed within one turn, and arming is batched
-with everything else that the turn submits: neither add_reader nor remove_reader makes a system
-call to arm. A request in flight keeps the
-file open; remove_reader cancels it. Where the fd was given as a Python socket, the core looks once
-a turn whether it was closed without that; a plain number must be removed before it is closed.
+asyncio promises level triggering. So a one-shot poll is armed at the end of a turn, after the
+callbacks of that turn have run: it fires again at once while there is something left. Arming is
+batched with everything else that the turn submits, so add_reader and remove_reader make no system
+call to arm, and a reader that is added and removed within one turn is never armed.
+
+A request in flight keeps the file open; remove_reader cancels it. Where the fd was given as a
+Python socket, the loop looks once a turn whether it was closed without that. A plain number must be
+removed before it is closed.
 """
 
 cimport cython
@@ -18,7 +19,8 @@ from zcloop._native.operation.operation cimport Operation
 from zcloop._native.operation.poll cimport Poll, make_poll
 
 
-@cython.no_gc_clear     # its handles lose what they borrow, and the callbacks that they own
+# The collector must not clear it: __dealloc__ needs the handles, to empty them.
+@cython.no_gc_clear
 cdef class Watch(Owner):
     def __dealloc__(self):
         if self.reader is not None:
@@ -41,11 +43,11 @@ cdef class Watch(Owner):
             self.writer = handle
         self.want_arm()
         if before is not None:
-            before.cancel()     # last: the end of its callback may remove this one
+            before.cancel()     # last, since the end of its callback may remove the new one
         return 0
 
     cdef bint drop_handle(self, bint is_reader) except -1:
-        """Whether there was one."""
+        """End the reader or writer; returns whether there was one."""
         cdef Handle handle = self.reader if is_reader else self.writer
         cdef Poll poll = self.read_poll if is_reader else self.write_poll
         if is_reader:
@@ -56,7 +58,8 @@ cdef class Watch(Owner):
             self.write_poll = None
         if poll is not None:
             poll.owner = None
-            self.channel.cancel_now(poll)    # the fd may be closed next, and its port reused
+            # At once, since the fd may be closed next, and its port reused.
+            self.channel.cancel_now(poll)
         if handle is None:
             return False
         handle.cancel()
@@ -64,15 +67,16 @@ cdef class Watch(Owner):
 
     cdef int arm(self) except -1:
         self.is_listed = False
-        # A callback that has not run yet (the loop was stopped) has not read what there is.
+        # A callback that has not run yet, since the loop was stopped, has not read what there is.
         if ((self.reader is not None and self.reader.is_queued)
                 or (self.writer is not None and self.writer.is_queued)):
             return self.want_arm()
         self.arm_reader()
         return self.arm_writer()
 
-    # Whatever allocates may run a finalizer, and that remove, add or arm; so it is looked at
-    # again. What `drop_handle` finds that is not in flight yet it forgets, and does not cancel.
+    # An allocation may run a finalizer, which may remove, add or arm. So the two methods look again
+    # after each. A poll that `drop_handle` finds before it is in flight is forgotten there, and
+    # cancelled here.
 
     cdef int arm_reader(self) except -1:
         cdef Poll poll
@@ -101,8 +105,9 @@ cdef class Watch(Owner):
         return 0
 
     cdef int closed_underneath(self) except -1:
-        """The program closed the socket. Let go of its file, so that the peer sees the close;
-        callbacks are forgotten, as epoll would forget them."""
+        """The program closed the socket: let go of its file, so that the peer sees the close.
+
+        The callbacks are not called any more, as epoll would not."""
         cdef Poll poll
         for poll in (self.read_poll, self.write_poll):
             if poll is not None:
@@ -122,7 +127,8 @@ cdef class Watch(Owner):
         else:
             return 0
         operation.owner = None
-        # An fd that was closed without remove_reader is no longer watched, as with epoll.
+        # A negative result is of an fd that was closed without remove_reader. It is not watched any
+        # more, as by epoll.
         if result >= 0 and handle is not None:
             handle.is_queued = True
             self.ready.push(handle)

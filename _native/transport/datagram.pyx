@@ -21,6 +21,7 @@ from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
 from libc.stdint cimport uint32_t
 
 from zcloop._native.kernel.address cimport AF_UNIX
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.cpython cimport (
     PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
 )
@@ -207,7 +208,8 @@ cdef class Datagram(DatagramDelivery):
         if size < 0:
             return 0
         self.channel.is_multishot_message_proven = True
-        self.flow.note(size)
+        if self.flow.note(size):
+            self.flow.advance(monotonic_ns())
         self.core.received_bytes += size
         if not self.is_lending:
             self.core.copied_bytes += size

@@ -9,11 +9,12 @@ from asyncio import constants
 from asyncio.log import logger
 
 from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
+from zcloop._native.kernel.clock cimport monotonic_ns
 from zcloop._native.kernel.errors cimport os_error
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.kernel.socket cimport zc_send_to
 from zcloop._native.memory.region cimport Lease, lease_of
-from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
+from zcloop._native.pacing.datagram_flow cimport DatagramFlow
 from zcloop._native.transport.address_cache cimport CACHED_SIZE
 from zcloop._native.transport.datagram_queue cimport push_datagram
 from zcloop._native.transport.lease_holder cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
@@ -31,7 +32,7 @@ cdef size_t ZERO_COPY_LEAST = 1024
 cdef class DatagramSender(DatagramOutput):
     def __cinit__(self, core, int fd):
         self.addresses = AddressCache.__new__(AddressCache)
-        self.flow = make_datagram_flow(self.core.channel.coalescing, self.fd)
+        self.flow = DatagramFlow(self.core.channel.coalescing, self.fd, monotonic_ns())
 
     def open(self, int family, remote):
         """Say, before `attach`, the address family and the address that sendto defaults to."""
@@ -80,7 +81,7 @@ cdef class DatagramSender(DatagramOutput):
             if self.send_at_once(owner, start, size, name, name_size):
                 return
         push_datagram(&self.queue, owner, start, size, name, name_size, address, is_zero_copy)
-        self.flow.sent += 1
+        self.flow.note_sent()
         if not self.is_blocked:
             self.send_now()
         self.pause_if_high()
@@ -112,7 +113,7 @@ cdef class DatagramSender(DatagramOutput):
         for piece in pieces:
             owner = owner_of(piece, &start, &size)
             push_datagram(&self.queue, owner, start, size, name, name_size, address, False)
-            self.flow.sent += 1
+            self.flow.note_sent()
         if self.queue.count and not self.is_blocked:
             self.send_now()
         self.pause_if_high()
@@ -126,7 +127,7 @@ cdef class DatagramSender(DatagramOutput):
             return True
         sent = zc_send_to(self.fd, start, size, name, name_size)
         if sent >= 0:
-            self.flow.sent += 1
+            self.flow.note_sent()
             self.count_sent(owner, size)
         elif errno == EAGAIN or errno == EINTR:
             return False

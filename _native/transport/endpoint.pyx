@@ -283,7 +283,7 @@ cdef class Endpoint(LeaseHolder):
     cdef int lose(self, object error) except -1:
         """Call connection_lost(error) in the next turn: nothing is read or sent any more."""
         self.is_losing = True
-        self.core.waiting.discard(self)
+        self.core.over_quota.discard(self)
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)
         self.core.call(self._call_connection_lost, (error,), self.context)

@@ -16,6 +16,8 @@ cdef class Inlet(Endpoint):
     # What a kind of transport says of itself.
     cdef bint is_holding_back(self) noexcept    # what is held is to wait
     cdef int deliver_item(self, HeldItem item) except -1
+    cdef int deliver_rest(self, object data) except -1      # to whatever protocol there is now
+    cdef int fell_behind(self) except -1        # the protocol holds more leases than its quota
 
     cdef inline bint is_keeping(self) noexcept:
         """Whether what comes is to be held, if only since something older is."""

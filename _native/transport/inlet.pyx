@@ -4,8 +4,8 @@
     paused --resume_reading()--> what is held is handed over by a callback, oldest first
     nothing is held any more --> reading
 
-Nothing is received while something is held: arrange_reading() of each kind sees to that. Hence no
-more is held than had been received when the pause began.
+Nothing is received while something is held: arrange_reading() of each kind sees to that. So no more
+is held than what the receive in flight brings until it is cancelled.
 """
 
 cimport cython
@@ -63,7 +63,7 @@ cdef class Inlet(Endpoint):
 
     def _leases_returned(self):
         if self.held is not None and not self.is_paused and not self.is_closing_:
-            self.core.waiting.discard(self)
+            self.core.over_quota.discard(self)
             self.want_delivery()
         else:
             Endpoint._leases_returned(self)
@@ -75,6 +75,13 @@ cdef class Inlet(Endpoint):
 
     cdef int deliver_item(self, HeldItem item) except -1:
         """Tell the protocol of something that was held."""
+        return 0
+
+    cdef int deliver_rest(self, object data) except -1:
+        return 0
+
+    cdef int fell_behind(self) except -1:
+        self.pause_if_over_quota()
         return 0
 
     cdef int want_delivery(self) except -1:

@@ -1,6 +1,8 @@
-"""A slot of a face that is filled when it is first read: with the native method of its name.
+"""A slot of a transport's face that is filled when it is first read.
 
-Reading costs what a plain slot does, and a connection that never writes has no bound method.
+It then holds the bound method of its name of the native half. To read it costs what a plain slot
+does, and a connection that never writes has no bound method.
+
 Rejected: `__getattr__`, which makes every other attribute slower, too.
 """
 
@@ -12,7 +14,7 @@ from zcloop._native.kernel.cpython cimport zc_slot_of
 
 
 cdef class LazySlot:
-    """Put in the place of the member that `__slots__` made; `_stream` has the method."""
+    """Stands in the place of the member that `__slots__` has made; `_stream` has the method."""
 
     cdef object member
     cdef type owner

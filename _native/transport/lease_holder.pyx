@@ -69,11 +69,11 @@ cdef class LeaseHolder(ProtocolHolder):
     def pause_if_over_quota(self):
         """Read no more, if more is lent than the quota, until enough of it has come back."""
         if self.ensure_lender().pause_if_over():
-            self.core.waiting.add(self)     # no operation holds it meanwhile
+            self.core.over_quota.add(self)     # no operation holds it meanwhile
             self.update_reading()
 
     def _leases_returned(self):
-        self.core.waiting.discard(self)
+        self.core.over_quota.discard(self)
         if not self.is_lost:
             self.update_reading()
 

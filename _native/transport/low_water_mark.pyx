@@ -59,7 +59,7 @@ cdef class LowWaterMark(OneWay):
         if receive_low_water(self.fd) != 1:
             return 0        # the program has set one
         self.read_at = monotonic()
-        self.loop.raised.add(self)
+        self.loop.raised_marks.add(self)
         self.watch()
         if set_receive_low_water(self.fd, LOW_WATER) < 0:
             return self.lower()
@@ -79,7 +79,7 @@ cdef class LowWaterMark(OneWay):
         timer, self.timer = self.timer, None
         if timer is not None:
             timer.cancel()
-        self.loop.raised.discard(self)
+        self.loop.raised_marks.discard(self)
         if mark and receive_low_water(self.fd) == mark:
             set_receive_low_water(self.fd, 1)
         return 0

@@ -2,4 +2,6 @@ from zcloop._native.transport.receiver cimport Receiver
 
 
 cdef class NativeProtocol:
-    cdef Receiver receiver      # gets what data_received would; None: data_received is called
+    # Gets the bytes in place of data_received(), if it is set when the transport gets the protocol.
+    # None once the connection is lost.
+    cdef Receiver receiver

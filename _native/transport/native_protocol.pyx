@@ -1,4 +1,4 @@
-"""A protocol in native code, which may say to whom its transport had better deliver."""
+"""A protocol in native code: it may name a `Receiver`, which then gets the bytes in its place."""
 
 
 cdef class NativeProtocol:

@@ -13,8 +13,9 @@ from posix.unistd cimport read, write
 
 from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.uio cimport iovec, writev
+from zcloop._native.transport.delivery cimport Delivery, delivery_to
 from zcloop._native.transport.lease_holder cimport ZERO_COPY_NEVER
-from zcloop._native.transport.stream cimport MAY_JOIN_NEVER
+from zcloop._native.transport.outlet cimport JOINING_NEVER
 
 
 @cython.no_gc_clear     # as of a Stream
@@ -23,7 +24,7 @@ cdef class Pipe(Stream):
         self.owns_fd = False
         self.zero_copy_mode = ZERO_COPY_NEVER
         self.zero_copy_min = NEVER
-        self.may_join = MAY_JOIN_NEVER
+        self.joining = JOINING_NEVER
 
     def open(self, face, protocol, pipe):
         """Set who is above, as `attach` does, and the file object that owns the fd."""
@@ -33,9 +34,8 @@ cdef class Pipe(Stream):
     cdef int enter_table(self) except -1:
         return 0        # two transports may share the fd
 
-    def set_protocol(self, protocol):
-        Stream.set_protocol(self, protocol)
-        self.is_buffered = False        # asyncio's pipes know data_received() alone
+    cdef Delivery choose_delivery(self, object protocol):
+        return delivery_to(protocol, False)     # asyncio's pipes know no get_buffer()
 
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept:
         return read(self.fd, memory, size)

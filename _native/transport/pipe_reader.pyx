@@ -66,10 +66,7 @@ cdef class PipeReader(Pipe):
             if not self.is_fd_ours():
                 return self.fail_reading(EBADF)
             self.last_size = 0
-            if self.is_lending:
-                self.read_lease()
-            else:
-                self.read_directly()
+            self.read_some()
             if self.last_size < LARGE_READ_MIN or not self.is_reading_wanted():
                 return 0
             if not self.is_refilled():

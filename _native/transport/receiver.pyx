@@ -1,7 +1,7 @@
-"""What a stream delivers to natively: no call of Python's, no context, no protocol in between."""
+"""Who takes the bytes of a stream natively: without a Python call, a context or a protocol."""
 
 
 cdef class Receiver:
     cdef int receive(self, bytes data) except -1:
-        """The next bytes of the stream; never empty. Whoever derives from this takes them."""
+        """Take the next bytes of the stream, which are never empty. A derived class says how."""
         raise NotImplementedError

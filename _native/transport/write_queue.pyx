@@ -1,7 +1,9 @@
 """What a transport has accepted and not yet sent: immutable pieces, in order.
 
-accepted == sent + size, always; a piece is let go of when its last byte was taken by the kernel.
-A transport has a queue only while something is queued, so that an idle one pays nothing for it.
+    bytes accepted == bytes sent + `size`, after every call
+
+A piece is let go of when the kernel has taken its last byte. A transport has a queue only while
+something is queued, so that an idle one pays nothing for it.
 """
 
 cimport cython
@@ -15,8 +17,11 @@ from zcloop._native.operation.operation cimport LENGTH_MAX
 
 
 cdef object as_piece(object data):
-    """What is left of `data` when its owner has released it: bytes as they are, of a view of a
-    lease (lease, where, size), of others a copy. TypeError if no buffer."""
+    """What of `data` may be queued, since it stays when the program releases or changes `data`.
+
+    This is a bytes object itself, the tuple (lease, address, size) of a view of a lease, and a copy
+    of any other buffer. Raises TypeError if it is no buffer.
+    """
     cdef const char *start
     cdef size_t size
     if type(data) is bytes:
@@ -30,7 +35,7 @@ cdef object as_piece(object data):
 
 
 cdef object owner_of(object piece, const char **start, size_t *size):
-    """Where the bytes of `as_piece` are, and what keeps them there."""
+    """Set where the bytes of a piece of `as_piece` are; returns what keeps them there."""
     if type(piece) is bytes:
         start[0] = PyBytes_AS_STRING(piece)
         size[0] = PyBytes_GET_SIZE(piece)
@@ -79,14 +84,14 @@ cdef class WriteQueue:
         return 0
 
     cdef Piece *first(self) noexcept:
-        """What is sent next; only while there is something."""
+        """The piece that is sent next; only while there is one."""
         return &self.pieces[self.head & (self.capacity - 1)]
 
     cdef void consume(self, size_t count) noexcept:
-        """The kernel took the first `count` bytes: no more than `describe` has named.
+        """Take out the first `count` bytes: the kernel has them. `describe` has named them all.
 
-        The books are right before any piece is let go of, for the end of a lease may run code that
-        writes to the same transport.
+        The books are right before any piece is let go of, since the end of a lease may run code
+        that writes to the same transport.
         """
         cdef PyObject *owners[PIECES_MAX]
         cdef unsigned done = 0
@@ -107,7 +112,7 @@ cdef class WriteQueue:
             Py_DECREF(<object> owners[index])
 
     cdef void clear(self) noexcept:
-        """Let go of everything; what runs meanwhile finds the queue empty."""
+        """Let go of all pieces. Code that this runs, by the end of a lease, finds no piece."""
         cdef Piece[FEW] few
         cdef Piece *pieces = self.pieces
         cdef unsigned index
@@ -127,7 +132,8 @@ cdef class WriteQueue:
             free(pieces)
 
     cdef unsigned describe(self, iovec *vector, unsigned limit) noexcept:
-        """Fill in the first pieces, at most `limit` and what one call takes; returns how many."""
+        """Fill `vector` with the first pieces: at most `limit`, and no more bytes than one system
+        call moves. Returns how many they are."""
         cdef unsigned count = self.tail - self.head
         cdef unsigned index
         cdef size_t room = LENGTH_MAX

@@ -1,12 +1,14 @@
-"""What a program implements to be lent received bytes in place. Chosen by isinstance, as asyncio
-chooses by BufferedProtocol."""
+"""The protocols that a program implements to be lent received bytes in place of copies.
+
+A transport asks isinstance, as asyncio's transports ask for BufferedProtocol.
+"""
 
 import warnings
 from asyncio import BaseProtocol
 
 
 def _warn_of_what_is_not_called(cls, kind, called, not_called):
-    """Of a protocol class that has the method of asyncio's protocols, and not ours."""
+    """Warn of a protocol class that has the method of asyncio's protocols in place of ours."""
     if hasattr(cls, not_called) and getattr(cls, called) is getattr(kind, called):
         warnings.warn(
             f"{cls.__qualname__} has {not_called}(), which is not called of a {kind.__name__}, "
@@ -18,7 +20,8 @@ def _warn_of_what_is_not_called(cls, kind, called, not_called):
 class ZeroCopyProtocol(BaseProtocol):
     """A protocol of a stream that gets views of the memory that the kernel wrote to.
 
-    `connection_made`, `connection_lost`, `pause_writing` and `resume_writing` are as ever.
+    `connection_made`, `connection_lost`, `pause_writing` and `resume_writing` are those of
+    asyncio.Protocol; `data_received` is not called. All are called on the loop's thread.
     """
 
     __slots__ = ()
@@ -28,16 +31,19 @@ class ZeroCopyProtocol(BaseProtocol):
         _warn_of_what_is_not_called(cls, ZeroCopyProtocol, "buffer_received", "data_received")
 
     def buffer_received(self, view):
-        """Some bytes came: a writable memoryview, never empty, in the order of the stream.
+        """Take the next bytes of the stream: `view` is a writable memoryview, and never empty.
 
-        The protocol may keep it, slice it, change it and write it to a transport, and gives its
-        memory back by `view.release()`, by `with view:`, or by dropping it (which is a
-        ResourceWarning with trace_leases("full")). A transport that
-        holds more than its quota is not read from until enough has come back.
+        The protocol may keep the view, slice it, change it and write it to a transport. It gives
+        the memory back by `view.release()`, by `with view:`, or by dropping the view; to drop it
+        is a ResourceWarning with trace_leases("full"). While a protocol holds more bytes than its
+        quota, nothing more is received for it. An exception closes the connection, as one of
+        data_received() does. Up to the copybreak the bytes are copied, which the view does not
+        show.
         """
 
     def eof_received(self):
-        """As of asyncio.Protocol: the peer sends no more; true keeps the transport open."""
+        """The peer sends no more. A true result keeps the transport open for writing, as in
+        asyncio.Protocol; any other closes it."""
 
 
 class ZeroCopyDatagramProtocol(BaseProtocol):
@@ -52,7 +58,12 @@ class ZeroCopyDatagramProtocol(BaseProtocol):
         )
 
     def datagram_buffer_received(self, view, addr):
-        """A datagram came: a writable memoryview, empty for an empty one, and its sender."""
+        """Take a datagram from `addr`: `view` is a writable memoryview, empty if the datagram is.
+
+        What is said of ZeroCopyProtocol.buffer_received() holds here, too, but for exceptions: they
+        are reported to the loop's exception handler, and the endpoint goes on.
+        """
 
     def error_received(self, exc):
-        """As of asyncio.DatagramProtocol: an OSError of an earlier send or of receiving."""
+        """An earlier send or a receive has failed: `exc` is an OSError, as in
+        asyncio.DatagramProtocol."""

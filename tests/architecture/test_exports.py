@@ -72,4 +72,17 @@ def test_import_of_zcloop_does_not_import_what_it_need_not():
     script = "import asyncio, sys; before = set(sys.modules); import zcloop; print(*sys.modules)"
     loaded = subprocess.check_output((sys.executable, "-P", "-c", script), cwd="/", text=True)
     assert {"liburing", "uvloop", "typing_extensions"} & set(loaded.split()) == set()
-    assert [name for name in loaded.split() if name.startswith("zcloop.doctor")] == []
+    optional = (
+        "zcloop.doctor", "zcloop.event_channel", "zcloop.files", "zcloop.message_queues",
+        "zcloop.requests", "zcloop.streams", "zcloop.sync", "zcloop.testing",
+        "zcloop._native.events", "zcloop._native.ipc", "zcloop._native.streams",
+        "zcloop._native.sync",
+    )  # fmt: skip
+    assert [name for name in loaded.split() if name.startswith(optional)] == []
+
+
+def test_what_is_not_imported_yet_is_listed():
+    script = "import zcloop; print(*dir(zcloop)); print(*zcloop.__all__)"
+    said = subprocess.check_output((sys.executable, "-P", "-c", script), cwd="/", text=True)
+    listed, exported = said.splitlines()
+    assert set(exported.split()) - set(listed.split()) == set()

@@ -12,6 +12,7 @@ URING_ABOVE_THE_CHANNEL = {
     ("transport.datagram", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
     ("transport.datagram", "io_uring_recvmsg_out"): "what a slot with a datagram begins with",
     ("transport.datagram_output", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
+    ("transport.outlet", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
     ("transport.stream", "zcloop._native.kernel.uring"): COMPLETION_FLAGS,
 }
 

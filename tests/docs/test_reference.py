@@ -15,7 +15,7 @@ import zcloop
 from zcloop.doctor.features import FEATURES
 
 REFERENCE = ROOT / "docs/reference"
-PUBLIC = ("zcloop", "files", "message_queues", "requests", "streams", "sync", "testing")
+PUBLIC = ("zcloop", "files", "loop", "message_queues", "requests", "streams", "sync", "testing")
 AUTO = re.compile(r"^\.\. auto(\w+):: ([\w.]+).*\n((?:   .*\n)*)", re.MULTILINE)
 BY_HAND = re.compile(r"^```\{py:\w+\} ([\w.]+)", re.MULTILINE)
 

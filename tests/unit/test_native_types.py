@@ -7,6 +7,7 @@ import concurrent.futures
 import copy
 import dataclasses
 import gc
+import importlib
 import os
 import pathlib
 import pickle
@@ -38,6 +39,7 @@ MADE_BY_NATIVE_CODE = [
     "loop.socket_wait:SocketWait",
     "loop.threadsafe_handle:ThreadSafeHandle",
     "loop.timers:TimerHandle",
+    "loop.wakeup:Wakeup",
     "loop.watch:Watch",
     "memory.region:Lease",
     "operation.file_status:FileStatus",
@@ -55,7 +57,11 @@ MADE_BY_NATIVE_CODE = [
     "transport.datagram_delivery:DatagramDelivery",
     "transport.datagram_output:DatagramOutput",
     "transport.datagram_sender:DatagramSender",
-    "transport.datagram_flow:DatagramFlow",
+    "transport.delivery:Delivery",
+    "transport.delivery:ToBuffers",
+    "transport.delivery:ToBytes",
+    "transport.delivery:ToLeases",
+    "transport.delivery:ToNative",
     "transport.descriptor:Descriptor",
     "transport.done:Done",
     "transport.endpoint:Endpoint",
@@ -64,6 +70,7 @@ MADE_BY_NATIVE_CODE = [
     "transport.inlet:Inlet",
     "transport.lease_holder:LeaseHolder",
     "transport.low_water_mark:LowWaterMark",
+    "transport.outlet:Outlet",
     "transport.protocol_holder:ProtocolHolder",
     "transport.socket_call:SocketCall",
     "transport.write_queue:WriteQueue",
@@ -105,7 +112,7 @@ def test_no_native_type_made_wrongly_ends_the_program_or_is_copied():
 @pytest.mark.parametrize("path", MADE_BY_NATIVE_CODE)
 def test_what_native_code_makes_is_refused_to_python(path):
     module, _, name = path.partition(":")
-    kind = getattr(sys.modules[f"zcloop._native.{module}"], name)
+    kind = getattr(importlib.import_module(f"zcloop._native.{module}"), name)
     with pytest.raises(TypeError, match=f"{name}' objects are made by zcloop alone"):
         kind()
     with pytest.raises(TypeError):

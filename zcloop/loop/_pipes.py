@@ -10,9 +10,7 @@ from typing import Any
 
 from zcloop._native.transport.pipe_reader import PipeReader
 from zcloop._native.transport.pipe_writer import PipeWriter
-from zcloop.loop._transports import Lending
-
-_set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+from zcloop.loop._transports import Lending, set_result_unless_cancelled
 
 
 def _mode_of(pipe: Any, refusal: str) -> int:
@@ -94,7 +92,7 @@ class ReadPipeTransport(Lending, _PipeTransport, asyncio.ReadTransport):
         self._open(loop, pipe, protocol)
         loop.call_soon(self._stream.start)
         if waiter is not None:
-            loop.call_soon(_set_result_unless_cancelled, waiter, None)
+            loop.call_soon(set_result_unless_cancelled, waiter, None)
 
     def is_reading(self) -> bool:
         """Whether data is delivered: the transport is neither paused nor closing."""
@@ -126,7 +124,7 @@ class WritePipeTransport(_PipeTransport, asyncio.Transport):
         if not stat.S_ISCHR(mode):  # a device has no reader whose end could be waited for
             loop.call_soon(stream.start)
         if waiter is not None:
-            loop.call_soon(_set_result_unless_cancelled, waiter, None)
+            loop.call_soon(set_result_unless_cancelled, waiter, None)
 
     def writelines(self, list_of_data: Any) -> None:
         """Call write() for each piece of data, and send them by as few system calls as possible."""

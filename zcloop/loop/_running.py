@@ -1,4 +1,4 @@
-"""The zcloop loop that runs, for what only that can wait for."""
+"""The running loop, for things that only a zcloop loop can wait for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import asyncio
 
 from zcloop.loop._loop import Loop
 
+# An `instead`, see below.
 BLOCKING_METHODS = ", or use the blocking methods in a thread"
 
 
 def running_loop(name: str, instead: str = "") -> Loop:
-    """The loop that runs in this thread. RuntimeError when it is not zcloop's: `name` is said to
-    need one, and `instead` what may be done without."""
+    """The loop that runs in this thread.
+
+    RuntimeError when no loop runs, or one that is not zcloop's. The message says that `name` needs
+    a zcloop loop, and ends with `instead`, which is what can be done without one.
+    """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, Loop):
         raise RuntimeError(

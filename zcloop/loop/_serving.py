@@ -1,16 +1,24 @@
-"""From an accepted fd to a protocol: the part of serving that runs once a connection."""
+"""Serving: what a listening socket accepts gets a protocol and a transport."""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import errno
 import os
 import socket
-from asyncio import constants, trsock
+from asyncio import base_events, constants, trsock
+from asyncio.log import logger
 from typing import Any
 
 from zcloop._native.transport.listener import Listener
 from zcloop._native.transport.stream import Stream
 from zcloop.loop._transports import StreamTransport
+
+# The kernel frees what a dead process's ring held, a listening socket among it, up to 41 ms after
+# the process has been waited for.
+_PORT_WAIT_SECONDS = 0.1
+_PORT_TRY_SECONDS = 0.005  # from one try to the next: 20 of them at most
 
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -112,3 +120,78 @@ def _handshaken(waiter: Any) -> None:
     # SSLProtocol logs it in debug mode.
     if not waiter.cancelled():
         waiter.exception()
+
+
+class Serving:
+    """create_server of zcloop.Loop, and what BaseEventLoop's servers ask of a loop."""
+
+    _accepting: dict[socket.socket, Accepting]
+    _unix_server_sockets: dict[Any, int]
+    time: Any
+
+    async def create_server(
+        self,
+        protocol_factory: Any,
+        host: Any = None,
+        port: Any = None,
+        *,
+        reuse_address: bool | None = None,
+        **options: Any,
+    ) -> asyncio.Server:
+        """A server, as asyncio's create_server makes it, with asyncio's arguments and errors.
+
+        An address in use is tried again for 100 ms, since a process that was just killed may still
+        have it. Where `reuse_address` is False, OSError is raised at once.
+        """
+        ordinary: Any = base_events.BaseEventLoop.create_server
+        end = self.time() + (_PORT_WAIT_SECONDS if reuse_address in (None, True) else 0)
+        while True:
+            try:
+                server: asyncio.Server = await ordinary(
+                    self, protocol_factory, host, port, reuse_address=reuse_address, **options
+                )
+                return server
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or self.time() >= end:
+                    raise
+            await asyncio.sleep(_PORT_TRY_SECONDS)
+
+    def _start_serving(
+        self,
+        protocol_factory: Any,
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        timeouts = {
+            "ssl_handshake_timeout": ssl_handshake_timeout,
+            "ssl_shutdown_timeout": ssl_shutdown_timeout,
+        }
+        # Each connection runs in a copy of the context that the listener is made in. Python 3.15
+        # gives one, which may be entered already; a copy never is.
+        around = contextvars.copy_context() if context is None else context.copy()
+        self._accepting[sock] = around.run(
+            Accepting, self, protocol_factory, sock, sslcontext, server, timeouts
+        )
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        accepting = self._accepting.pop(sock, None)
+        if accepting is not None:
+            accepting.stop()
+        path = inode = None
+        if sock in self._unix_server_sockets:
+            # Filled by create_unix_server of Python 3.13 and later.
+            path, inode = sock.getsockname(), self._unix_server_sockets.pop(sock)
+        sock.close()
+        if path is not None:
+            try:
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                logger.error("Unable to clean up listening UNIX socket %r: %r", path, error)

@@ -33,11 +33,9 @@ from asyncio import base_events, sslproto
 from collections.abc import Iterator
 from typing import Any
 
-from zcloop._native.streams.stream_input import StreamInput
 from zcloop._native.transport.tls import TlsRecords
 from zcloop._native.transport.zero_copy import ZeroCopyProtocol
 from zcloop.loop._transports import Lending
-from zcloop.streams import StreamReaderProtocol
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
 
@@ -181,6 +179,10 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
 def _take_unread(protocol: Any) -> bytes:
     """What a stream's reader has received and nobody has read. The reader has it no longer."""
+    # Imported when it is first needed: not every program has streams, and few upgrade them to TLS.
+    from zcloop._native.streams.stream_input import StreamInput
+    from zcloop.streams import StreamReaderProtocol
+
     is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
     reader: Any = protocol._stream_reader if is_streams else None
     if isinstance(reader, StreamInput):

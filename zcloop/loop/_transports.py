@@ -26,6 +26,9 @@ from zcloop._native.transport.stream import Stream
 
 _UNKNOWN = object()
 
+# Done with a result, unless it was cancelled meanwhile: for those who wait for connection_made.
+set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
 
 class Lending:
     """The methods of a transport that lends memory, of which `_stream` is the native half.

@@ -118,3 +118,10 @@ def test_a_wait_goes_on_when_the_loop_pauses(run):
     assert run(finish()) == select.POLLIN
     os.close(source)
     os.close(target)
+
+
+async def test_what_is_no_operation_is_refused():
+    loop = asyncio.get_running_loop()
+    for thing in (None, 1, "nop"):
+        with pytest.raises(TypeError, match="Operation"):
+            await loop.perform(thing)

@@ -1,7 +1,7 @@
 """The ways to make zcloop the loop of a program."""
 
 import asyncio
-import os
+import pathlib
 
 import peers
 import pytest
@@ -60,7 +60,7 @@ def test_where_no_loop_can_be_made_only_the_cause_is_told(what):
     """A coroutine is closed then: no "was never awaited" stands below."""
     said = script(
         f"""
-        sys.path.insert(0, {os.path.dirname(peers.__file__)!r})
+        sys.path.insert(0, {str(pathlib.Path(peers.__file__).parents[1])!r})
         os.environ["ZCLOOP_BACKEND"] = "uring"
         import errno, gc, refuse_uring
         import zcloop

@@ -11,6 +11,8 @@ from peers import PAIRS, connection, payload
 from pipe_ends import reading_pipe, writing_pipe
 from recording import BufferedRecorder, Recorder
 
+from zcloop.loop import Statistics
+
 pytestmark = pytest.mark.zcloop_only
 SMALL, LARGE = 1000, 300_000
 
@@ -170,3 +172,27 @@ async def test_a_datagram_that_was_refused_was_not_sent():
         await protocol.until(lambda: protocol.errors)
         assert counted("sent_bytes") == (SMALL,)
     peer.close()
+
+
+def test_the_type_has_the_keys_of_a_loop_that_has_lent_nothing(loop):
+    found = loop.statistics()
+    assert found.keys() == Statistics.__required_keys__
+    assert {type(value) for value in found.values()} == {int}
+
+
+async def test_the_type_has_the_keys_of_a_loop_that_has_lent():
+    async with connection(LeaseRecorder) as (_, protocol, peer):
+        await sent_by(peer, protocol, LARGE)
+        found = asyncio.get_running_loop().statistics()
+    assert found.keys() == Statistics.__required_keys__ | Statistics.__optional_keys__
+
+
+def test_a_closed_loop_has_statistics_and_nothing_in_hand(loop_factory):
+    loop = loop_factory()
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.call_soon(print)
+    loop.call_later(60, print)
+    loop.close()
+    found = loop.statistics()
+    assert found["turns"] > 0
+    assert [found[name] for name in ("ready", "timers", "transports", "inflight")] == [0] * 4

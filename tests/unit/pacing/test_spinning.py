@@ -86,7 +86,7 @@ def test_it_stops_when_sleeping_was_cheaper_twice(waits):
     assert waits.sleeps_until_a_look() == 34
 
 
-def test_one_judgement_that_is_worse_is_none(waits):
+def test_one_lost_comparison_is_none(waits):
     waits.sleep(17, cost=DEAR)
     waits.look(4 + 64)
     for _ in range(3):
@@ -119,7 +119,7 @@ def test_each_try_in_vain_makes_the_next_one_wait_longer(waits):
         expected *= 2
 
 
-def test_one_miss_is_none_and_two_are_an_end(waits):
+def test_one_look_in_vain_is_none_and_two_are_an_end(waits):
     waits.sleep(17, cost=DEAR)
     waits.look(4 + 64)
     waits.look(1, MISS)

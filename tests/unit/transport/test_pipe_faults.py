@@ -72,6 +72,7 @@ async def test_an_fd_closed_by_its_number_ends_the_reading(reported):
         transport.resume_reading()
         assert is_bad_fd(await protocol.lost())
         await until(lambda: len(reported) == 2)  # the read, and the close of the file
+    assert reported[0]["message"] == "Fatal read error on pipe transport"
     assert numbers(reported) == [errno.EBADF] * 2
 
 

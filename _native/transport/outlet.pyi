@@ -1,0 +1,13 @@
+from collections.abc import Iterable
+
+from typing_extensions import disjoint_base
+
+from zcloop._native.transport.inlet import Inlet
+
+@disjoint_base
+class Outlet(Inlet):
+    @property
+    def is_eof_written(self) -> bool: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+    def writelines(self, pieces: Iterable[bytes | bytearray | memoryview]) -> None: ...
+    def write_eof(self) -> None: ...
