@@ -2,7 +2,6 @@
 
 cdef extern from "<sys/ipc.h>" nogil:
     enum:
-        IPC_PRIVATE
         IPC_CREAT
         IPC_EXCL
         IPC_NOWAIT

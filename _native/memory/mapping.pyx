@@ -28,7 +28,7 @@ cdef class Mapping:
 
     def __cinit__(self, size_t size, *, bint leaves_zeros=False, bint huge_pages=False):
         if size == 0:
-            raise ValueError("a mapping needs a size of at least one byte")
+            raise ValueError("a size of at least one byte is needed")
         cdef size_t page = HUGE_PAGE if huge_pages else sysconf(_SC_PAGESIZE)
         cdef size_t whole = (size + page - 1) // page * page
         cdef void *mapped = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
