@@ -11,8 +11,8 @@ cdef struct Job:
     Inbox *inbox        # where it comes back to
     pthread_t thread    # that runs it
     int result          # of `work`
-    unsigned is_running # a thread is at it
-    unsigned is_ended   # nobody wants it any more, so that -EINTR is a result
+    unsigned is_running     # a thread is at it
+    unsigned is_ended       # nobody wants it any more, so that -EINTR is a result
 
 # Where the jobs of one caller come back to; `event_fd` is readable while there are some.
 cdef struct Inbox:

@@ -18,6 +18,7 @@ cdef class Datagram(DatagramDelivery):
     cdef bint is_segmented          # UDP_GRO is on: a slot may hold several datagrams
 
     cdef int rested(self) except -1
+
     @cython.final
     cdef int receive_completed(self, Operation operation, int result, uint32_t flags) except -1
     cdef int ended(self, int result) except -1
