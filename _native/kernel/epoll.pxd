@@ -34,6 +34,7 @@ cdef extern from * nogil:
        Before, and where a policy refuses the newer call, of milliseconds, rounded up. */
     static int zc_epoll_wait(int epoll, struct epoll_event *events, int size, long long timeout_ns)
     {
+        enum { DAY_MS = 86400000 };     /* the longest wait, which fits an int */
         static int has_no_pwait2;
         int got;
         if (timeout_ns > 0 && !has_no_pwait2) {
@@ -45,7 +46,7 @@ cdef extern from * nogil:
         }
         if (timeout_ns > 0) {
             long long ms = (timeout_ns + 999999) / 1000000;
-            got = epoll_wait(epoll, events, size, ms > 86400000 ? 86400000 : (int) ms);
+            got = epoll_wait(epoll, events, size, ms > DAY_MS ? DAY_MS : (int) ms);
         } else
             got = epoll_wait(epoll, events, size, (int) timeout_ns);
         return got < 0 ? -errno : got;
@@ -64,6 +65,7 @@ cdef extern from * nogil:
         struct stat st;
         return fstat(fd, &st) < 0 ? 0 : st.st_ino;
     }
+    /* A duplicate that exec closes, and that is none of the standard streams. */
     static int zc_copy_fd(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
     static int zc_set_timer(int fd, long long at_ns)
     {
