@@ -1,44 +1,27 @@
 """struct sockaddr to the tuples of Python's socket module and back, without a resolver."""
 
+from libc.errno cimport errno
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memset
+
 import os
 import socket
 import struct
 
-from libc.errno cimport errno
-
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memset
-
 from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.inet cimport (
+    htons, inet_ntop, inet_pton, ntohl, ntohs, sockaddr_in, sockaddr_in6,
+)
 
 cdef extern from * nogil:
     """
     #include <sys/socket.h>
     #include <sys/un.h>
-    #include <netinet/in.h>
-    #include <arpa/inet.h>
     #include <net/if.h>
     #include <linux/if_packet.h>
     #include <linux/netlink.h>
     #include <linux/vm_sockets.h>
     """
-    struct in_addr:
-        pass
-    struct in6_addr:
-        pass
-    struct sockaddr_in:
-        uint16_t sin_port
-        in_addr sin_addr
-    struct sockaddr_in6:
-        uint16_t sin6_port
-        uint32_t sin6_flowinfo
-        in6_addr sin6_addr
-        uint32_t sin6_scope_id
-    uint16_t ntohs(uint16_t value)
-    uint32_t ntohl(uint32_t value)
-    uint16_t htons(uint16_t value)
-    int inet_pton(int family, const char *text, void *address)
-    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
     struct sockaddr_nl:
         uint32_t nl_pid
         uint32_t nl_groups
@@ -66,21 +49,18 @@ cdef extern from * nogil:
         SOL_SOCKET
         SO_DOMAIN
 
-# sun_path, with the end of a path that is no abstract name.
-cdef int PATH_SIZE = 108
-# Of a Unix socket without a name: nothing but the family.
+# Bytes.
 cdef enum:
-    UNNAMED_SIZE = 2
-# Of a packet's address without the hardware's.
-cdef enum:
-    PACKET_SIZE_MIN = 12
-# A struct sockaddr, of which socket shows the 14 bytes after the family.
-cdef enum:
-    UNKNOWN_SIZE = 16
+    ADDRESS_SIZE_MAX = 128  # struct sockaddr_storage: room for an address of any family
+    PATH_SIZE = 108         # sun_path, with the NUL that ends a path but no abstract name
+    FAMILY_SIZE = 2         # the family; a Unix socket without a name has nothing else
+    PACKET_SIZE_MIN = 12    # a packet's address without that of its hardware
+    UNKNOWN_SIZE = 16       # struct sockaddr: socket shows the 14 bytes after the family
 
 
 cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *storage) noexcept:
-    """The sockaddr of an IPv4 or IPv6 address in text, and its size; 0 for what is none."""
+    """Write the sockaddr of an IPv4 or IPv6 address in text. Returns its size, or 0 if the text is
+    no such address, or the port is none."""
     cdef sockaddr_in *four = <sockaddr_in *> storage
     cdef sockaddr_in6 *six = <sockaddr_in6 *> storage
     if not 0 <= port <= 65535:
@@ -98,14 +78,17 @@ cdef socklen_t numeric_address(const char *host, int port, sockaddr_storage *sto
 
 
 cdef object address_of(const sockaddr_storage *storage, socklen_t size):
-    """What socket makes of it: (host, port), (host, port, flowinfo, scope_id), a path, others'
-    tuples, or (family, first 14 bytes) of a family unknown here; None where there is none."""
+    """What Python's socket makes of a sockaddr, or None if there is none.
+
+    That is (host, port), or (host, port, flowinfo, scope_id), or a path, or the tuple of an
+    uncommon family, or (family, the 14 bytes after it) of a family that is unknown here.
+    """
     cdef char[64] text
     cdef const sockaddr_in *four
     cdef const sockaddr_in6 *six
     cdef const char *path
     cdef const char *end
-    if size < 2:
+    if size < FAMILY_SIZE:
         return None
     if storage.ss_family == AF_INET:
         four = <const sockaddr_in *> storage
@@ -117,13 +100,14 @@ cdef object address_of(const sockaddr_storage *storage, socklen_t size):
         return ((<bytes> text).decode("ascii"), ntohs(six.sin6_port),
                 ntohl(six.sin6_flowinfo), six.sin6_scope_id)
     if storage.ss_family == AF_UNIX:
-        if size == 2:
+        if size == FAMILY_SIZE:
             return ""
-        path = (<const char *> storage) + 2
+        path = (<const char *> storage) + FAMILY_SIZE
+        size -= FAMILY_SIZE
         if path[0] == 0:
-            return path[:size - 2]      # an abstract name: bytes, as socket gives it
-        end = <const char *> memchr(path, 0, size - 2)
-        return os.fsdecode(path[:(end - path) if end != NULL else size - 2])
+            return path[:size]      # an abstract name: bytes, as socket gives it
+        end = <const char *> memchr(path, 0, size)
+        return os.fsdecode(path[:(end - path) if end != NULL else size])
     return uncommon_address(storage, size)
 
 
@@ -142,32 +126,32 @@ cdef object uncommon_address(const sockaddr_storage *storage, socklen_t size):
         return name, ntohs(packet.sll_protocol), packet.sll_pkttype, packet.sll_hatype, hardware
     if storage.ss_family == AF_VSOCK and size >= sizeof(sockaddr_vm):
         return machine.svm_cid, machine.svm_port
-    return storage.ss_family, (<const char *> storage)[2:min(size, UNKNOWN_SIZE)]
+    return storage.ss_family, (<const char *> storage)[FAMILY_SIZE:min(size, UNKNOWN_SIZE)]
 
 
 cdef bytes peer_address(int fd, uint64_t *head):
-    """The raw sockaddr of the peer, of which `head` gets the first eight bytes.
+    """The raw sockaddr of the peer; `head` gets its first eight bytes.
 
-    None, so that an ordinary connection needs no object for it, where `head` says it all
-    (`whole_address` makes one of it), and where there is no peer: `head` is 0 then.
+    None if `head` has all of it, so that an ordinary connection needs no object for its peer
+    (`whole_address` makes one). None, too, if there is no peer: then `head` is 0.
     """
-    cdef char[128] raw
+    cdef char[ADDRESS_SIZE_MAX] raw
     cdef socklen_t size = sizeof(raw)
     head[0] = 0
     if getpeername(fd, <sockaddr *> <void *> raw, &size) < 0:
         return None
     memcpy(head, raw, min(size, <socklen_t> sizeof(head[0])))
-    if family_in(head) == AF_INET or size == UNNAMED_SIZE:
+    if family_in(head) == AF_INET or size == FAMILY_SIZE:
         return None
     return raw[:size]
 
 
 cdef bytes whole_address(uint64_t head):
-    """The sockaddr that begins so, of those that need no more; None for 0."""
+    """The sockaddr that begins with `head`, of a peer for which that is enough. None for 0."""
     if head == 0:
         return None
     cdef bytes start = (<char *> &head)[:sizeof(head)]
-    return start + bytes(8) if family_in(&head) == AF_INET else start[:UNNAMED_SIZE]
+    return start + bytes(8) if family_in(&head) == AF_INET else start[:FAMILY_SIZE]
 
 
 cdef int family_in(const void *address) noexcept:
@@ -176,7 +160,8 @@ cdef int family_in(const void *address) noexcept:
 
 
 cdef bytes local_address(int fd):
-    cdef char[128] raw
+    """The raw sockaddr that a socket is bound to, or None if it cannot be asked."""
+    cdef char[ADDRESS_SIZE_MAX] raw
     cdef socklen_t size = sizeof(raw)
     if getsockname(fd, <sockaddr *> <void *> raw, &size) < 0:
         return None
@@ -184,7 +169,8 @@ cdef bytes local_address(int fd):
 
 
 cdef bint is_same_machine(bytes local, bytes peer) noexcept:
-    """Whether what goes between two raw sockaddrs, as far as they tell, never leaves the host."""
+    """Whether what is sent from one raw sockaddr to the other stays on this host, as far as they
+    tell. True where they do not tell."""
     cdef const char *one
     cdef const char *other
     if local is None or peer is None or len(local) != len(peer) or len(peer) < 8:
@@ -200,13 +186,13 @@ cdef bint is_same_machine(bytes local, bytes peer) noexcept:
 
 def decode_address(bytes raw):
     """The Python address of a raw sockaddr."""
-    cdef char[128] storage
-    memcpy(storage, <const char *> raw, min(len(raw), 128))
+    cdef char[ADDRESS_SIZE_MAX] storage
+    memcpy(storage, <const char *> raw, min(len(raw), ADDRESS_SIZE_MAX))
     return address_of(<const sockaddr_storage *> <void *> storage, len(raw))
 
 
 cdef int family_of(int fd) except -1:
-    """The address family of a socket; OSError for what is none."""
+    """The address family of a socket. Raises OSError if the descriptor is none."""
     cdef int family
     cdef socklen_t size = sizeof(family)
     if getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0:
@@ -215,6 +201,7 @@ cdef int family_of(int fd) except -1:
 
 
 cdef bytes internet_address(int family, address):
+    """The raw sockaddr of a numeric IPv4 or IPv6 address."""
     cdef int parts = len(address) if type(address) is tuple else 0
     if parts < 2 or parts > (4 if family == AF_INET6 else 2):
         raise TypeError(f"{address!r}: a (host, port) tuple is needed, or for IPv6 "
@@ -235,6 +222,7 @@ cdef bytes internet_address(int family, address):
 
 
 cdef bytes path_address(path):
+    """The raw sockaddr of a Unix path, or of an abstract name, which begins with a NUL."""
     cdef bytes name = os.fsencode(path)
     is_abstract = name[:1] == b"\0"
     if len(name) > PATH_SIZE - (not is_abstract):
@@ -245,10 +233,10 @@ cdef bytes path_address(path):
 
 
 def encode_address(int family, address):
-    """The raw sockaddr of a Python address: numeric IPv4 and IPv6, Unix paths.
+    """The raw sockaddr of a Python address: numeric IPv4 or IPv6, or a Unix path.
 
-    ValueError for host names and other families; OverflowError, TypeError and OSError as socket
-    raises them for what is no address.
+    Raises ValueError for host names and for other families. Raises OverflowError, TypeError and
+    OSError as socket does for what is no address.
     """
     if family == AF_UNIX:
         return path_address(address)

@@ -1,4 +1,4 @@
-# Words that the kernel, or another thread, reads and writes as well: the ends of a queue.
+# Words that the kernel or another thread reads and writes as well, such as the ends of a queue.
 
 cdef extern from * nogil:
     """
@@ -10,6 +10,7 @@ cdef extern from * nogil:
     unsigned load_relaxed "zc_load_relaxed"(unsigned *address)
     void store_release "zc_store_release"(unsigned *address, unsigned value)
 
+# What a thread does in each round of a loop that polls memory.
 cdef extern from * nogil:
     """
     #if defined(__x86_64__) || defined(__i386__)

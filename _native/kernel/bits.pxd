@@ -1,4 +1,4 @@
-# Bits of a word, counted by one instruction.
+# Bits of a word, counted by one instruction. The result for 0 is undefined.
 
 cdef extern from * nogil:
     unsigned count_leading_zeros "__builtin_clzl"(unsigned long value)

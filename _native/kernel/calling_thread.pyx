@@ -1,31 +1,33 @@
-"""A thread with no Python in it that makes one blocking call, and can be called out of it.
+"""A thread without Python that makes one blocking call, and can be called out of it.
 
-System V's queues and semaphores have no descriptor: nothing can wait for them but a thread that
-sleeps in the call, one thread a call. It writes an eventfd when the call has returned.
+System V's queues and semaphores have no descriptor. Only a thread that sleeps in the call can wait
+for them, so each call has a thread of its own. The thread writes an eventfd when the call has
+returned.
 
-It is called out by a signal: the kernel's answer, a result or EINTR, then says for certain whether
-the call has done its work; pthread_cancel would not. A signal that comes before the thread is in
-the call is lost, so it is sent again each millisecond until the thread has answered. The signal is
-the last real-time one that has no handler; it is directed to these threads only, which block every
-other, so the program's signals come where they came before.
+A signal calls it out. A signal that comes before the thread is in the call is lost, so it is sent
+again each millisecond until the thread has answered. It is the last real-time signal that has no
+handler. Only these threads are sent it, and they block every other, so that the program's signals
+come where they came before.
+
+Rejected: pthread_cancel. After a signal the kernel's answer, a result or EINTR, says for certain
+whether the call has done its work; after a cancellation nobody knows.
 """
 
 from libc.errno cimport EINTR, EINVAL
 from libc.stdint cimport uint64_t
 from posix.unistd cimport read, write
 
+from zcloop._native.kernel.atomics cimport load_acquire, store_release
 from zcloop._native.kernel.poll cimport POLLIN, poll, pollfd
 from zcloop._native.kernel.pthread cimport (
-    pthread_attr_destroy, pthread_attr_init, pthread_attr_setstacksize, pthread_attr_t,
-    pthread_create, pthread_join,
+    SIG_SETMASK, pthread_attr_destroy, pthread_attr_init, pthread_attr_setstacksize,
+    pthread_attr_t, pthread_create, pthread_join, pthread_kill, pthread_sigmask, sigset_t,
 )
 
 cdef extern from * nogil:
     """
     #include <signal.h>
     #include <sys/prctl.h>
-    #define zc_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-    #define zc_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
     static void zc_called_out(int number) { }
 
@@ -72,40 +74,36 @@ cdef extern from * nogil:
 
     static void zc_name_thread(void) { prctl(PR_SET_NAME, "zcloop wait"); }
     """
-    ctypedef struct sigset_t:
-        pass
     int zc_signal()
     void zc_block_all_but(int number, sigset_t *before)
-    int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-    int pthread_kill(pthread_t thread, int number)
-    enum:
-        SIG_SETMASK
     void zc_name_thread()
-    unsigned zc_load_acquire(unsigned *address)
-    void zc_store_release(unsigned *address, unsigned value)
 
-# Enough for a system call and its signal's frame, AVX-512 state included.
-cdef size_t STACK_SIZE = 65536
+# Bytes: enough for a system call and for the frame of its signal, AVX-512 state included.
+cdef size_t STACK_SIZE = 64 * 1024
+# How long a thread has to answer the signal before it is sent again: see above.
 cdef int ANSWER_MS = 1
 
 
 cdef void *run(void *argument) noexcept nogil:
-    """The thread."""
+    """What the thread runs."""
     cdef Call *call = <Call *> argument
     cdef uint64_t one = 1
     zc_name_thread()
     call.result = -EINTR
-    while call.result == -EINTR and not zc_load_acquire(&call.is_ended):
+    while call.result == -EINTR and not load_acquire(&call.is_ended):
         call.result = call.work(call.argument)
     write(call.event_fd, &one, sizeof(one))
     return NULL
 
 
 cdef int call_out_signal() noexcept nogil:
+    """The signal that calls a thread out, whose handler does nothing; 0 if none is free."""
     return zc_signal()
 
 
 cdef int start_thread(Run run, void *argument, pthread_t *thread) noexcept nogil:
+    """Start a thread that no signal disturbs but the one that calls out. It is to be joined or
+    detached. Returns 0 or -errno."""
     cdef pthread_attr_t attributes
     cdef sigset_t before
     cdef int failed
@@ -121,12 +119,14 @@ cdef int start_thread(Run run, void *argument, pthread_t *thread) noexcept nogil
 
 
 cdef int start_call(Call *call) noexcept:
+    """Make the call in a thread of its own. Returns 0 or -errno."""
     call.is_ended = 0
     call.signal = zc_signal()
     return -EINVAL if call.signal == 0 else start_thread(run, call, &call.thread)
 
 
 cdef int finish_call(Call *call) noexcept nogil:
+    """The result of a call that has returned."""
     cdef uint64_t count
     pthread_join(call.thread, NULL)
     read(call.event_fd, &count, sizeof(count))
@@ -134,10 +134,11 @@ cdef int finish_call(Call *call) noexcept nogil:
 
 
 cdef int end_call(Call *call) noexcept nogil:
+    """Call the thread out. Returns the call's result, or -EINTR if it has done nothing."""
     cdef pollfd answer
     answer.fd = call.event_fd
     answer.events = POLLIN
-    zc_store_release(&call.is_ended, 1)
+    store_release(&call.is_ended, 1)
     while poll(&answer, 1, 0) <= 0:
         zc_signal()
         pthread_kill(call.thread, call.signal)

@@ -1,5 +1,5 @@
-# CLOCK_MONOTONIC, which loops measure by: a call of some 30 ns, without the kernel. And the CPU
-# time of the calling thread, which is a system call.
+# Clocks. Loops measure by CLOCK_MONOTONIC, which takes some 30 ns and no system call. The CPU time
+# of the calling thread takes a system call.
 
 from libc.stdint cimport int64_t
 
@@ -10,7 +10,7 @@ cdef extern from "<time.h>" nogil:
     int clock_gettime(int clock, timespec *now)
     enum:
         CLOCK_MONOTONIC
-        CLOCK_MONOTONIC_COARSE      # a few ms of resolution for a fifth of the cost
+        CLOCK_MONOTONIC_COARSE      # a resolution of some ms, at a fifth of the cost
         CLOCK_THREAD_CPUTIME_ID
 
 
@@ -21,7 +21,7 @@ cdef inline int64_t monotonic_ns() noexcept nogil:
 
 
 cdef inline double monotonic() noexcept nogil:
-    """Seconds."""
+    """CLOCK_MONOTONIC in seconds."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec + now.tv_nsec * 1e-9

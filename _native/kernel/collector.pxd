@@ -1,3 +1,5 @@
+# Keeps the garbage collector out of native code; see the module.
+
 cdef bint hold_collector() noexcept
 cdef void let_collector_go(bint is_held) noexcept
 cdef bint let_program_in() noexcept

@@ -2,21 +2,21 @@
 
 Up to Python 3.11 the collector may run in any allocation of an object that it tracks, and with it
 any code of the program: a finalizer that closes, pauses or writes to the very transport that is
-between a check and its act. From 3.12 on it runs between bytecodes only, and all of this is
-nothing.
+between a check and its act. From Python 3.12 on the collector runs between bytecodes only, and
+these functions do nothing.
 
-    held = hold_collector()         no collection from here on, unless it is held already
-    before = let_program_in()       around each call into the program or the interpreter's own
-    ...                             Python code, and wherever the GIL is let go of: as the program
-    program_left(before)            has set the collector
-    let_collector_go(held)
+    held = hold_collector()         there is no collection from here on
+    before = let_program_in()       the collector is as the program has set it from here on: around
+    ...                             each call into the program or into Python code of the
+    program_left(before)            interpreter's own, and wherever the GIL is let go of
+    let_collector_go(held)          the collector is again as the program has set it
 
 What native code allocates meanwhile still counts, so that the program's next allocation collects.
 
-Each thread holds for itself, and the last one that lets go turns the collector on again, if it was
-on. For some code of the program runs without being let in (the `__del__` of what native code lets
-go of, a log handler), and in it another thread may come: that one's hold must not be taken for
-ours, or the collector would stay off for good.
+Each thread holds for itself. The last one that lets go turns the collector on again, if it was on.
+Some code of the program runs without being let in: the `__del__` of what native code lets go of, a
+log handler. Another thread may come while it runs. If that thread's hold were taken for ours, the
+collector would stay off for good.
 """
 
 import os
@@ -43,12 +43,13 @@ cdef extern from *:
     bint zc_holds()
     void zc_set_holds(bint is_held)
 
-cdef int _holders = 0               # threads
-cdef bint _was_on = False           # before the first of them
+cdef int _holders = 0               # threads that hold it
+cdef bint _was_on = False           # the collector was on before the first of them
 
 
 cdef bint hold_collector() noexcept:
-    """Whether this call holds it, and not one around it: what `let_collector_go` is given."""
+    """Hold the collector. Returns what `let_collector_go` is to be given: whether it was this call
+    that began to hold it, and not one around it."""
     global _holders, _was_on
     if not zc_collects_in_allocations or zc_holds():
         return False
@@ -65,7 +66,8 @@ cdef void let_collector_go(bint is_held) noexcept:
 
 
 cdef bint let_program_in() noexcept:
-    """What `program_left` is given."""
+    """Let go of the collector while code of the program runs. Returns what `program_left` is to be
+    given."""
     global _holders
     if not zc_collects_in_allocations or not zc_holds():
         return False
@@ -77,13 +79,14 @@ cdef bint let_program_in() noexcept:
 
 
 cdef void program_left(bint was_held) noexcept:
-    """The program may have turned the collector on or off meanwhile: so it is from now on."""
+    """Hold the collector again. If the program has turned it on or off meanwhile, that is how it
+    will be after the hold."""
     if was_held:
         hold_collector()
 
 
 def _after_fork_in_child():
-    """The parent's other threads are not here, and hold nothing any more."""
+    """Forget the holds of the parent's other threads, which are not in this process."""
     global _holders
     cdef bint is_ours = zc_holds()
     if _holders and not is_ours and _was_on:

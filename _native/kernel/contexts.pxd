@@ -1,4 +1,4 @@
-# A context of CPython, as its own code sees it: `loop.contexts` checks the layout at import.
+# A context of CPython, as CPython's own code sees it. `loop.contexts` checks the layout at import.
 
 from cpython.object cimport PyObject
 
@@ -10,7 +10,7 @@ cdef extern from * nogil:
     """
     PyObject *variables_of "zc_variables"(PyObject *context)
     PyObject *current_context "zc_current_context"()
-    # Of a pointer: to pass an object or an attribute on, Cython holds a reference of its own.
+    # These take pointers, since Cython takes a reference of its own to pass an object on.
     Py_ssize_t references_to "Py_REFCNT"(PyObject *context)
-    void take "Py_INCREF"(PyObject *context)
-    void give "Py_DECREF"(PyObject *context)
+    void incref "Py_INCREF"(PyObject *context)
+    void decref "Py_DECREF"(PyObject *context)

@@ -1,4 +1,5 @@
-# CPython's C API, where Cython's own `cpython` lacks it, or counts references of its own in it.
+# Functions of CPython's C API that Cython's `cpython` lacks, or in whose calls Cython counts
+# references that need not be counted.
 
 from cpython.buffer cimport Py_buffer
 from cpython.object cimport PyObject, PyTypeObject
@@ -6,7 +7,8 @@ from cpython.object cimport PyObject, PyTypeObject
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
     int PyObject_AsFileDescriptor(object source) except -1
-    Py_ssize_t PyNumber_AsSsize_t(object number, void *) except? -1      # as near as it can be
+    # With NULL for the exception: the nearest number that fits.
+    Py_ssize_t PyNumber_AsSsize_t(object number, void *) except? -1
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     Py_ssize_t Py_REFCNT(object)
     PyTypeObject *Py_TYPE(object)
@@ -16,7 +18,7 @@ cdef extern from "Python.h":
                                   PyObject *names)
     PyObject *PyObject_VectorcallMethod(object name, PyObject **args, size_t count, PyObject *names)
 
-    # Contexts: as objects, whose errors are raised, and as pointers, whose result is looked at.
+    # Contexts: first as objects, then as pointers. A caller of the last two looks at the result.
     object PyContext_CopyCurrent()
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
@@ -46,13 +48,14 @@ cdef inline int reraise() except -1:
 
 cdef extern from *:
     """
-    /* Cython takes Py_buffer.obj for an object; of a view of raw memory it is NULL. */
+    /* The exporter of a view, NULL for raw memory. (Cython takes Py_buffer.obj for an object.) */
     static PyObject *zc_exporter(PyObject *view) { return PyMemoryView_GET_BUFFER(view)->obj; }
-    /* What an exporter was asked for, once for all views that were made from one another. */
+    /* The buffer that an exporter was asked for. Views made from one another share it. */
     static void *zc_export_of(PyObject *view) {
         return &((PyMemoryViewObject *) view)->mbuf->master;
     }
-    /* What the end of the last of these views does, while some go on: they count as released. */
+    /* Do what the end of the last of these views does, while some still exist: from now on these
+       count as released. */
     static void zc_end_export(void *master) {
         _PyManagedBufferObject *managed = (_PyManagedBufferObject *)
             ((char *) master - offsetof(_PyManagedBufferObject, master));

@@ -1,4 +1,5 @@
-# System calls that do at once what a request of a ring asks for.
+# System calls that do at once what a request of a ring asks for, and what `ring.attempt` asks of a
+# descriptor before it makes one.
 
 from libc.stdint cimport int64_t
 
@@ -15,7 +16,7 @@ cdef extern from * nogil:
     #include <sys/syscall.h>
     #include <sys/uio.h>
     #include <unistd.h>
-    /* A file that has no readiness: the time that it takes is a disk's. */
+    /* Whether the file has no readiness, so that a call on it takes the time of a disk. */
     static int zc_is_on_disk(int fd)
     {
         struct stat st;
@@ -27,7 +28,8 @@ cdef extern from * nogil:
         struct pollfd one = {.fd = fd, .events = mask};
         return poll(&one, 1, 0) != 0;
     }
-    /* The flags of a descriptor that blocks, once it does not; -1 of one that does not anyway. */
+    /* Let a descriptor block no more. Returns its flags, for zc_block_again, or -1 if it did not
+       block anyway. */
     static int zc_unblock(int fd)
     {
         int flags = fcntl(fd, F_GETFL);
@@ -54,7 +56,7 @@ cdef extern from * nogil:
         socklen_t size = sizeof(listens);
         return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
     }
-    /* Whether MSG_WAITALL waits for the rest: of datagrams each is one. */
+    /* Whether MSG_WAITALL waits for the rest. A datagram has no rest. */
     static int zc_goes_on(int fd)
     {
         int type = 0;
@@ -70,10 +72,11 @@ cdef extern from * nogil:
     {
         return syscall(SYS_statx, fd, path, flags, mask, room);
     }
-    /* The best effort of Linux: 0 is as before. */
+    /* Set the priority of the thread's input and output (ioprio_set(2)); 0 is the default. */
     static int zc_set_priority(int priority)
     {
-        return syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS: the calling thread */, 0, priority);
+        enum { IOPRIO_WHO_PROCESS = 1 };    /* with the number 0: the calling thread */
+        return syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority);
     }
     """
     bint zc_is_on_disk(int fd)

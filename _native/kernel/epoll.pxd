@@ -1,4 +1,4 @@
-# epoll(7), with timers and descriptors as loops over it need them.
+# epoll(7), with the calls on timers and descriptors that serving a ring by it takes.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -10,7 +10,9 @@ cdef extern from "<sys/epoll.h>" nogil:
 
 cdef extern from * nogil:
     """
+    #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
+    #endif
     #include <errno.h>
     #include <fcntl.h>
     #include <sys/epoll.h>
@@ -28,10 +30,11 @@ cdef extern from * nogil:
     #define SYS_epoll_pwait2 441
     #endif
 
-    /* The number of events, or -errno. In nanoseconds since 5.11; before, and where a policy knows
-       no such call, in milliseconds, rounded up. */
+    /* The number of events, or -errno. Waits with a resolution of nanoseconds since Linux 5.11.
+       Before, and where a policy refuses the newer call, of milliseconds, rounded up. */
     static int zc_epoll_wait(int epoll, struct epoll_event *events, int size, long long timeout_ns)
     {
+        enum { DAY_MS = 86400000 };     /* the longest wait, which fits an int */
         static int has_no_pwait2;
         int got;
         if (timeout_ns > 0 && !has_no_pwait2) {
@@ -43,7 +46,7 @@ cdef extern from * nogil:
         }
         if (timeout_ns > 0) {
             long long ms = (timeout_ns + 999999) / 1000000;
-            got = epoll_wait(epoll, events, size, ms > 86400000 ? 86400000 : (int) ms);
+            got = epoll_wait(epoll, events, size, ms > DAY_MS ? DAY_MS : (int) ms);
         } else
             got = epoll_wait(epoll, events, size, (int) timeout_ns);
         return got < 0 ? -errno : got;
@@ -62,14 +65,15 @@ cdef extern from * nogil:
         struct stat st;
         return fstat(fd, &st) < 0 ? 0 : st.st_ino;
     }
+    /* A duplicate that exec closes, and that is none of the standard streams. */
     static int zc_copy_fd(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 3); }
     static int zc_set_timer(int fd, long long at_ns)
     {
         struct itimerspec when = {.it_value = {at_ns / 1000000000, at_ns % 1000000000}};
         return timerfd_settime(fd, TFD_TIMER_ABSTIME, &when, NULL);
     }
-    /* Whether a socket that gave less than was asked for has no more. A Unix one stops, too, behind
-       what came with descriptors. */
+    /* Whether a socket that gave less than was asked for has no more. A Unix socket also stops
+       behind bytes that came with descriptors. */
     static int zc_is_short_empty(int fd)
     {
         int family = 0;
@@ -122,7 +126,7 @@ cdef extern from * nogil:
     #include <sys/epoll.h>
     #include <sys/stat.h>
     #include <unistd.h>
-    /* Without a descriptor to ask with. */
+    /* The same as zcloop would find out by epoll, if there is no descriptor left for one. */
     static int zc_pollable_by_type(int fd)
     {
         struct stat st;
@@ -131,9 +135,10 @@ cdef extern from * nogil:
         return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? EPERM : 0;
     }
 
-    /* 0: can be polled; else the errno that epoll_ctl gives. What cannot seek, as sockets and
-       pipes, can. Of the rest only the kernel knows: /dev/random and an eventfd can, /dev/zero and
-       a file cannot, and a poll of these would end at once, each time. */
+    /* 0 if the file can be polled, else the errno that epoll_ctl gives. A file that cannot seek,
+       such as a socket or a pipe, can be polled. Which others can, only the kernel knows:
+       /dev/random and an eventfd can, /dev/zero and a file on a disk cannot, and each poll of these
+       would end at once. */
     static int zc_pollable(int fd)
     {
         struct epoll_event event = { .events = EPOLLIN };
@@ -156,7 +161,8 @@ cdef extern from * nogil:
     """
     #include <sys/epoll.h>
     #include <unistd.h>
-    /* An epoll fd for edges of `fd`, and for `stop_fd` as long as it is readable; -1 and errno. */
+    /* An epoll fd that tells of edges of `fd`, and of `stop_fd` as long as that is readable. -1 and
+       errno if there is none. */
     static int zc_edges_of(int fd, int stop_fd)
     {
         struct epoll_event edges = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
@@ -172,7 +178,7 @@ cdef extern from * nogil:
         }
         return poller;
     }
-    /* Wait, or only look; whether it is to stop. */
+    /* Wait for either, or only look. Returns whether the caller is to stop. */
     static int zc_is_stopped(int poller, int stop_fd, int is_waiting)
     {
         struct epoll_event events[2];

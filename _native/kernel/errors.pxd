@@ -1,4 +1,5 @@
-# libc.errno lacks a few of the kernel's numbers.
+# errno to exception, and the kernel's numbers that Cython's libc.errno lacks.
+
 cdef extern from "<errno.h>" nogil:
     enum:
         ECANCELED

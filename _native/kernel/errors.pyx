@@ -4,7 +4,8 @@ import os
 
 
 cdef object os_error(int errno, str what):
-    """The OSError (of the subclass Python has for it) of a positive errno."""
+    """The OSError of a positive errno, of the subclass that Python has for it; `what` or None is
+    what failed."""
     if what is None:
         return OSError(errno, os.strerror(errno))
     return OSError(errno, f"{os.strerror(errno)}: {what}")

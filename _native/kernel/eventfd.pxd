@@ -1,4 +1,4 @@
-# eventfd(2): a descriptor to be woken by.
+# eventfd(2): a descriptor that one thread writes to wake another.
 
 cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned initial, int flags)

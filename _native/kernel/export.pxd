@@ -1,7 +1,8 @@
-# What an object exports to us (PEP 3118), as the collector must not see it. Of a field that is a
-# Py_buffer Cython shows the exporter to the collector, which then forgets it in a cycle without
-# PyBuffer_Release: the exporter would stay exported for good. It may also take a memoryview apart
-# that is exported still. So an exporter is kept as by anything that the collector does not know.
+# A buffer that an object exports to us (PEP 3118), hidden from the collector.
+#
+# Cython shows the exporter in a field of the type Py_buffer to the collector. In a cycle that then
+# forgets it without PyBuffer_Release, and the exporter stays exported for good. It may also clear a
+# memoryview that is still exported. A struct with the Py_buffer in it is not shown.
 
 cdef extern from *:
     """

@@ -1,4 +1,4 @@
-# fcntl(2), and how calls that take a path name a descriptor instead.
+# fcntl(2), and the flags by which a call that takes a path takes a descriptor instead: openat(2).
 
 cdef extern from "<fcntl.h>" nogil:
     enum:

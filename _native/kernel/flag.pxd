@@ -1,4 +1,4 @@
-# A bint of one byte, for structs that exist once a connection: a plain one has four.
+# A bint of one byte, for what exists once a connection. Cython's own bint has four.
 
 cdef extern from *:
     ctypedef bint flag "_Bool"

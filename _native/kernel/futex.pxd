@@ -1,5 +1,6 @@
-# Words that threads and processes share: atomics, and the futex calls. Never the private kind: a
-# wait on a ring that was armed before the process's first thread would not hear of a private wake.
+# Words that threads and processes share: atomics, and the futex calls (futex(2)). They are never
+# the private kind: a wait by a ring that was armed before the process's first thread would not hear
+# of a private wake.
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -36,7 +37,7 @@ cdef extern from * nogil:
     {
         syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
     }
-    /* 0 or -errno; `deadline` is of CLOCK_MONOTONIC, negative for none. */
+    /* 0 or -errno. `deadline` is in seconds of CLOCK_MONOTONIC; a negative one means none. */
     static int zc_futex_wait(uint32_t *word, uint32_t expected, double deadline)
     {
         struct timespec when;

@@ -1,4 +1,4 @@
-# Addresses of IPv4 and IPv6 in their binary form.
+# Addresses of IPv4 and IPv6 in their binary form: ip(7), ipv6(7), inet_pton(3).
 
 from libc.stdint cimport uint16_t, uint32_t
 
@@ -23,5 +23,8 @@ cdef extern from * nogil:
         in6_addr sin6_addr
         uint32_t sin6_scope_id
     uint16_t htons(uint16_t value)
+    uint16_t ntohs(uint16_t value)
     uint32_t htonl(uint32_t value)
+    uint32_t ntohl(uint32_t value)
     int inet_pton(int family, const char *text, void *address)
+    const char *inet_ntop(int family, const void *address, char *text, unsigned size)

@@ -1,9 +1,10 @@
-/* What zcloop needs of <linux/io_uring.h>, by the kernel's own names, each with its kernel.
+/* What zcloop needs of <linux/io_uring.h>, by the kernel's own names. A name without "since" is in
+   Linux 5.10 already.
 
    The system's header is not read: a build container's is often older than the kernels that the
    wheel will run on, or not there at all (manylinux_2_28 has headers of 4.18). The numbers and
    layouts are the kernel's ABI, so they are the same everywhere. tests/unit/ring/test_header.py
-   compares them with the system's header. A name without "since" is in 5.10 already. */
+   compares them with the system's header. */
 
 #ifdef LINUX_IO_URING_H
 #error "<linux/io_uring.h> was included first: add what is missing to _native/kernel/io_uring.h"
@@ -14,7 +15,7 @@
 #include <linux/types.h>
 #include <sys/syscall.h>
 
-/* The same on every architecture. */
+/* The system calls' numbers, which are the same on every architecture. */
 #ifndef __NR_io_uring_setup
 #define __NR_io_uring_setup             425
 #define __NR_io_uring_enter             426
@@ -53,7 +54,6 @@
 #define IORING_ENTER_NO_IOWAIT          (1u << 7)       /* since 6.15 */
 
 /* Opcodes of io_uring_register(2). */
-#define IORING_UNREGISTER_BUFFERS       1
 #define IORING_REGISTER_PROBE           8
 #define IORING_REGISTER_BUFFERS2        15              /* since 5.13 */
 #define IORING_REGISTER_BUFFERS_UPDATE  16              /* since 5.13 */
@@ -89,8 +89,6 @@
 #define IORING_OP_SPLICE                30
 #define IORING_OP_URING_CMD             46              /* since 5.19 */
 #define IORING_OP_SEND_ZC               47              /* since 6.0 */
-#define IORING_OP_READ_MULTISHOT        49              /* since 6.7 */
-#define IORING_OP_WAITID                50              /* since 6.7 */
 #define IORING_OP_FUTEX_WAIT            51              /* since 6.7 */
 #define IORING_OP_FTRUNCATE             55              /* since 6.9 */
 
@@ -117,7 +115,7 @@
 #define IORING_CQE_BUFFER_SHIFT         16
 #define IORING_NOTIF_USAGE_ZC_COPIED    (1u << 31)      /* since 6.2 */
 
-/* Of the unions, the members that zcloop names. */
+/* The kernel's unions have more members; these are the ones that zcloop names. */
 struct io_uring_sqe {
     __u8 opcode;
     __u8 flags;
@@ -225,7 +223,7 @@ struct io_uring_buf {
     __u16 reserved;
 };
 
-/* since 5.19: the ring's first entry, whose reserved field is the tail of all. */
+/* since 5.19: the first entry of the ring, whose reserved field is the tail of the whole ring. */
 struct io_uring_buf_ring {
     __u64 reserved[1];
     __u32 reserved2;

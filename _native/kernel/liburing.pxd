@@ -1,4 +1,4 @@
-# liburing's own struct io_uring, whose fields its inline functions read.
+# liburing's own struct io_uring, whose fields its functions read, and zcloop's fast paths.
 
 from zcloop._native.kernel.uring cimport io_uring_cqe, io_uring_sqe
 
@@ -36,8 +36,6 @@ cdef extern from * nogil:
     struct zc_submission:
         unsigned *khead
         unsigned *ktail
-        unsigned *kring_mask
-        unsigned *kring_entries
         unsigned *kflags
         unsigned *kdropped
         unsigned *array
@@ -50,8 +48,6 @@ cdef extern from * nogil:
     struct zc_completion:
         unsigned *khead
         unsigned *ktail
-        unsigned *kring_mask
-        unsigned *kring_entries
         unsigned *kflags
         unsigned *koverflow
         io_uring_cqe *cqes

@@ -1,4 +1,4 @@
-# poll(2), and the masks that polls of a ring have, too.
+# poll(2), and its masks, which polls of a ring have, too.
 
 from libc.stdint cimport int64_t
 
@@ -18,7 +18,9 @@ cdef extern from "<poll.h>" nogil:
 
 cdef extern from * nogil:
     """
+    #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
+    #endif
     #include <errno.h>
     #include <poll.h>
     #include <time.h>

@@ -1,4 +1,4 @@
-# What /proc says of processes.
+# What /proc says of processes: proc(5).
 
 from libc.stdint cimport uint32_t
 
@@ -15,7 +15,7 @@ cdef extern from * nogil:
     #include <sys/stat.h>
     #include <unistd.h>
 
-    /* What the file says, as a string; less than 1 when it says nothing. */
+    /* Read what the file says, as a string. Returns its size, less than 1 if it says nothing. */
     static ssize_t zc_read_text(const char *path, char *text, size_t room)
     {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -31,7 +31,7 @@ cdef extern from * nogil:
         return kill(pid, 0) < 0 && errno == ESRCH;
     }
 
-    /* Whether /proc is that of our own pid namespace: no other pid of ours is known there. */
+    /* Whether /proc is that of our own pid namespace: then this process has one pid there. */
     static int zc_has_own_proc(void)
     {
         char text[4096], link[32], *line, *end;
@@ -46,7 +46,8 @@ cdef extern from * nogil:
         return atoi(link) == getpid();
     }
 
-    /* Two different pairs of namespaces have the same number once in 2^32. */
+    /* A number for this process's namespaces of pids and of time, 0 if /proc does not show its
+       own. Two different pairs of namespaces have the same number once in 2^31. */
     static uint32_t zc_namespaces(void)
     {
         struct stat pids, times;
@@ -61,7 +62,7 @@ cdef extern from * nogil:
         return (uint32_t) (mixed >> 32) | 1;
     }
 
-    /* The start time in ticks, -1 when the process is dead, -2 when nobody says. */
+    /* The start time of a process in ticks, -1 if it is dead, -2 if /proc does not say. */
     static long long zc_start_of(int pid)
     {
         char path[32], text[1024], *at;

@@ -1,4 +1,4 @@
-# Threads of our own, which no Python code runs in: pthreads(7), and their signals.
+# Threads of our own, in which no Python code runs, and their signals: pthreads(7).
 
 cdef extern from "<pthread.h>" nogil:
     ctypedef unsigned long pthread_t
@@ -29,5 +29,6 @@ cdef extern from "<signal.h>" nogil:
         pass
     int sigfillset(sigset_t *set)
     int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+    int pthread_kill(pthread_t thread, int number)
     enum:
         SIG_SETMASK

@@ -1,13 +1,13 @@
-"""Types that only native code makes: to Python each call of one is a TypeError, and it cannot be
-derived from. Without what its maker sets such an object is half one, and its methods would read
+"""Types that only native code makes. For Python each call of one is a TypeError, and it cannot be
+derived from. Without what its maker sets, such an object is half made, and its methods would read
 what is not there.
 
-Nothing is checked where they are made: `X.__new__(X)` of native code takes the type's own function,
-which stays; what Python reaches is another way, by the type's call, `__new__`, or a subclass of its
-own. (object.__new__ refuses types that have such a function.)
+Nothing is checked where native code makes one: there `X.__new__(X)` takes the type's own function,
+which stays. Python comes by the type's call, by `__new__` or by a subclass of its own, and each of
+these ways is closed. (object.__new__ refuses types that have a function of their own.)
 
-Rejected: a private token for `__cinit__` (each of these would need arguments, on the hottest
-paths), and no function at all (Cython makes objects of other modules by it).
+Rejected: a private token for `__cinit__`, as each of these types would need arguments, on the
+hottest paths; and no function of its own, as Cython makes objects of other modules by it.
 """
 
 cdef extern from *:
@@ -24,7 +24,7 @@ cdef extern from *:
         return zc_refuse((PyTypeObject *) type);
     }
 
-    /* By type.__call__. Native subclasses inherit it, and are made all the same. */
+    /* Is called by type.__call__. Native subclasses inherit it, and are made all the same. */
     static int zc_refuse_init(PyObject *self, PyObject *arguments, PyObject *names)
     {
         if (Py_TYPE(self)->tp_vectorcall != zc_refuse_call)

@@ -12,6 +12,8 @@ cdef extern from * nogil:
     """
     #include <semaphore.h>
     #include <stdint.h>
+    /* Whether the C library keeps a semaphore as `sync.posix_semaphore` expects: one 64-bit word,
+       with the value in its low half and the number of waiters in its high half. */
     static int zc_semaphore_is_known(void)
     {
         union { sem_t semaphore; uint64_t data; } one;

@@ -1,3 +1,5 @@
+# What is asked of a socket's descriptor without an object of Python's.
+
 from libc.stdint cimport uint64_t
 
 cdef int socket_fd(object socket) noexcept

@@ -1,5 +1,5 @@
-"""The fd of a Python socket, in one load where the interpreter's layout is the one known, and
-which file an fd is of; what a socket holds, and what a listening one has waiting."""
+"""What is asked of sockets on hot paths: the fd of a Python socket, the file of an fd, how much a
+socket holds, and the next connection of a listening one."""
 
 from libc.errno cimport errno
 
@@ -40,7 +40,7 @@ cdef bint _can_load_fd = False
 
 
 cdef int socket_fd(object socket) noexcept:
-    """socket.fileno() in one load, where the interpreter's layout is the one known."""
+    """socket.fileno(), in one load if the interpreter's layout is the known one. -1 once closed."""
     if _can_load_fd and isinstance(socket, _Socket):
         return zc_socket_fd(socket)
     try:
@@ -50,27 +50,28 @@ cdef int socket_fd(object socket) noexcept:
 
 
 cdef int receive_buffer_size(int fd) noexcept nogil:
-    """Bytes that may wait in a socket, with what the kernel counts for each message; 0 when it
-    cannot be asked."""
+    """SO_RCVBUF: bytes that may wait in a socket, including what the kernel counts for each
+    message. 0 if it cannot be asked."""
     cdef int value = 0
     cdef socklen_t size = sizeof(value)
     return 0 if getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) < 0 else value
 
 
 cdef uint64_t file_of(int fd) noexcept nogil:
-    """A number that no other open socket has; 0 when the fd is closed."""
+    """The inode of an open socket, which no other open socket has; 0 if the fd is closed."""
     cdef file_status status
     return status.st_ino if fstat(fd, &status) == 0 else 0
 
 
 cdef int accept_from(int fd) noexcept nogil:
-    """The next connection of a listening socket that does not block, as an fd that does not block
-    and is closed by exec; else -errno."""
+    """The next connection of a listening socket that does not block: an fd that does not block
+    either, and that exec closes. -errno if there is none."""
     cdef int got = zc_accept(fd)
     return got if got >= 0 else -errno
 
 
 def _prove_layout():
+    """Find out whether the interpreter's layout is the known one, by two sockets."""
     global _can_load_fd
     one, other = socket_module.socketpair()
     with one, other:

@@ -2,7 +2,6 @@
 
 cdef extern from "<sys/ipc.h>" nogil:
     enum:
-        IPC_PRIVATE
         IPC_CREAT
         IPC_EXCL
         IPC_NOWAIT
@@ -39,7 +38,7 @@ cdef extern from "<sys/msg.h>" nogil:
 cdef extern from "<sys/sem.h>" nogil:
     """
     #include <sys/ipc.h>
-    /* Programs have to declare it themselves (semctl(2)). */
+    /* semctl(2): programs have to declare this union themselves. */
     union zc_semun {
         int val;
         struct semid_ds *buf;

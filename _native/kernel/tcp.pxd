@@ -1,3 +1,5 @@
+# TCP sockets by their system calls, without an object of Python's for each: tcp(7).
+
 from zcloop._native.kernel.address cimport sockaddr_storage, socklen_t
 
 cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) noexcept nogil

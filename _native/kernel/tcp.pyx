@@ -1,4 +1,4 @@
-"""TCP sockets from the system calls, without a Python object for each."""
+"""TCP sockets by their system calls, without an object of Python's for each."""
 
 from libc.errno cimport EINPROGRESS, errno
 from posix.unistd cimport close
@@ -26,9 +26,10 @@ cdef extern from * nogil:
 
 
 cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) noexcept nogil:
-    """Connect a new socket, non-blocking, close-on-exec and with TCP_NODELAY.
+    """Connect a new socket that does not block, is closed by exec, and has TCP_NODELAY.
 
-    0 when that is done or under way: `fd` is the caller's. Otherwise errno, and there is none.
+    Returns 0 if that is done or under way; `fd` is then the caller's. Otherwise returns errno, and
+    there is no socket.
     """
     cdef int one = 1
     cdef int failed
@@ -47,26 +48,28 @@ cdef int connect_tcp(const sockaddr_storage *address, socklen_t size, int *fd) n
 
 
 cdef int socket_error(int fd) noexcept nogil:
-    """What SO_ERROR has, or why it cannot be asked."""
+    """The errno that SO_ERROR has, or why it cannot be asked."""
     cdef int error = 0
     cdef socklen_t size = sizeof(error)
     return errno if getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 else error
 
 
 cdef int receive_low_water(int fd) noexcept nogil:
-    """SO_RCVLOWAT: bytes from which on the socket counts as readable. -1 and errno."""
+    """SO_RCVLOWAT: the bytes from which on the socket counts as readable. -1 and errno if it cannot
+    be asked."""
     cdef int value = 0
     cdef socklen_t size = sizeof(value)
     return -1 if getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, &size) < 0 else value
 
 
 cdef int set_receive_low_water(int fd, int value) noexcept nogil:
-    """The kernel takes at most half of the socket's buffer. -1 and errno."""
+    """Set SO_RCVLOWAT; the kernel makes it half of the socket's buffer at most. -1 and errno if it
+    refuses."""
     return setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value))
 
 
 cdef int corked(int fd) noexcept nogil:
-    """TCP_CORK: 1 where the program holds the socket's small segments back, else 0. -1 and errno:
+    """TCP_CORK: 1 if the program holds the socket's small segments back, else 0. -1 and errno if
     the socket is not TCP."""
     cdef int value = 0
     cdef socklen_t size = sizeof(value)
@@ -74,10 +77,11 @@ cdef int corked(int fd) noexcept nogil:
 
 
 cdef int push_now(int fd) noexcept nogil:
-    """Send what MSG_MORE has held back, as a send without it would have. -1 and errno.
+    """Send what MSG_MORE has held back, as a send without it would have. -1 and errno if that is
+    refused.
 
-    Taking a cork out does that, and changes no option that the program has set (to set TCP_NODELAY
-    does it, too, but would turn off Nagle's algorithm for who wants it).
+    To take a cork out does that, and changes no option that the program has set. Rejected: to set
+    TCP_NODELAY, which does it too, but turns off Nagle's algorithm for a program that wants it.
     """
     cdef int off = 0
     return setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off))

@@ -30,8 +30,8 @@ cdef extern from * nogil:
         return getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
     }
 
-    /* Other protocols of datagrams, and raw sockets, do not look at UDP_SEGMENT: they would send
-       all as one. */
+    /* Whether it is UDP: other protocols of datagrams, and raw sockets, ignore UDP_SEGMENT, and
+       would send a run as one datagram. */
     static int zc_is_udp(int fd)
     {
         int domain = zc_option(fd, SOL_SOCKET, SO_DOMAIN);
@@ -40,13 +40,15 @@ cdef extern from * nogil:
             && zc_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP;
     }
 
-    /* The user's own: what is sent is put together until the cork is drawn, or cut otherwise. */
+    /* Whether the program has set neither option by which the kernel puts sends together, until the
+       cork is drawn, or cuts them. */
     static int zc_is_plain(int fd)
     {
         return zc_option(fd, IPPROTO_UDP, UDP_CORK) == 0
             && zc_option(fd, IPPROTO_UDP, UDP_SEGMENT) == 0;
     }
 
+    /* The int of a UDP_GRO message: the size of each datagram, 0 if there is no such message. */
     static unsigned zc_segment_size(const char *control, unsigned size)
     {
         int segment;

@@ -1,4 +1,4 @@
-# Memory in several pieces, as sendmsg(2) and writev(2) take it.
+# Memory in several pieces, for sendmsg(2), writev(2) and preadv2(2).
 
 from libc.stdint cimport int64_t
 
@@ -27,7 +27,8 @@ cdef extern from * nogil:
     #ifndef RWF_NOWAIT
     #define RWF_NOWAIT 8        /* since Linux 4.14 */
     #endif
-    /* musl has these since 1.2.5, of 2024; a wheel for musllinux_1_2 may not need it. */
+    /* By their numbers: musl has these functions since 1.2.5 (2024), and a wheel for musllinux_1_2
+       must not need that. */
     static ssize_t zc_preadv2(int fd, const struct iovec *vector, int count, int64_t offset,
                               int flags)
     {

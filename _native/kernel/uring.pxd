@@ -1,13 +1,10 @@
-# The kernel's constants and structures of io_uring, as Cython sees them. The C header beside this
-# file holds their values; the system's <linux/io_uring.h> is not needed.
+# The kernel's constants and structures of io_uring, as Cython sees them. A structure has only the
+# fields that are used here. Their values and layouts are in the C header beside this file; the
+# system's <linux/io_uring.h> is not read.
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernel/io_uring.h" nogil:
-    enum:
-        SEND_ZC_REPORT_USAGE "IORING_SEND_ZC_REPORT_USAGE"      # since 6.2
-        NOTIF_COPIED "IORING_NOTIF_USAGE_ZC_COPIED"             # since 6.2
-
     enum:
         OP_NOP "IORING_OP_NOP"
         OP_READV "IORING_OP_READV"
@@ -32,8 +29,6 @@ cdef extern from "kernel/io_uring.h" nogil:
         OP_RECVMSG "IORING_OP_RECVMSG"
         OP_SENDMSG "IORING_OP_SENDMSG"
         OP_SEND_ZC "IORING_OP_SEND_ZC"                          # since 6.0
-        OP_READ_MULTISHOT "IORING_OP_READ_MULTISHOT"            # since 6.7
-        OP_WAITID "IORING_OP_WAITID"                            # since 6.7
         OP_FUTEX_WAIT "IORING_OP_FUTEX_WAIT"                    # since 6.7
         OP_FTRUNCATE "IORING_OP_FTRUNCATE"                      # since 6.9
 
@@ -54,6 +49,7 @@ cdef extern from "kernel/io_uring.h" nogil:
         RECV_MULTISHOT "IORING_RECV_MULTISHOT"                  # since 6.0
         POLL_ADD_MULTI "IORING_POLL_ADD_MULTI"                  # since 5.13
         RECVSEND_FIXED_BUF "IORING_RECVSEND_FIXED_BUF"          # since 6.0
+        SEND_ZC_REPORT_USAGE "IORING_SEND_ZC_REPORT_USAGE"      # since 6.2
         ASYNC_CANCEL_ALL "IORING_ASYNC_CANCEL_ALL"              # since 5.19
         ASYNC_CANCEL_ANY "IORING_ASYNC_CANCEL_ANY"              # since 5.19
         FSYNC_DATASYNC "IORING_FSYNC_DATASYNC"
@@ -64,6 +60,7 @@ cdef extern from "kernel/io_uring.h" nogil:
         CQE_F_MORE "IORING_CQE_F_MORE"
         CQE_F_NOTIF "IORING_CQE_F_NOTIF"                        # since 6.0
         CQE_BUFFER_SHIFT "IORING_CQE_BUFFER_SHIFT"
+        NOTIF_COPIED "IORING_NOTIF_USAGE_ZC_COPIED"             # in a notification's res, since 6.2
 
     enum:
         SQ_CQ_OVERFLOW "IORING_SQ_CQ_OVERFLOW"
@@ -87,9 +84,7 @@ cdef extern from "kernel/io_uring.h" nogil:
         UNREGISTER_PBUF_RING "IORING_UNREGISTER_PBUF_RING"
         REGISTER_BUFFERS2 "IORING_REGISTER_BUFFERS2"            # since 5.13
         REGISTER_BUFFERS_UPDATE "IORING_REGISTER_BUFFERS_UPDATE"
-        UNREGISTER_BUFFERS "IORING_UNREGISTER_BUFFERS"
         RSRC_REGISTER_SPARSE "IORING_RSRC_REGISTER_SPARSE"      # since 5.19
-        IO_URING_OP_SUPPORTED
 
     # The anonymous unions of the kernel's struct are flat here, as C sees them.
     struct io_uring_sqe:
@@ -132,8 +127,6 @@ cdef extern from "kernel/io_uring.h" nogil:
         uint32_t features
 
     struct io_uring_getevents_arg:
-        uint64_t sigmask
-        uint32_t sigmask_sz
         uint32_t min_wait_usec
         uint64_t ts
 
@@ -174,12 +167,10 @@ cdef extern from "kernel/io_uring.h" nogil:
         uint32_t flags
 
     struct io_uring_probe_op:
-        uint8_t op
         uint16_t flags
 
     struct io_uring_probe:
         uint8_t last_op
-        uint8_t ops_len
         io_uring_probe_op *ops
 
     void prepare_setsockopt "zc_prepare_setsockopt"(io_uring_sqe *sqe, int fd, int level, int name,

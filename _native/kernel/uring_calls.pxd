@@ -1,4 +1,4 @@
-# The three system calls of io_uring, and where its queues lie in what they map.
+# The three system calls of io_uring, and where its queues are in the memory that mmap(2) gives.
 
 from zcloop._native.kernel.uring cimport io_uring_params
 

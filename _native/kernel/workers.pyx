@@ -1,24 +1,28 @@
-"""A small pool of threads for system calls that block and have no readiness: disks, opens, statx.
+"""A pool of threads for system calls that block and have no readiness: of disks, open(2), statx(2).
 
-A job waits in one queue of the process. A thread takes it, makes the call, and puts it into the
-inbox of who asked, whose eventfd it writes. Threads are started when a job finds none idle, up to
-64, and end after ten idle seconds. They run no Python and block every signal but one, so the
-program's signals come where they came before.
+    a job is        it is in
+    queued          the one queue of the process
+    running         the hands of a thread, which makes the call
+    done            the inbox of its caller, whose eventfd the thread has written
 
-That one signal calls a thread out of its call (see calling_thread, whose signal it is). Sent before
-the thread is in the call it is lost, so who calls out does it again each millisecond.
+A thread is started when a job finds none idle, up to 64 of them, and ends after ten idle seconds.
+The threads run no Python and block every signal but one, so that the program's signals come where
+they came before. That one signal calls a thread out of its call; it is the one of `calling_thread`.
+A signal that comes before the thread is in the call is lost, so the caller sends it again each
+millisecond.
 
-A forked child has none of the threads: its pool begins anew, and what was queued is the parent's.
+A forked child has none of the threads. Its pool begins anew, and what was queued is the parent's.
 """
 
 from libc.errno cimport EINTR
 from libc.stdint cimport uint64_t
 from posix.unistd cimport write
 
+from zcloop._native.kernel.atomics cimport load_acquire, store_release
 from zcloop._native.kernel.calling_thread cimport call_out_signal, start_thread
 from zcloop._native.kernel.pthread cimport (
     pthread_atfork, pthread_cond_init, pthread_cond_signal, pthread_cond_t, pthread_detach,
-    pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, pthread_self,
+    pthread_kill, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock, pthread_self,
 )
 
 cdef extern from * nogil:
@@ -36,38 +40,36 @@ cdef extern from * nogil:
         return pthread_cond_timedwait(condition, lock, &when);
     }
     static void zc_name_thread(void) { prctl(PR_SET_NAME, "zcloop worker"); }
-    static unsigned zc_is_set(unsigned *flag) { return __atomic_load_n(flag, __ATOMIC_ACQUIRE); }
-    static void zc_set(unsigned *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELEASE); }
     """
     int zc_wait_seconds(pthread_cond_t *condition, pthread_mutex_t *lock, int seconds)
-    int pthread_kill(pthread_t thread, int number)
     void zc_name_thread()
-    unsigned zc_is_set(unsigned *flag)
-    void zc_set(unsigned *flag)
     enum:
         ETIMEDOUT
 
-# Reads of a disk need few; opens of pipes that nobody opens at the other end each keep one.
+# Threads of a process. Reads of a disk need few, but each open(2) of a pipe that nobody opens at
+# the other end keeps one.
 cdef unsigned THREADS_MAX = 64
+# How long a thread waits for another job before it ends.
 cdef int IDLE_SECONDS = 10
 
-cdef pthread_mutex_t _lock
-cdef pthread_cond_t _wanted
-cdef Job *_first = NULL
+cdef pthread_mutex_t _lock          # guards all that follows
+cdef pthread_cond_t _wanted         # there is a job
+cdef Job *_first = NULL             # of the queue
 cdef Job *_last = NULL
-cdef unsigned _threads = 0
-cdef unsigned _idle = 0
-cdef unsigned _queued = 0
+cdef unsigned _threads = 0          # that there are
+cdef unsigned _idle = 0             # of these, how many wait for a job
+cdef unsigned _queued = 0           # jobs in the queue
 
 
 cdef void open_inbox(Inbox *inbox, int event_fd) noexcept nogil:
+    """Make an inbox ready, empty."""
     pthread_mutex_init(&inbox.lock, NULL)
     inbox.first = inbox.last = NULL
     inbox.event_fd = event_fd
 
 
 cdef Job *take_done(Inbox *inbox) noexcept nogil:
-    """What came back first; its `result` is the call's."""
+    """The job that came back first, with its result, or NULL if there is none."""
     cdef Job *job
     pthread_mutex_lock(&inbox.lock)
     job = inbox.first
@@ -80,6 +82,7 @@ cdef Job *take_done(Inbox *inbox) noexcept nogil:
 
 
 cdef void give_back(Job *job) noexcept nogil:
+    """A thread is done with the job: put it into its inbox."""
     cdef Inbox *inbox = job.inbox
     cdef uint64_t one = 1
     job.next = NULL
@@ -90,13 +93,13 @@ cdef void give_back(Job *job) noexcept nogil:
     else:
         inbox.last.next = job
     inbox.last = job
-    # Written before the lock is let go: who takes the job then may close the inbox.
+    # Written before the lock is let go, since whoever takes the job then may close the inbox.
     write(inbox.event_fd, &one, sizeof(one))
     pthread_mutex_unlock(&inbox.lock)
 
 
 cdef void *run(void *argument) noexcept nogil:
-    """A thread of the pool."""
+    """What a thread of the pool runs."""
     global _first, _last, _threads, _idle, _queued
     cdef Job *job
     cdef bint is_late = False
@@ -119,7 +122,7 @@ cdef void *run(void *argument) noexcept nogil:
         job.is_running = 1
         pthread_mutex_unlock(&_lock)
         job.result = job.work(job)
-        while job.result == -EINTR and not zc_is_set(&job.is_ended):
+        while job.result == -EINTR and not load_acquire(&job.is_ended):
             job.result = job.work(job)
         give_back(job)
         pthread_mutex_lock(&_lock)
@@ -129,6 +132,7 @@ cdef void *run(void *argument) noexcept nogil:
 
 
 cdef int start_job(Job *job) noexcept nogil:
+    """Queue a job. Returns 0, or -errno if there is no thread and none can be started."""
     global _first, _last, _threads, _queued
     cdef pthread_t thread
     cdef int failed = 0
@@ -141,7 +145,7 @@ cdef int start_job(Job *job) noexcept nogil:
             pthread_detach(thread)
             _threads += 1
         elif _threads:
-            failed = 0      # who is there does it
+            failed = 0      # one of those that are there does it
     if failed == 0:
         if _last == NULL:
             _first = job
@@ -155,7 +159,7 @@ cdef int start_job(Job *job) noexcept nogil:
 
 
 cdef bint withdraw_job(Job *job) noexcept nogil:
-    """Take a job back that no thread has taken yet."""
+    """Take a job back out of the queue. False if a thread has taken it already."""
     global _first, _last, _queued
     cdef Job *one
     cdef Job *before = NULL
@@ -177,7 +181,9 @@ cdef bint withdraw_job(Job *job) noexcept nogil:
 
 
 cdef void call_out(Job *job) noexcept nogil:
-    zc_set(&job.is_ended)
+    """Call the thread of a job out of its call, if it is in one. To be done again until the job is
+    in its inbox."""
+    store_release(&job.is_ended, 1)
     pthread_mutex_lock(&job.inbox.lock)
     if job.is_running:
         pthread_kill(job.thread, call_out_signal())
@@ -185,7 +191,7 @@ cdef void call_out(Job *job) noexcept nogil:
 
 
 cdef void forget_threads() noexcept nogil:
-    """In a forked child."""
+    """Begin anew, at first and in a forked child."""
     global _first, _last, _threads, _idle, _queued
     pthread_mutex_init(&_lock, NULL)
     pthread_cond_init(&_wanted, NULL)

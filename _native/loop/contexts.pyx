@@ -17,7 +17,9 @@ import contextvars
 
 from cpython.object cimport PyObject
 
-from zcloop._native.kernel.contexts cimport current_context, give, references_to, take, variables_of
+from zcloop._native.kernel.contexts cimport (
+    current_context, decref, incref, references_to, variables_of,
+)
 from zcloop._native.kernel.cpython cimport copy_context, copy_current_context
 
 
@@ -52,7 +54,7 @@ cdef class Contexts:
         cdef PyObject *latest = <PyObject *> self.latest
         if (self.latest is not None and current != NULL
                 and variables_of(current) == variables_of(latest)):
-            take(latest)
+            incref(latest)
             return latest
         latest = copy_current_context()
         if self.is_shared:
@@ -69,11 +71,11 @@ cdef class Contexts:
         """
         cdef PyObject *spare = <PyObject *> self.spare
         if references_to(snapshot) == 1:
-            take(snapshot)
+            incref(snapshot)
             return snapshot
         if (self.spare is not None and references_to(spare) == 1
                 and variables_of(spare) == variables_of(snapshot)):
-            take(spare)
+            incref(spare)
             return spare
         spare = copy_context(snapshot)
         if spare == NULL:
@@ -100,11 +102,11 @@ cdef PyObject *private_copy(PyObject *snapshot) except NULL:
     snapshot is held meanwhile.
     """
     cdef PyObject *copy
-    take(snapshot)
+    incref(snapshot)
     if references_to(snapshot) == 2:
         return snapshot
     copy = copy_context(snapshot)
-    give(snapshot)
+    decref(snapshot)
     if copy == NULL:
         raise MemoryError("context")
     return copy

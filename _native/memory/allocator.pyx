@@ -1,28 +1,29 @@
 """Which blocks of a region are free: a buddy allocator over numbered units. It touches no memory
 but its own tables.
 
-A block is 2^order units at a multiple of its size. Taking one splits the smallest free block that
-is large enough; giving one back joins it with its buddy, and the two with theirs, as long as they
-are free. Both take at most ORDERS steps, whatever the region holds. Of a block less than half is
-padding, and of n free units in one piece at least n / 2 can be taken as one block.
+A block is 2^order units, and begins at a multiple of its size. To take one splits the smallest free
+block that is large enough. To give one back joins it with its buddy, and the two with theirs, as
+long as these are free. Both take at most ORDERS steps, whatever the region holds. Less than half of
+a block is padding, and n free units in one piece hold a block of at least n / 2.
 
-The block that was given back last is taken first, for its memory is still in the cache.
+The block that was given back last is taken first, since its memory is still in the cache.
 """
 
 from libc.stdlib cimport free, malloc
 
 from zcloop._native.kernel.bits cimport count_trailing_zeros
 
+# Values of `orders`, beside the orders themselves.
 cdef enum:
-    ORDERS = 32
-    FREE = 0x80
+    FREE = 0x80         # is set beside the order of a free block
     INSIDE = 0xff       # no block begins here
 
-cdef uint32_t NONE = <uint32_t> -1
+cdef uint32_t NONE = <uint32_t> -1      # no unit: the end of a list
 
 
 cdef class Allocator:
-    """`units` units, all free. Raises ValueError and MemoryError."""
+    """`units` units, all of them free. Raises ValueError unless they are 1 to 2^31 - 1, and
+    MemoryError. The caller keeps two threads apart."""
 
     def __cinit__(self, uint32_t units):
         cdef uint32_t unit = 0
@@ -39,7 +40,7 @@ cdef class Allocator:
             raise MemoryError("allocator")
         for unit in range(units):
             self.orders[unit] = INSIDE
-        # The largest blocks last: they are what is taken first when nothing smaller is free.
+        # From the end on, by the largest blocks that fit: these are at the region's beginning.
         unit = units
         while unit:
             order = count_trailing_zeros(unit)
@@ -53,6 +54,7 @@ cdef class Allocator:
         free(self.orders)
 
     cdef void push(self, uint32_t unit, unsigned order) noexcept nogil:
+        """A free block begins here: it is the first in the list of its order."""
         cdef uint32_t head = self.heads[order]
         self.orders[unit] = order | FREE
         self.before[unit] = NONE
@@ -63,6 +65,7 @@ cdef class Allocator:
         self.nonempty |= <uint32_t> 1 << order
 
     cdef void remove(self, uint32_t unit, unsigned order) noexcept nogil:
+        """Take a free block out of the list of its order."""
         cdef uint32_t after = self.after[unit]
         cdef uint32_t before = self.before[unit]
         self.orders[unit] = INSIDE
@@ -76,7 +79,7 @@ cdef class Allocator:
             self.before[after] = before
 
     cdef int64_t take(self, unsigned order) noexcept nogil:
-        """The first unit of a block of 2^order units; -1 when there is none."""
+        """The first unit of a block of 2^order units, which is taken, or -1 if none is free."""
         cdef uint32_t candidates
         cdef unsigned found
         cdef uint32_t unit
@@ -96,7 +99,7 @@ cdef class Allocator:
         return unit
 
     cdef bint give(self, uint32_t unit) noexcept nogil:
-        """A taken block is free again; False, and nothing happens, if none begins there."""
+        """A taken block is free again. False, and nothing happens, if none begins there."""
         cdef unsigned order
         cdef uint32_t buddy
         if unit >= self.units or self.orders[unit] & FREE:
@@ -116,7 +119,7 @@ cdef class Allocator:
         return True
 
     cdef void shrink(self, uint32_t unit, unsigned order) noexcept nogil:
-        """Keep the first 2^order units of a taken block; the rest is free."""
+        """Keep the first 2^order units of a taken block; the rest is free again."""
         cdef unsigned whole = self.orders[unit]
         while whole > order:
             whole -= 1
@@ -127,20 +130,22 @@ cdef class Allocator:
     # ---- for tests ---------------------------------------------------------------------------
 
     def take_block(self, unsigned order):
-        """The first unit of a block of 2^order units, or None."""
+        """The first unit of a block of 2^order units, which is taken, or None if none is free."""
         unit = self.take(order)
         return None if unit < 0 else unit
 
     def give_block(self, uint32_t unit):
+        """A taken block is free again; False if none begins there."""
         return self.give(unit)
 
     def shrink_block(self, uint32_t unit, unsigned order):
+        """Keep the first 2^order units of a taken block. Raises ValueError if none begins there."""
         if unit >= self.units or self.orders[unit] & FREE:
             raise ValueError("no taken block begins there")
         self.shrink(unit, order)
 
     def blocks(self):
-        """Every block in order: (first unit, order, is free)."""
+        """Every block, in order of place: (first unit, order, whether it is free)."""
         found = []
         for unit in range(self.units):
             order = self.orders[unit]

@@ -1,12 +1,15 @@
-"""The provided buffers of a ring: slots of which the kernel takes the next free one.
+"""The provided buffers of a ring: slots, of which each receive gets the next free one.
 
-Only the ring's own thread touches the tail. A slot is either the kernel's (provided) or lent (a
-completion carries it and `give` has not been called); `count == provided + lent` always. When the
-loop moves to another thread it makes another ring: `register_with` then provides every slot that
-is not lent at that moment, and the lent ones come back one by one as ever.
+    a slot is       its bytes are
+    provided        the kernel's, to receive into
+    lent            the loop's: a completion has brought it, and `give` has not been called
+
+`count == provided + lent` always. Only the ring's own thread touches the tail. When the loop moves
+to another thread it makes another ring. Then `register_with` provides every slot that is not lent
+at that moment, and the lent ones come back one by one as ever.
 
 The slots of a ring over a pool are blocks of that pool. `exchange` puts a fresh block behind a slot
-and makes a lease of the one with the data, so that lending never leaves the kernel without slots.
+and makes a lease of the block with the data. So lending never leaves the kernel without slots.
 """
 
 from libc.stdlib cimport calloc, free
@@ -18,17 +21,20 @@ from zcloop._native.kernel.uring cimport (
 )
 from zcloop._native.memory.region cimport USED_BY_KERNEL
 
+cdef unsigned COUNT_MAX = 32768     # slots, the kernel's limit: io_uring_register_buf_ring(3)
+
 
 cdef class BufferRing:
-    """`count` slots (a power of two, at most 32768) of `slot_size` bytes each, as group `group`.
+    """`count` slots of `slot_size` bytes each, as the group of buffers with the number `group`.
 
-    Raises ValueError, OSError (ENOMEM), and MemoryError when the pool has no room for the slots.
+    Raises ValueError unless `count` is a power of two up to 32,768, OSError (ENOMEM), and
+    MemoryError if the pool has no room for the slots.
     """
 
     def __cinit__(self, unsigned group, unsigned count, size_t slot_size, Pool pool=None):
         cdef unsigned index
-        if count == 0 or count & (count - 1) or count > 32768:
-            raise ValueError("a buffer ring holds a power of two of slots, at most 32768")
+        if count == 0 or count & (count - 1) or count > COUNT_MAX:
+            raise ValueError(f"a buffer ring holds a power of two of slots, at most {COUNT_MAX}")
         self.group = group
         self.count = count
         self.mask = count - 1
@@ -57,8 +63,8 @@ cdef class BufferRing:
         free(self.addresses)
 
     cdef Lease exchange(self, unsigned index):
-        """The block behind a slot that a completion brought; the slot has another from now on.
-        None, and nothing happens, when the pool has none."""
+        """The block behind a slot that a completion has brought; the slot has another one from now
+        on. None, and nothing happens, if the pool has no other."""
         cdef Lease fresh = self.pool.take(self.slot_size, USED_BY_KERNEL)
         if fresh is None:
             return None
@@ -68,13 +74,14 @@ cdef class BufferRing:
         return lease
 
     cdef int register_with(self, Ring ring) except -1:
+        """Provide the slots to this ring. Raises OSError."""
         cdef io_uring_buf_reg registration
         cdef unsigned index
         memset(&registration, 0, sizeof(registration))
         registration.ring_addr = <size_t> self.table.address
         registration.ring_entries = self.count
         registration.bgid = self.group
-        # The kernel starts at head 0 whatever the table held for the ring before.
+        # The kernel starts at entry 0, whatever the table held for another ring before.
         publish_tail(<io_uring_buf_ring *> self.table.address, 0)
         cdef int got = ring.register_(REGISTER_PBUF_RING, &registration, 1)
         if got < 0:
@@ -87,6 +94,7 @@ cdef class BufferRing:
         return 0
 
     cdef int unregister(self) noexcept:
+        """The kernel takes no more slots. Idempotent."""
         cdef io_uring_buf_reg registration
         if self.ring is None:
             return 0
@@ -97,7 +105,7 @@ cdef class BufferRing:
         return 0
 
     def abandon(self):
-        """In a forked child: forget the memory, which was not inherited."""
+        """Forget the memory, in a forked child, which has not inherited it."""
         self.ring = None
         if self.slots is not None:
             self.slots.abandon()

@@ -6,11 +6,9 @@ from zcloop._native.memory.region cimport Lease
 
 cdef class Lender:
     cdef Pool pool
-    cdef readonly list regions      # associated ones; then nothing comes from the pool
+    cdef readonly list regions      # the associated ones; if there are any, the pool lends nothing
     cdef readonly Account account
     cdef public size_t copybreak    # bytes up to which a payload is copied
-    cdef object relief              # what is called then, if the holder is not an Endpoint
-    cdef object place               # while tracing: what receives
 
     cdef Lease take(self, size_t size, int use)
     cdef Lease take_some(self, size_t size)

@@ -1,12 +1,13 @@
-"""Where the views that one transport hands out come from, and whether they are lent or copied.
+"""Where the memory comes from that one transport lends to its protocol, and what is copied instead.
 
-    up to the copybreak     copied into memory of their own, and their slot is free at once
-    above                   lent in place: no copy in user space
-    above, but no free
-    block or over quota     copied, and counted as starved
+    what has arrived                            what the protocol gets
+    up to the copybreak                         a copy; its slot is free at once
+    more                                        the block itself, as a lease: no copy in user space
+    more, but no block is free, or the
+    protocol holds more than its quota          a copy, which is counted as starved
 
 Up to the copybreak a copy is cheaper than lending, and a slow holder of small messages cannot pin
-the pool; network drivers do the same, and call it so.
+the pool. Network drivers do the same, and the word is theirs.
 """
 
 import os
@@ -21,21 +22,28 @@ from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region
 
 from zcloop._native.memory.region import RegionExhaustedError
 
+# Bytes up to which a copy costs less than to lend a block and take it back.
 cdef size_t COPYBREAK = 4096
-# An eighth of the pool's limit: eight hoarders before anybody else is copied for.
+# Bytes that one transport's leases may hold: an eighth of a pool's limit, so that it takes eight
+# hoarders before others are starved.
 cdef size_t QUOTA = 8 * 1024 * 1024
-
-# What is received into without a free block, and the smallest block that is tried before.
+# Bytes of the smallest block that is tried, and of the private memory that is received into if
+# there is none. It is the size of a slot that streams receive into.
 cdef size_t PRIVATE_SIZE = 16 * 1024
 
+# What `trace_leases` takes.
 _TRACES = ("off", "full")
+# Whether views are lent with the name of who received them: see `trace_leases`.
 cdef bint _is_tracing = bool(os.environ.get("PYTHONASYNCIODEBUG")) or sys.flags.dev_mode
 
 
 def trace_leases(str how):
-    """"full": a view that was collected and not released is a ResourceWarning that says what
-    received it; "off" is the default, but for PYTHONASYNCIODEBUG and PYTHONDEVMODE. Holds for
-    what is lent from now on, in the whole process. Returns what held before. Raises ValueError."""
+    """Say whether a lent view that is collected without a release is a ResourceWarning.
+
+    "full": it is, and the warning says what received it. "off", the default unless
+    PYTHONASYNCIODEBUG or PYTHONDEVMODE is set: it is not. This holds for what is lent from now on,
+    in the whole process. Returns what held before. Raises ValueError for any other word.
+    """
     global _is_tracing
     if how not in _TRACES:
         raise ValueError(f"trace_leases takes one of {', '.join(_TRACES)}, not {how!r}")
@@ -44,16 +52,10 @@ def trace_leases(str how):
     return before
 
 
-cdef void call_relief(void *holder) noexcept:
-    """In whichever thread the last of the leases came back."""
-    try:
-        (<Lender> holder).relief()
-    except RuntimeError:
-        pass        # the loop is closed
-
-
-@cython.no_gc_clear     # __dealloc__ needs the account, which leases keep
+@cython.no_gc_clear     # the end of its holder needs the account
 cdef class Lender:
+    """Lends memory of `pool`, or of the regions that are associated. Under the GIL."""
+
     def __cinit__(self, Pool pool not None):
         self.pool = pool
         self.regions = []
@@ -61,33 +63,23 @@ cdef class Lender:
         self.account.quota = QUOTA
         self.copybreak = COPYBREAK
 
-    def __dealloc__(self):
-        if self.account is not None and self.account.holder == <void *> self:
-            self.account.holder = NULL
-
-    def when_relieved(self, relief):
-        """For a holder that is not an Endpoint: what is called, in any thread, when enough is
-        back after `wait_if_over`. It may raise RuntimeError in vain."""
-        self.relief = relief
-        self.account.holder = <void *> self
-        self.account.relieved = call_relief
-
-    def wait_if_over(self):
-        """Whether more than the quota is held; its holder reads no more until it is relieved."""
+    def pause_if_over(self):
+        """Whether the holder has to pause until it is relieved: it holds more than its quota."""
         if self.account.is_over() and not self.account.is_waiting:
-            self.account.wait()
+            self.account.mark_waiting()
         return self.account.is_waiting
 
     def set_quota(self, size_t quota):
-        """Bytes that may be held; who waits and holds no more than that goes on."""
+        """Set how many bytes may be held. A holder that waits and holds no more goes on."""
         self.account.quota = quota
         self.account.relieve(quota)
 
     def forgive(self):
-        """Whoever waits goes on, whatever is held."""
+        """Let the holder go on if it waits, whatever it holds."""
         self.account.relieve(NEVER)
 
     cdef Lease take(self, size_t size, int use):
+        """A block of `size` bytes, or None if none is free."""
         cdef Lease lease
         if not self.regions:
             return self.pool.take(size, use)
@@ -98,7 +90,7 @@ cdef class Lender:
         return None
 
     cdef object lend_slot(self, BufferRing ring, unsigned slot, size_t offset, size_t size):
-        """A view of `size` bytes of a slot; the slot can be given back at once."""
+        """A view of `size` bytes of a slot from `offset` on. The slot can be given back at once."""
         cdef Lease lease
         if size <= self.copybreak:
             return self.copy(ring.slot(slot) + offset, size)
@@ -110,7 +102,7 @@ cdef class Lender:
         return self.starve(ring.slot(slot) + offset, size)
 
     cdef object lend(self, Lease lease, size_t size):
-        """A view of the first `size` bytes of a block; the rest of it is free again."""
+        """A view of the first `size` bytes of a block. The rest of the block is free again."""
         lease.shrink(size)
         lease.put_to(USED_BY_LEASE, self.account)
         self.account.lent_bytes += size
@@ -121,18 +113,20 @@ cdef class Lender:
         return view
 
     cdef object copy(self, const char *data, size_t size):
+        """A view of a copy, in memory of its own."""
         self.account.copied_bytes += size
         self.pool.copied_bytes += size
         return PyMemoryView_FromObject(PyByteArray_FromStringAndSize(data, size))
 
     cdef object starve(self, const char *data, size_t size):
-        """A copy of what should have been lent, were there memory."""
+        """A view of a copy of what would have been lent if there had been memory."""
         self.account.starved_bytes += size
         self.pool.starved_bytes += size
         return self.copy(data, size)
 
     cdef Lease take_some(self, size_t size):
-        """A block of `size` bytes, or of half of that, down to 16 KiB; None if there is none."""
+        """A block of `size` bytes, or of half of that, and so on down to 16 KiB; None if none is
+        free."""
         cdef Lease lease = self.take(size, USED_BY_LEASE)
         while lease is None and size > PRIVATE_SIZE:
             size = size // 2
@@ -140,9 +134,11 @@ cdef class Lender:
         return lease
 
     def take_buffer(self, size_t size):
-        """A view of up to `size` bytes to be filled by recv_into and the like, for `lent`.
+        """A writable view of `size` bytes, to be filled by recv_into and the like and given to
+        `lend_buffer`.
 
-        Smaller, down to 16 KiB, where no such block is free, and then of private memory.
+        It is smaller, down to 16 KiB, if no such block is free, and of private memory if not even
+        that is.
         """
         cdef Lease lease = self.take_some(size)
         if lease is None:
@@ -150,11 +146,11 @@ cdef class Lender:
         lease.put_to(USED_BY_LEASE, None)
         return lease.view()
 
-    def lent(self, buffer not None, size_t size):
+    def lend_buffer(self, buffer not None, size_t size):
         """A view of the first `size` bytes of `buffer`, which is released.
 
-        The buffer is one of `take_buffer`, or a reservation, and nothing else may show its
-        memory: what its block has beyond `size` is free at once. ValueError if it is smaller.
+        The buffer is one of `take_buffer`, or a reservation. No other view may show its memory, as
+        what its block has beyond `size` is free at once. Raises ValueError if it is smaller.
         """
         cdef const char *data = NULL
         cdef size_t capacity = 0
@@ -177,7 +173,11 @@ cdef class Lender:
         return view
 
     def reserve(self, size_t size, bint zeroed=True):
-        """A writable view of `size` bytes to be filled and written; see Region.reserve."""
+        """A writable view of `size` bytes, to be filled and written, as of Region.reserve.
+
+        Raises ValueError for a size of 0 or a closed region, RegionExhaustedError if no block is
+        free.
+        """
         if size == 0:
             raise ValueError("a reservation needs a size of at least one byte")
         lease = self.take(size, USED_BY_RESERVE)
@@ -193,20 +193,22 @@ cdef class Lender:
         return lease.view()
 
     def associate(self, Region region not None):
-        """Lend from this region too, and from the loop's pool no more."""
+        """Lend from this region too, and no more from the loop's pool. Raises ValueError if it is
+        closed."""
         region.check_usable()
         if region not in self.regions:
             self.regions.append(region)
 
     def disassociate(self, Region region not None):
-        """ValueError if it is not associated. What is lent from it stays lent."""
+        """Lend no more from this region; what is lent from it stays lent. Raises ValueError if it
+        is not associated."""
         if region not in self.regions:
             raise ValueError("the region is not associated with this transport")
         self.regions.remove(region)
 
     def statistics(self):
-        """What became of the bytes since the beginning, and what is held now; all but `leases`
-        are bytes. starved_bytes are those of copied_bytes that should have been lent."""
+        """What became of the bytes since the beginning, and what is held now, as a dict. `leases`
+        and `pauses` are numbers, others are bytes. `starved_bytes` are part of `copied_bytes`."""
         account = self.account
         return {
             "lent_bytes": account.lent_bytes,

@@ -2,7 +2,7 @@ from zcloop._native.memory.region cimport Region
 from zcloop._native.ring.ring cimport Ring
 
 cdef enum:
-    PINS_MAX = 64           # regions that one ring knows at a time
+    PINS_MAX = 64           # regions pinned at a time; each lookup walks them
 
 
 cdef class Pins:

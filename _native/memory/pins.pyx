@@ -1,8 +1,8 @@
 """Which regions a ring has pinned: its registered buffers, one for each region.
 
-The kernel holds the pages of a registered buffer and sends from them without looking them up; it
-charges them to RLIMIT_MEMLOCK. Where it refuses, memory is used unpinned, which works as well,
-and the first refusal in a process is logged with what to do. Only the ring's thread registers.
+The kernel keeps the pages of a registered buffer, sends from them without looking them up, and
+charges them to RLIMIT_MEMLOCK. If it refuses, the memory is used unpinned, which works as well; the
+first refusal in a process is logged with what to do about it. Only the ring's thread registers.
 """
 
 import logging
@@ -21,6 +21,7 @@ cdef bint _is_refusal_logged = False
 
 
 cdef int register_table(Ring ring) noexcept:
+    """Register PINS_MAX entries, all empty. Returns 0 or more, or -errno."""
     cdef io_uring_rsrc_register table
     memset(&table, 0, sizeof(table))
     table.nr = PINS_MAX
@@ -29,6 +30,7 @@ cdef int register_table(Ring ring) noexcept:
 
 
 cdef int update_table(Ring ring, unsigned index, void *address, size_t size) noexcept:
+    """Make an entry these pages, or empty (NULL, 0). Returns 0 or more, or -errno."""
     cdef io_uring_rsrc_update2 update
     cdef iovec vector
     vector.iov_base = address
@@ -41,11 +43,13 @@ cdef int update_table(Ring ring, unsigned index, void *address, size_t size) noe
 
 
 cdef class Pins:
+    """The pinned regions of one ring at a time."""
+
     def __cinit__(self):
         self.regions = [None] * PINS_MAX
 
     cdef int index_of(self, Region region) noexcept:
-        """Its registered buffer, or -1 when it is not pinned here."""
+        """The index of the region's registered buffer, or -1 if it is not pinned here."""
         cdef int index
         if self.ring is not None:
             for index in range(PINS_MAX):
@@ -54,7 +58,7 @@ cdef class Pins:
         return -1
 
     cdef int pin(self, Ring ring, Region region) except -1:
-        """Register the region, if it wants that, is not yet, and the kernel allows it."""
+        """Pin the region if it asks for that, is not pinned yet, and the kernel allows it."""
         cdef int index, got
         if (self.refused or not region.pinned or region.is_closed
                 or self.index_of(region) >= 0):
@@ -73,9 +77,10 @@ cdef class Pins:
                 self.regions[index] = region
                 self.size += region.size
                 return 0
-        return 0        # a program with more regions than entries sends from the others unpinned
+        return 0        # a program with more regions than entries sends from the rest unpinned
 
     cdef int refuse(self, int errno_, Region region) except -1:
+        """The kernel does not pin this region: ask no more."""
         global _is_refusal_logged
         self.refused = errno_
         if not _is_refusal_logged and errno_ in (ENOMEM, EPERM):
@@ -88,7 +93,7 @@ cdef class Pins:
         return 0
 
     cdef int sweep(self) except -1:
-        """Unpin what was closed since."""
+        """Unpin the regions that were closed since."""
         cdef int index
         cdef Region region
         if self.ring is None:
@@ -103,7 +108,7 @@ cdef class Pins:
         return 0
 
     cdef int move_to(self, Ring ring) except -1:
-        """The loop goes on with another ring: pin there what was pinned."""
+        """The loop goes on with another ring: pin there what was pinned here."""
         pinned = [region for region in self.regions if region is not None]
         self.ring = None
         self.size = 0

@@ -1,20 +1,17 @@
 from cpython.object cimport PyObject
 
-from zcloop._native.kernel.inet cimport sockaddr_in6
-
 
 cdef enum:
-    # struct sockaddr_in6, the longest address that is cached.
-    CACHED_SIZE = 28
+    CACHED_SIZE = 28            # sizeof(struct sockaddr_in6), the longest address that is cached
 
 cdef struct CachedAddress:
     char[CACHED_SIZE] raw
-    unsigned char size          # of raw; 0: unused
+    unsigned char size          # bytes of raw; 0: the entry is unused
     PyObject *address           # owned tuple
 
 
 cdef class AddressCache:
-    cdef CachedAddress *entries
+    cdef CachedAddress *entries     # ENTRIES of them
 
     cdef object decode(self, const void *raw, unsigned size)
     cdef int encode(self, object address, int family, char *raw) except -1

@@ -1,8 +1,10 @@
-"""Addresses of a datagram socket's peers, in both forms, so that few are converted twice.
+"""Addresses of a datagram socket's peers, in the kernel's form and in Python's, so that few are
+converted twice.
 
-Direct-mapped by port. A reply to the address object that datagram_received brought is found by
-identity; anything else is parsed. Numeric IPv4 and IPv6 only: names need a resolver, and families
-without a port are converted each time.
+The port chooses the entry, and a newer address replaces the older one there. A reply goes to the
+very address object that datagram_received brought, and is found by identity; any other address is
+parsed. Only numeric IPv4 and IPv6 addresses are cached: a name needs a resolver, and an address of
+a family without ports is converted each time.
 """
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -19,17 +21,17 @@ from zcloop._native.kernel.inet cimport htonl, htons, inet_pton, sockaddr_in, so
 from zcloop._native.kernel.sealed cimport seal
 
 cdef enum:
-    ENTRIES = 64
+    ENTRIES = 64        # for each socket, of 40 bytes
 
 
 cdef bint is_within(tuple address, Py_ssize_t index, object largest) except -1:
-    """Whether this part is a number that the socket's own code would take, too."""
+    """Whether this part is a number that Python's socket would accept, too."""
     part = address[index]
     return type(part) is int and 0 <= part <= largest
 
 
 cdef bint parse(int family, str text, void *found) except -1:
-    """Whether ASCII text, up to its end, is a numeric address."""
+    """Whether ASCII text, all of it, is a numeric address."""
     cdef Py_ssize_t size
     cdef const char *start = PyUnicode_AsUTF8AndSize(text, &size)
     return <Py_ssize_t> strlen(start) == size and inet_pton(family, start, found) == 1
@@ -49,7 +51,7 @@ cdef class AddressCache:
         free(self.entries)
 
     cdef object decode(self, const void *raw, unsigned size):
-        """The Python address of a raw sockaddr; None for no address."""
+        """The Python address of a raw sockaddr, or None if that has none."""
         cdef CachedAddress *entry
         cdef uint16_t port
         if size > CACHED_SIZE or size < 8:
@@ -70,8 +72,8 @@ cdef class AddressCache:
         return address
 
     cdef int encode(self, object address, int family, char *raw) except -1:
-        """Write the sockaddr of a numeric address (at most CACHED_SIZE bytes) and return its size;
-        0 when it takes a resolver or another family to convert it."""
+        """Write the sockaddr of a numeric address, of at most CACHED_SIZE bytes, and return its
+        size. 0 if only a resolver, or Python's socket for another family, can convert it."""
         cdef CachedAddress *entry
         cdef uint16_t port
         cdef int number

@@ -69,7 +69,7 @@ cdef class LeaseHolder(ProtocolHolder):
 
     def pause_if_over_quota(self):
         """Read no more, if more is lent than the quota, until enough of it has come back."""
-        if self.ensure_lender().wait_if_over():
+        if self.ensure_lender().pause_if_over():
             self.core.over_quota.add(self)     # no operation holds it meanwhile
             self.update_reading()
 

@@ -1,15 +1,21 @@
-"""A datagram socket of which only the newest arrivals are wanted: the oldest undelivered one is
-sacrificed, also while Python is busy computing.
+"""A datagram socket of which only the newest arrivals are wanted. The oldest one that was not
+delivered gives way, even while Python computes.
 
 The kernel's socket queue keeps the oldest and drops what comes later, and a ring of the loop
-delivers nothing while its thread computes. So a native thread without the GIL drains the socket
-into `depth` entries, overwriting the oldest, and writes an eventfd when there is something new.
+delivers nothing while the loop's thread computes. So a native thread without the GIL receives into
+a shelf of `depth` entries, overwrites the oldest, and writes an eventfd when something is new.
 
-    a block is: free | being filled (one) | arrived (at most depth) | taken by the loop (one)
+    a block is      there are       whose it is
+    free            any number      nobody's
+    being filled    one             the thread's
+    arrived         at most depth   the shelf's; the thread may take the oldest away
+    taken           at most one     the loop's, until it gives the block back
 
-It runs from `start` to `stop`, which joins it before the fd is closed. It blocks every signal. It
-waits by edges (epoll), and receives until there is no more: a queue of errors (IP_RECVERR) that
-only the program reads keeps a socket ready for poll(2).
+The thread runs from `start` to `stop`, which joins it before the fd is closed. It blocks every
+signal. It waits by edges (epoll), and receives until there is no more.
+
+Rejected: to wait by poll(2). A queue of errors (IP_RECVERR) that only the program reads keeps a
+socket ready for it, and the thread would spin.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -29,15 +35,16 @@ from zcloop._native.kernel.pthread cimport (
 from zcloop._native.kernel.socket cimport zc_receive_from
 from zcloop._native.memory.region cimport USED_BY_KERNEL, Lease
 
-# The largest UDP datagram; larger Unix ones are cut, as recvfrom cuts them.
-cdef size_t DATAGRAM_SIZE = 65536
+# Bytes of a block: a UDP datagram has at most 65,507. Larger Unix ones are cut, as recvfrom cuts.
+cdef size_t DATAGRAM_SIZE = 64 * 1024
+# Datagrams on a shelf: their blocks take 64 MiB.
 cdef unsigned DEPTH_MAX = 1024
-# Until a look whether it is to stop, while datagrams never end.
+# Receives in a row before the thread looks whether it is to stop, as datagrams may never end.
 cdef unsigned RECEIVES_MAX = 64
 
 
 cdef void tell(Shelf *shelf) noexcept nogil:
-    """Called with the lock: let the loop look, once."""
+    """Wake the loop, unless it was woken and has not looked since. Called with the lock."""
     cdef uint64_t one = 1
     if not shelf.is_told:
         shelf.is_told = True
@@ -45,7 +52,7 @@ cdef void tell(Shelf *shelf) noexcept nogil:
 
 
 cdef void put(Shelf *shelf, Arrived *entry) noexcept nogil:
-    """Shelve what has arrived; `entry.block` is the one to fill next."""
+    """Put what has arrived on the shelf. `entry.block` is then the block to fill next."""
     cdef Arrived *place
     cdef unsigned empty
     pthread_mutex_lock(&shelf.lock)
@@ -66,9 +73,10 @@ cdef void put(Shelf *shelf, Arrived *entry) noexcept nogil:
 
 
 cdef void *drain(void *argument) noexcept nogil:
-    """The thread."""
+    """What the thread runs."""
     cdef Shelf *shelf = <Shelf *> argument
     cdef Arrived entry
+    cdef ssize_t got
     cdef unsigned _count
     cdef bint is_empty = True
     entry.block = shelf.depth + 1
@@ -76,9 +84,10 @@ cdef void *drain(void *argument) noexcept nogil:
         is_empty = False
         for _count in range(RECEIVES_MAX):
             entry.name_size = NAME_SIZE
-            entry.size = zc_receive_from(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
-                                         entry.name, &entry.name_size)
-            if <ssize_t> entry.size >= 0:
+            got = zc_receive_from(shelf.fd, shelf.memory[entry.block], DATAGRAM_SIZE,
+                                  entry.name, &entry.name_size)
+            if got >= 0:
+                entry.size = got
                 put(shelf, &entry)
             elif errno == EAGAIN:
                 is_empty = True
@@ -96,8 +105,10 @@ cdef void *drain(void *argument) noexcept nogil:
 
 
 cdef class Newest:
-    """Keep the last `depth` datagrams of `fd`; memory comes from the lender. MemoryError, OSError
-    and ValueError (a depth below 1 or above 1,024)."""
+    """Keep the last `depth` datagrams of `fd`, in memory of the lender.
+
+    Raises ValueError for a depth below 1 or above 1,024, MemoryError and OSError.
+    """
 
     def __cinit__(self, Lender lender not None, int fd, unsigned depth):
         cdef unsigned index
@@ -125,7 +136,8 @@ cdef class Newest:
             self.shelf.free[index] = index
         self.shelf.free_count = depth + 1       # the last one is filled first
         self.shelf.depth = depth
-        # Its own: the program may close the socket it gave, and the number be another's then.
+        # A descriptor of its own: the program may close the socket that it gave, and then the
+        # number may be another file's.
         self.shelf.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)
         if self.shelf.fd < 0:
             raise_os_error(errno, "duplicating a socket")
@@ -166,7 +178,7 @@ cdef class Newest:
         return 0
 
     cdef int stop(self) noexcept:
-        """Idempotent. The socket is nobody's when it returns; what has arrived stays."""
+        """End the thread and let go of the socket; what has arrived stays. Idempotent."""
         cdef uint64_t one = 1
         if self.is_running:
             self.is_running = False
@@ -182,7 +194,7 @@ cdef class Newest:
         return self.shelf.event_fd
 
     cdef void forget_event(self) noexcept:
-        """Before taking: whatever arrives from now on tells again."""
+        """Call this before `take`: whatever arrives from now on wakes the loop again."""
         cdef uint64_t count
         read(self.shelf.event_fd, &count, sizeof(count))
         pthread_mutex_lock(&self.shelf.lock)
@@ -190,13 +202,14 @@ cdef class Newest:
         pthread_mutex_unlock(&self.shelf.lock)
 
     cdef void look_again(self) noexcept:
-        """After taking: tell about what was left, as nobody else will."""
+        """Call this after `take`: wake the loop if something was left, as nobody else will."""
         pthread_mutex_lock(&self.shelf.lock)
         if self.shelf.count:
             tell(self.shelf)
         pthread_mutex_unlock(&self.shelf.lock)
 
-    cdef int take_error(self) noexcept:
+    cdef int pop_error(self) noexcept:
+        """The errno of the last receive that failed since the last call, or 0."""
         pthread_mutex_lock(&self.shelf.lock)
         cdef int failed = self.shelf.failed
         self.shelf.failed = 0
@@ -204,7 +217,8 @@ cdef class Newest:
         return failed
 
     cdef bint take(self, Arrived *taken) noexcept:
-        """The oldest that has not been sacrificed; `give` it back before the next one."""
+        """Take the oldest that has not given way; False if there is none. `give` its block back
+        before the next one is taken."""
         cdef bint is_there
         pthread_mutex_lock(&self.shelf.lock)
         is_there = self.shelf.count != 0
@@ -216,13 +230,15 @@ cdef class Newest:
         return is_there
 
     cdef void give(self, Arrived *taken) noexcept:
+        """The block of what was taken is free again."""
         pthread_mutex_lock(&self.shelf.lock)
         self.shelf.free[self.shelf.free_count] = taken.block
         self.shelf.free_count += 1
         pthread_mutex_unlock(&self.shelf.lock)
 
     cdef object lend(self, Lender lender, Arrived *taken):
-        """A view of what was taken: of its block, which gets another in its place, or of a copy."""
+        """A view of what was taken: of its block, which another block replaces here, or of a copy
+        if it is small or there is no other block."""
         cdef char *data = self.shelf.memory[taken.block]
         cdef Lease fresh
         if taken.size <= lender.copybreak:
@@ -237,5 +253,5 @@ cdef class Newest:
 
     @property
     def dropped(self):
-        """Datagrams sacrificed since the beginning."""
+        """Datagrams that gave way to newer ones since the beginning."""
         return self.shelf.dropped

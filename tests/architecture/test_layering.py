@@ -29,6 +29,7 @@ URING_ABOVE_THE_CHANNEL = {
     ("sync.futex_wait", "io_uring_sqe"): OPERATION,
     ("transport.datagram", KERNEL): COMPLETION_FLAGS,
     ("transport.datagram", "io_uring_recvmsg_out"): "what a slot with a datagram begins with",
+    ("transport.datagram_output", KERNEL): COMPLETION_FLAGS,
     ("transport.outlet", KERNEL): COMPLETION_FLAGS,
     ("transport.stream", KERNEL): COMPLETION_FLAGS,
 }

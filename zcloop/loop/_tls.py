@@ -131,7 +131,7 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
     def _lend_buffer(self, size: int) -> None:
         buffer, self._buffer = self._buffer, None
         stream = self._stream
-        self._app_protocol.buffer_received(stream.ensure_lender().lent(buffer, size))
+        self._app_protocol.buffer_received(stream.ensure_lender().lend_buffer(buffer, size))
         stream.pause_if_over_quota()
 
     # ---- sending a file ------------------------------------------------------------------------

@@ -16,13 +16,13 @@ def test_a_region_is_whole_pages():
         region.close()
 
 
-def test_a_region_without_size_is_a_value_error():
-    with pytest.raises(ValueError):
+def test_a_mapping_without_size_is_a_value_error():
+    with pytest.raises(ValueError, match="size of at least one byte"):
         Mapping(0)
 
 
-def test_a_region_that_cannot_be_mapped_is_an_os_error():
-    with pytest.raises(OSError, match="mapping a region"):
+def test_memory_that_cannot_be_mapped_is_an_os_error():
+    with pytest.raises(OSError, match=r"mapping \d+ bytes"):
         Mapping(1 << 60)
 
 
