@@ -4,7 +4,7 @@ from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.output cimport Output
 from zcloop._native.loop.transport_table cimport drop_transport, put_transport
 from zcloop._native.loop.wakeup cimport Wakeup
-from zcloop._native.loop.watching cimport Watching
+from zcloop._native.loop.watches cimport Watching
 from zcloop._native.pacing.bulk_reading cimport BulkReading
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
-from zcloop._native.loop.watching import Watching
+from zcloop._native.loop.watches import Watching
 from zcloop._native.operation.operation import Operation
 from zcloop._native.transport.endpoint import Endpoint
 
