@@ -48,6 +48,10 @@ def offences(
     ]
 
 
+def check(found: list[str]) -> None:
+    assert not found, "\n".join(["", *found])
+
+
 def functions_of(name: str, text: str) -> Iterator[tuple[str, int]]:
     found = (functions_of_python if name.endswith(".py") else functions_of_cython)(text)
     # If several functions have one name, as a property's two halves do, the longest one counts.
@@ -69,7 +73,7 @@ def texts(root: pathlib.Path) -> dict[str, str]:
 def test_no_file_is_longer_than_can_be_read_at_once(texts):
     sizes = {name: len(text.splitlines()) for name, text in texts.items()}
     assert len(sizes) > 400
-    assert offences(sizes, FILE_LINES_MAX, FILES) == []
+    check(offences(sizes, FILE_LINES_MAX, FILES))
 
 
 def test_no_function_is_longer_than_a_screen(texts):
@@ -80,7 +84,7 @@ def test_no_function_is_longer_than_a_screen(texts):
         for function in functions_of(name, text)
     )
     assert len(sizes) > 5000
-    assert offences(sizes, FUNCTION_LINES_MAX, FUNCTIONS) == []
+    check(offences(sizes, FUNCTION_LINES_MAX, FUNCTIONS))
 
 
 def test_what_is_too_long_or_has_grown_or_needs_no_exception_is_found():
