@@ -64,6 +64,7 @@ cdef class Endpoint(LeaseHolder):
         return 0
 
     cdef int emptied(self) except -1:
+        """Nothing is queued any more: tell who waits for that, and lose what is closing."""
         if self.empty_waiter is not None and not self.empty_waiter.done():
             self.empty_waiter.set_result(None)
         if self.is_closing_:
@@ -80,7 +81,7 @@ cdef class Endpoint(LeaseHolder):
         """The socket's buffer is full: wait for room, and go on then."""
         cdef bint is_held
         if self.is_losing:
-            return 0        # sending may end leases, and what their end runs may abort it
+            return 0        # a lease that ended with the sending may have run an abort()
         is_held = hold_collector()
         self.is_blocked = True
         try:
