@@ -15,8 +15,6 @@ cdef class Endpoint(LeaseHolder):
     cdef readonly flag is_closing_
     cdef flag is_losing                 # connection_lost will be called, or was
 
-    cdef bint call_or_fail(self, object name, object argument) except -1
-    cdef int protocol_failed(self, object error, str name) except -1
     cdef unsigned ignore_write(self) noexcept
     cdef int wait_writable(self) except -1
     cdef int drained(self, bint may_call) except -1

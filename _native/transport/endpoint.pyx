@@ -64,6 +64,7 @@ cdef class Endpoint(LeaseHolder):
         return 0
 
     cdef int emptied(self) except -1:
+        """Nothing is queued any more: tell who waits for that, and lose what is closing."""
         if self.empty_waiter is not None and not self.empty_waiter.done():
             self.empty_waiter.set_result(None)
         if self.is_closing_:
@@ -80,7 +81,7 @@ cdef class Endpoint(LeaseHolder):
         """The socket's buffer is full: wait for room, and go on then."""
         cdef bint is_held
         if self.is_losing:
-            return 0        # to send may end leases, and what their end runs may abort the transport
+            return 0        # a lease that ended with the sending may have run an abort()
         is_held = hold_collector()
         self.is_blocked = True
         try:
@@ -226,20 +227,6 @@ cdef class Endpoint(LeaseHolder):
 
     cdef int fail(self, int errno_, str message) except -1:
         return self.fatal(os_error(errno_, None), message)
-
-    cdef bint call_or_fail(self, object name, object argument) except -1:
-        """Call as `protocol_call` does, and give `protocol_failed` what the method raises.
-
-        True if it raised nothing. SystemExit and KeyboardInterrupt go on: they end the run.
-        """
-        try:
-            self.protocol_call(name, argument)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.protocol_failed(error, name)
-            return False
-        return True
 
     cdef int protocol_failed(self, object error, str name) except -1:
         """The protocol's method of that name has raised `error`, which ends the connection."""

@@ -5,11 +5,11 @@ from zcloop._native.memory.lender cimport Lender
 from zcloop._native.operation.send_zero_copy cimport SendZeroCopy
 from zcloop._native.transport.protocol_holder cimport ProtocolHolder
 
-cdef enum ZeroCopyMode:
-    ZERO_COPY_UNDECIDED     # until something of a lease is written
+cdef enum ZeroCopyMode:     # when a written lease is sent without a copy
+    ZERO_COPY_UNDECIDED     # not known until a lease is written
     ZERO_COPY_AUTO          # as long as the kernel does not copy
-    ZERO_COPY_ALWAYS
-    ZERO_COPY_NEVER
+    ZERO_COPY_ALWAYS        # whatever the kernel says
+    ZERO_COPY_NEVER         # not at all
 
 
 cdef class LeaseHolder(ProtocolHolder):

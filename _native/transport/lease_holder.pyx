@@ -20,6 +20,7 @@ from zcloop._native.memory.account cimport Account
 from zcloop._native.memory.region cimport Lease, Region
 from zcloop._native.operation.send_zero_copy cimport make_send_zero_copy
 
+# The modes of set_zero_copy_send.
 cdef dict _ZERO_COPY_MODES = {
     "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
 }

@@ -9,6 +9,10 @@ cdef class ProtocolHolder(Descriptor):
     cdef object protocol_call(self, object name, object argument)
     cdef object protocol_call_two(self, object name, object one, object two)
     cdef bint call_or_report(self, object name, object argument, str message) except -1
+    cdef bint call_or_fail(self, object name, object argument) except -1
     cdef object report(self, str message, object error)
     cdef int log(self, str message) except -1
     cdef int log_expected(self, str message, object error) except -1
+
+    # What a kind of transport does when a protocol's method has raised.
+    cdef int protocol_failed(self, object error, str name) except -1

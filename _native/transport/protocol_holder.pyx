@@ -26,6 +26,34 @@ cdef object owned(PyObject *result):
     return answer
 
 
+cdef inline object call_protocol(ProtocolHolder holder, object name, object argument):
+    """holder.protocol.name(argument), or name() for None, in the transport's context.
+
+    This is called for each message, from two methods, neither of which costs a call more for it.
+    """
+    cdef PyObject *result
+    cdef PyObject *arguments[2]
+    cdef object context = holder.context
+    cdef object protocol = holder.protocol
+    cdef double start = holder.core.time_of_debug()
+    cdef bint before
+    arguments[0] = <PyObject *> protocol
+    arguments[1] = <PyObject *> argument
+    PyContext_Enter(context)    # raises if the program gave a context, and has entered it
+    before = let_program_in()
+    result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
+    PyContext_Exit(context)
+    try:
+        answer = owned(result)
+    finally:
+        try:
+            if start:
+                holder.core.log_if_slow(start, protocol, name)
+        finally:
+            program_left(before)
+    return answer
+
+
 @cython.no_gc_clear     # as of a Descriptor
 cdef class ProtocolHolder(Descriptor):
     def attach(self, face, protocol, socket=None, context=None):
@@ -50,27 +78,7 @@ cdef class ProtocolHolder(Descriptor):
 
     cdef object protocol_call(self, object name, object argument):
         """protocol.name(argument), or name() for None, in the transport's context."""
-        cdef PyObject *result
-        cdef PyObject *arguments[2]
-        cdef object context = self.context
-        cdef object protocol = self.protocol
-        cdef double start = self.core.time_of_debug()
-        cdef bint before
-        arguments[0] = <PyObject *> protocol
-        arguments[1] = <PyObject *> argument
-        PyContext_Enter(context)    # raises if the program gave a context, and has entered it
-        before = let_program_in()
-        result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
-        PyContext_Exit(context)
-        try:
-            answer = owned(result)
-        finally:
-            try:
-                if start:
-                    self.core.log_if_slow(start, protocol, name)
-            finally:
-                program_left(before)
-        return answer
+        return call_protocol(self, name, argument)
 
     cdef object protocol_call_two(self, object name, object one, object two):
         """protocol.name(one, two), in the transport's context."""
@@ -102,6 +110,24 @@ cdef class ProtocolHolder(Descriptor):
             self.report(message, error)
             return False
         return True
+
+    cdef bint call_or_fail(self, object name, object argument) except -1:
+        """Call as `protocol_call` does, and give `protocol_failed` what the method raises.
+
+        True if it raised nothing. SystemExit and KeyboardInterrupt go on: they end the run.
+        """
+        try:
+            call_protocol(self, name, argument)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.protocol_failed(error, name)
+            return False
+        return True
+
+    cdef int protocol_failed(self, object error, str name) except -1:
+        self.report(f"Exception in protocol.{name}()", error)
+        return 0
 
     # ---- reports -----------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from zcloop._native.loop.core cimport Core
 from zcloop._native.loop.socket_wait cimport SocketWait
 
 cdef enum Kind:
-    RECEIVE
-    RECEIVE_INTO
-    SEND_ALL
+    RECEIVE             # sock_recv
+    RECEIVE_INTO        # sock_recv_into
+    SEND_ALL            # sock_sendall
 
 
 cdef class SocketCall(Awaitable):

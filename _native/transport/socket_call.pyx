@@ -20,8 +20,9 @@ from zcloop._native.kernel.sockets cimport socket_fd
 from zcloop._native.loop.awaitable cimport NEW
 
 cdef enum:
-    SCRATCH_SIZE = 64 * 1024
+    SCRATCH_SIZE = 64 * 1024    # bytes: what programs ask for when they do not know the size
 
+# The methods of the loop, by the kind of call.
 cdef dict NAMES = {
     RECEIVE: "sock_recv", RECEIVE_INTO: "sock_recv_into", SEND_ALL: "sock_sendall",
 }

@@ -28,7 +28,9 @@ cdef enum:
     RECORD_MAX = 16384      # bytes of plaintext in one record, at most (RFC 8446, 5.1)
 
 cdef object SSLProtocol = sslproto.SSLProtocol
+# The state between the handshake and the shutdown.
 cdef object WRAPPED = sslproto.SSLProtocolState.WRAPPED
+# What OpenSSL raises when it has to receive or to send first.
 cdef object AGAIN = sslproto.SSLAgainErrors
 
 

@@ -29,7 +29,7 @@ from typing import Any
 from zcloop.loop._tls import SSLTransport
 from zcloop.loop._transports import StreamTransport
 
-_BLOCK_SIZE = constants.SENDFILE_FALLBACK_READBUFFER_SIZE
+_BLOCK_SIZE = constants.SENDFILE_FALLBACK_READBUFFER_SIZE  # bytes read at a time, as asyncio's
 _RECORD_SIZE = 16 * 1024  # bytes of a TLS record, which is encrypted by one call
 _original: Any = base_events.BaseEventLoop
 

@@ -20,8 +20,9 @@ from zcloop.loop._transports import StreamTransport
 _PORT_WAIT_SECONDS = 0.1
 _PORT_TRY_SECONDS = 0.005  # from one try to the next: 20 of them at most
 
+# Errors of accept4(2) that pass when other connections end.
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_INTERNET = (socket.AF_INET, socket.AF_INET6)
+_INTERNET = (socket.AF_INET, socket.AF_INET6)  # the families of TCP
 _TCP = (0, socket.IPPROTO_TCP, socket.IPPROTO_MPTCP)  # 0: the family's ordinary one
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 _check_ssl_socket: Any = base_events._check_ssl_socket  # type: ignore[attr-defined]
 _Result = TypeVar("_Result")
+# Errors of connect(2) that leave the connection to be made.
 _NOT_YET = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS, errno.EINTR)
 # Seconds between two tries of a Unix socket to connect. With these a thousand sockets that wait
 # take 0.2 of a core.

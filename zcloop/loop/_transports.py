@@ -24,7 +24,7 @@ from zcloop._native.transport.datagram import Datagram
 from zcloop._native.transport.lazy_slot import LazySlot
 from zcloop._native.transport.stream import Stream
 
-_UNKNOWN = object()
+_UNKNOWN = object()  # not None, which may be what is known
 
 # Done with a result, unless it was cancelled meanwhile: for those who wait for connection_made.
 set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
