@@ -48,6 +48,8 @@ cdef void follow(StreamPace *pace, Sign sign) noexcept:
     cdef uint8_t way = NEXT[pace.way][<int> sign]
     if sign == POURED_IN:
         pace.is_starved = False     # that it brought much, too, says nothing new
+    elif sign == FELL_BEHIND:
+        pace.full_reads = 0         # blocks from before the pause and after it are not in a row
     if way == pace.way:
         return
     pace.way = way

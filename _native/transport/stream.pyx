@@ -346,10 +346,7 @@ cdef class Stream(Outlet):
                                   and self.lender.account.is_waiting)
 
     cdef int fell_behind(self) except -1:
-        # Blocks from before the pause and after it are not in a row, and what large slots bring
-        # meanwhile would be beyond the quota.
-        self.pace.full_reads = 0
-        follow(&self.pace, FELL_BEHIND)
+        follow(&self.pace, FELL_BEHIND)     # what large slots bring would be beyond the quota, too
         return Outlet.fell_behind(self)
 
     cdef int end_of_file(self) except -1:
