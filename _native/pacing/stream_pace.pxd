@@ -22,8 +22,9 @@ cdef enum:
 
 cdef enum Way:
     RING                    # a multishot receive into small slots
-    BULK                    # a poll, and direct receives
     FLOOD                   # a multishot receive into large slots
+    BULK                    # a poll, and direct receives
+    OVERFLOW                # the same, of a flood for which slots are lacking
     WAYS
 
 cdef enum Sign:             # what a stream sees that may change its way
@@ -33,7 +34,7 @@ cdef enum Sign:             # what a stream sees that may change its way
     ANSWERED                # something was written, while it pours in
     FELL_BEHIND             # the protocol holds more leases than its quota
     BROUGHT_MUCH            # no slot was free, and the direct receive brought READ_AGAIN_MIN
-    NO_SLOTS                # there is no ring of small slots to receive into
+    NO_SLOTS                # there is no ring to receive into
     NO_LARGE_SLOTS          # there is no ring of large ones
     SIGNS
 
@@ -58,7 +59,10 @@ cdef void end_starving(StreamPace *pace) noexcept
 
 cdef inline bint is_direct(StreamPace *pace) noexcept:
     """Whether it is received directly, on a poll, and not into slots."""
-    return pace.way == BULK or pace.is_starved
+    return pace.way >= BULK or pace.is_starved
+
+cdef inline bint is_flooded(StreamPace *pace) noexcept:
+    return pace.way == FLOOD or pace.way == OVERFLOW
 
 cdef inline bint note_slot(StreamPace *pace, size_t size, size_t slot_size) noexcept:
     """A message came in a small slot; whether the way has changed."""

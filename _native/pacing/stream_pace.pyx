@@ -7,19 +7,22 @@
     flood    lent memory only: a multishot receive into a few slots of 64 KiB. Receives of the
              turn's pace leave the socket's buffer full and its data cold; this one empties it at
              each enter
+    overflow as bulk, of a flood for which the large slots do not suffice
 
 No cost is compared: which way is the cheaper one is known from benchmarks, and depends on what
 comes. So what a stream sees of that is a sign, and a sign leads from one way to another:
 
-    sign             ring     bulk     flood
-    slots filled     bulk     -        bulk
-    all small        -        ring     ring
-    poured in        -        flood    -
-    answered         -        -        bulk
-    fell behind      -        -        bulk
-    brought much     bulk     -        bulk
-    no slots         bulk     -        bulk
-    no large slots   -        -        ring
+    sign             ring     flood      bulk     overflow
+    slots filled     bulk     overflow   -        -
+    all small        -        ring       ring     flood
+    poured in        flood    -          flood    flood
+    answered         -        bulk       -        bulk
+    fell behind      -        bulk       -        bulk
+    brought much     bulk     overflow   -        -
+    no slots         bulk     overflow   -        -
+    no large slots   -        ring       -        -
+
+Without a free slot it is received directly once. Then the way stays, unless that brought much.
 
 Only to receive once more at once, in bulk, is tried: after one such receive in vain the next three
 polls do not try it.
@@ -32,22 +35,27 @@ cimport cython
 
 # The way that a sign leads to: NEXT[way][sign].
 cdef uint8_t[WAYS][SIGNS] NEXT = [
-    # filled  small  poured  answered  behind  much   none   no large
-    [BULK,    RING,  RING,   RING,     RING,   BULK,  BULK,  RING],     # from the ring
-    [BULK,    RING,  FLOOD,  BULK,     BULK,   BULK,  BULK,  BULK],     # from bulk
-    [BULK,    RING,  FLOOD,  BULK,     BULK,   BULK,  BULK,  RING],     # from a flood
+    # filled   small  poured  answered behind much      none      no large
+    [BULK,     RING,  FLOOD,  RING,    RING,  BULK,     BULK,     RING],        # from the ring
+    [OVERFLOW, RING,  FLOOD,  BULK,    BULK,  OVERFLOW, OVERFLOW, RING],        # from a flood
+    [BULK,     RING,  FLOOD,  BULK,    BULK,  BULK,     BULK,     BULK],        # from bulk
+    [OVERFLOW, FLOOD, FLOOD,  BULK,    BULK,  OVERFLOW, OVERFLOW, OVERFLOW],    # from an overflow
 ]
 
 
 cdef void follow(StreamPace *pace, Sign sign) noexcept:
     """Go the way that this sign leads to; a new way counts anew."""
     cdef uint8_t way = NEXT[pace.way][<int> sign]
+    if sign == POURED_IN:
+        pace.is_starved = False     # that it brought much, too, says nothing new
+    elif sign == FELL_BEHIND:
+        pace.full_reads = 0         # blocks from before the pause and after it are not in a row
     if way == pace.way:
         return
     pace.way = way
     pace.full_slots = pace.small_reads = 0
-    if way != FLOOD:
-        pace.full_reads = 0     # in a flood 0 says that something was written
+    if way == RING or sign == SLOTS_FILLED:
+        pace.full_reads = 0     # not in a flood, where 0 says that something was written
 
 
 cdef bint note_full_slot(StreamPace *pace) noexcept:
@@ -114,14 +122,14 @@ cdef bint skips_poll(StreamPace *pace) noexcept:
 
 cdef void end_starving(StreamPace *pace) noexcept:
     """The direct receive for want of a slot is over: what brought much goes on so."""
-    pace.is_starved = False
-    if pace.read_size >= READ_AGAIN_MIN:
+    if pace.is_starved and pace.read_size >= READ_AGAIN_MIN:
         follow(pace, BROUGHT_MUCH)
+    pace.is_starved = False
 
 
 # ---- for tests -------------------------------------------------------------------------------
 
-_WAYS = ("ring", "bulk", "flood")
+_WAYS = ("ring", "flood", "bulk", "overflow")
 _SIGNS = ("slots filled", "all small", "poured in", "answered", "fell behind", "brought much",
           "no slots", "no large slots")
 
@@ -135,7 +143,7 @@ cdef class PaceOfTest:
 
     @property
     def way(self):
-        """"ring", "bulk" or "flood"."""
+        """"ring", "flood", "bulk" or "overflow"."""
         return _WAYS[self.pace.way]
 
     def follow(self, str sign):

@@ -1,4 +1,3 @@
-cimport cython
 from cpython.object cimport PyObject
 
 from zcloop._native.kernel.flag cimport flag

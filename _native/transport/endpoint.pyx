@@ -14,6 +14,8 @@ would cost a connection 48 bytes before its first field:
     ProtocolHolder  who is above, and how it is called
     LeaseHolder     what is lent to it, and sending without a copy
     Endpoint        flow control, ending
+    Inlet           what arrives during a pause
+    Outlet          how a stream writes
     Stream, Datagram, and what derives from them
 """
 

@@ -23,7 +23,7 @@ cdef class Stream(Outlet):
     cdef BufferRing wanted_pool(self)
     cdef int arrange_receive(self, BufferRing pool) except -1
     cdef int arrange_bulk(self) except -1
-    cdef int note_slot(self, BufferRing pool, size_t size, bint has_more) except -1
+    cdef int note_message(self, BufferRing pool, size_t size, bint has_more) except -1
     cdef int ended(self, int result) except -1
     cdef int received_last(self, int result) except -1
     cdef int read_bulk_and_rest(self) except -1

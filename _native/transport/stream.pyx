@@ -31,8 +31,8 @@ from zcloop._native.operation.poll cimport make_poll
 from zcloop._native.operation.receive cimport make_receive
 from zcloop._native.pacing.stream_pace cimport (
     ALL_SMALL, FELL_BEHIND, FLOOD, NO_LARGE_SLOTS, NO_SLOTS, POURED_IN, READS_MAX, end_starving,
-    follow, is_direct, note_block, note_large_slot, note_read, note_slot, note_write, reads_again,
-    skips_poll,
+    follow, is_direct, is_flooded, note_block, note_large_slot, note_read, note_slot, note_write,
+    reads_again, skips_poll,
 )
 from zcloop._native.transport.delivery cimport (
     SPACE_SIZE, Space, delivery_to, delivery_to_nobody,
@@ -89,8 +89,8 @@ cdef class Stream(Outlet):
 
     @property
     def is_flood(self):
-        """Whether it is received into the ring of large slots."""
-        return self.pace.way == FLOOD
+        """Whether it is received into the ring of large slots, as far as these suffice."""
+        return is_flooded(&self.pace)
 
     # ---- what is in flight -------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ cdef class Stream(Outlet):
                 else:
                     self.core.received_bytes += result
                     self.delivery.deliver_slot(self, pool, slot, result)
-                    self.note_slot(pool, result, flags & CQE_F_MORE != 0)
+                    self.note_message(pool, result, flags & CQE_F_MORE != 0)
         finally:
             if not flags & CQE_F_MORE:
                 self.ended(result)
@@ -204,7 +204,7 @@ cdef class Stream(Outlet):
             return self.fail_reading(EBADF)
         return 0
 
-    cdef int note_slot(self, BufferRing pool, size_t size, bint has_more) except -1:
+    cdef int note_message(self, BufferRing pool, size_t size, bint has_more) except -1:
         """A message came in a slot of this ring: see whether that is the right way to receive."""
         cdef bint is_changed
         if pool is self.channel.flood:
@@ -346,10 +346,7 @@ cdef class Stream(Outlet):
                                   and self.lender.account.is_waiting)
 
     cdef int fell_behind(self) except -1:
-        # Blocks from before the pause and after it are not in a row, and what large slots bring
-        # meanwhile would be beyond the quota.
-        self.pace.full_reads = 0
-        follow(&self.pace, FELL_BEHIND)
+        follow(&self.pace, FELL_BEHIND)     # what large slots bring would be beyond the quota, too
         return Outlet.fell_behind(self)
 
     cdef int end_of_file(self) except -1:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.zcloop_only
 KIB = 1024
 SLOT, SMALL, MUCH = 16 * KIB, 8 * KIB, 32 * KIB
 
-WAYS = ("ring", "bulk", "flood")
+WAYS = ("ring", "flood", "bulk", "overflow")
 CELLS = [
     (way, sign, way if then == "-" else then)
     for sign, *ways in state_table(stream_pace, "sign", *WAYS)
@@ -64,13 +64,25 @@ def test_without_a_slot_it_is_received_directly_once(way):
     assert pace.way == way
 
 
-@pytest.mark.parametrize("way", ["ring", "flood"])
-def test_what_brought_much_without_a_slot_stays_in_bulk(way):
+@pytest.mark.parametrize(("way", "then"), [("ring", "bulk"), ("flood", "overflow")])
+def test_what_brought_much_without_a_slot_is_received_directly_from_then_on(way, then):
     pace = PaceOfTest(way)
     pace.starve()
     pace.note_read(MUCH)
     pace.end_starving()
-    assert pace.way == "bulk"
+    assert pace.way == then
+    assert pace.is_direct()
+
+
+def test_a_flood_goes_on_that_fills_a_block_where_no_slot_was_free():
+    pace = flooded()
+    pace.starve()
+    pace.note_read(MUCH)
+    assert pace.note_block(True)
+    pace.follow("poured in")
+    pace.end_starving()
+    assert pace.way == "flood"
+    assert not pace.is_direct()
 
 
 # ---- in bulk -------------------------------------------------------------------------------------
