@@ -40,6 +40,10 @@ cdef extern from "Python.h":
     void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback)
     void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback)
 
+cdef inline int reraise() except -1:
+    """Raise the exception that a call into C has set."""
+    return -1
+
 cdef extern from *:
     """
     /* Cython takes Py_buffer.obj for an object; of a view of raw memory it is NULL. */

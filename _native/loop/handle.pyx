@@ -13,7 +13,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from asyncio import format_helpers
 
 from zcloop._native.kernel.cpython cimport (
-    enter_context, leave_context, zc_call, zc_decref, zc_incref, zc_xdecref,
+    enter_context, leave_context, reraise, zc_call, zc_decref, zc_incref, zc_xdecref,
 )
 from zcloop._native.kernel.sealed cimport seal
 from zcloop._native.loop.contexts cimport private_copy
@@ -24,10 +24,6 @@ cdef Handle make_handle(object callback, tuple args, object loop, object context
     cdef Handle handle = Handle.__new__(Handle)
     handle.set(callback, args, loop, context, contexts)
     return handle
-
-
-cdef int _reraise() except -1:
-    return -1       # the error indicator is set
 
 
 cdef inline object owned(PyObject *thing):
@@ -132,7 +128,7 @@ cdef class Handle:
 
     cdef int report(self, object callback, object args, PyObject *loop) except -1:
         try:
-            _reraise()
+            reraise()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as exc:

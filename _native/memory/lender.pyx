@@ -16,6 +16,7 @@ cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 
 from zcloop._native.kernel.cpython cimport PyMemoryView_FromObject
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.memory.region cimport USED_BY_LEASE, USED_BY_RESERVE, Region, lease_of
 
 from zcloop._native.memory.region import RegionExhaustedError
@@ -84,7 +85,7 @@ cdef class Lender:
 
     def forgive(self):
         """Whoever waits goes on, whatever is held."""
-        self.account.relieve(<size_t> -1)
+        self.account.relieve(NEVER)
 
     cdef Lease take(self, size_t size, int use):
         cdef Lease lease

@@ -1,7 +1,8 @@
 """From a numeric address to a connected stream: no Python socket, no resolver, no exception.
 
-Over loopback the peer has answered when connect(2) returns -EINPROGRESS: that the peer's address
-can be asked, which is asked in any case, says so. Only otherwise is there something to wait for.
+Over loopback the peer has answered before connect(2) returns EINPROGRESS. A stream asks for its
+peer's address in any case, and gets it only if the connection stands (getpeername(2)). So there is
+something to wait for only when it gets none.
 """
 
 from libc.errno cimport ENOTCONN
@@ -18,9 +19,10 @@ from zcloop._native.transport.stream cimport Stream
 
 
 def connect_stream(Core core not None, str host not None, int port):
-    """A stream that is connected, or is about to be: `has_peer` tells.
+    """A stream that is connected, or is connecting: `has_peer` tells which.
 
-    None where `host` is no numeric address or `port` none of a peer; OSError when refused at once.
+    None if `host` is no numeric address, or if `port` cannot be a peer's. OSError if the connection
+    is refused at once.
     """
     cdef sockaddr_storage address
     cdef Py_ssize_t length
@@ -40,8 +42,11 @@ def connect_stream(Core core not None, str host not None, int port):
 
 
 async def finish_connecting(Stream stream not None, tuple address):
-    """Wait until a stream is connected; OSError naming `address` when it cannot be, and whatever
-    the waiting raises: the stream is dropped then."""
+    """Wait until a stream is connected.
+
+    Raises an OSError that names `address` if it cannot be connected, and whatever the waiting
+    raises. The stream is dropped then.
+    """
     cdef int failed = 0
     try:
         failed = socket_error(stream.fd)

@@ -39,12 +39,12 @@ from zcloop._native.kernel.address cimport AF_UNIX, is_same_machine
 from zcloop._native.kernel.cpython cimport (
     PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
 )
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLIN, POLLOUT
 from zcloop._native.kernel.socket cimport zc_receive_from, zc_send_to
 from zcloop._native.pacing.datagram_flow cimport make_datagram_flow
-from zcloop._native.transport.endpoint cimport (
-    ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED, has_left, is_resting,
-)
+from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_ALWAYS, ZERO_COPY_UNDECIDED
 from zcloop._native.transport.newest cimport Arrived
 from zcloop._native.transport.segments cimport (
     CONTROL_SIZE, SEGMENTS_MAX, is_plain, is_refused_whole, is_udp, receive_segmented,
@@ -84,8 +84,11 @@ cdef class Datagram(Endpoint):
             self.drop_first(self.queue_count)
         free(self.queue)
 
+    cdef str noun(self):
+        return "datagram"
+
     def open(self, int family, remote):
-        """Before `bind`: the address family, and the remote address that sendto defaults to."""
+        """Before `attach`: the address family, and the remote address that sendto defaults to."""
         self.family = family
         self.remote = remote
         self.is_connected = self.peer_head != 0
@@ -95,9 +98,9 @@ cdef class Datagram(Endpoint):
         self.protocol = protocol
         self.is_lending = isinstance(protocol, _ZeroCopyDatagramProtocol)
         if self.is_lending:
-            self.lend().account.name = type(protocol).__qualname__
+            self.ensure_lender().account.name = type(protocol).__qualname__
         elif self.lender is not None:
-            self.lender.account.relieve(<size_t> -1)    # another protocol's views are not its fault
+            self.lender.account.relieve(NEVER)      # another protocol's views are not its fault
         if self.is_started:
             self.update_reading()
         before = None
@@ -116,7 +119,7 @@ cdef class Datagram(Endpoint):
                 or (self.lender is not None and self.lender.account.is_waiting)):
             return self.stop_reading()
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal read error on datagram transport")
+            return self.fail_reading(EBADF)
         if self.newest is not None:
             return self.update_newest()
         if self.receive is not None and (
@@ -172,7 +175,7 @@ cdef class Datagram(Endpoint):
             raise ValueError("the policy 'latest' does not go with segmented receive")
         cdef Newest newest = None
         if policy == "latest":
-            newest = Newest(self.lend(), self.fd, depth)
+            newest = Newest(self.ensure_lender(), self.fd, depth)
         if self.newest is not None:
             self.newest.stop()
             if not is_resting(self.newest_poll):
@@ -327,7 +330,7 @@ cdef class Datagram(Endpoint):
             self.is_blocked = False
             if self.is_lost:
                 return self.release_fd()
-            if self.lost_count == 0:
+            if not self.is_losing:
                 self.send_now()
                 self.drained(True)
         elif type(operation) is SendZeroCopy:
@@ -471,12 +474,7 @@ cdef class Datagram(Endpoint):
         return 0
 
     cdef int deliver_error(self, object error) except -1:
-        try:
-            self.protocol_call("error_received", error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as failure:
-            self.report("Exception in protocol.error_received()", failure)
+        self.call_or_report("error_received", error, "Exception in protocol.error_received()")
         return 0
 
     def _error_received(self, error):
@@ -542,11 +540,10 @@ cdef class Datagram(Endpoint):
             if addr is not None and addr != self.remote:
                 raise ValueError(f"Invalid address: must be None or {self.remote}")
             addr = self.remote
-        if self.lost_count:
+        if self.is_losing:
             if self.remote is not None:
-                if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+                if self.ignore_write() >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                     logger.warning("socket.send() raised exception.")
-                self.lost_count += 1
             return
         owner = lease_of(data, &start, &size) if type(data) is memoryview else None
         if owner is None:
@@ -560,7 +557,7 @@ cdef class Datagram(Endpoint):
         address = None if name_size or self.is_connected else (addr,)
         if size >= ZERO_COPY_LEAST and type(owner) is Lease:
             is_zero_copy = self.is_worth_zero_copy(size, name, name_size)
-        if self.lost_count:
+        if self.is_losing:
             return      # aborted by the code of `addr`, or by a signal handler
         if self.queue_count == 0 and address is None and not (is_zero_copy or self.is_busy):
             if self.send_at_once(owner, start, size, name, name_size):
@@ -575,7 +572,7 @@ cdef class Datagram(Endpoint):
         """False when the socket's buffer has no room for it. An error is the protocol's."""
         cdef ssize_t sent
         if not self.is_fd_ours():
-            self.fail(EBADF, "Fatal write error on datagram transport")
+            self.fail_writing(EBADF)
             return True
         sent = zc_send_to(self.fd, start, size, name, name_size)
         if sent >= 0:
@@ -620,7 +617,7 @@ cdef class Datagram(Endpoint):
                 raise ValueError("no address: give addr=, or make the endpoint with remote_addr=")
             name_size = self.addresses.encode(addr, self.family, name)
         address = None if name_size or self.is_connected else (addr,)
-        if self.lost_count:
+        if self.is_losing:
             return
         for piece in pieces:
             owner = owner_of(piece, &start, &size)
@@ -679,7 +676,7 @@ cdef class Datagram(Endpoint):
 
     cdef int rest(self) except -1:
         """The queue may move again: what others wanted of it meanwhile is done now."""
-        if self.lost_count:
+        if self.is_losing:
             while self.queue_count:
                 self.drop_first(self.queue_count)
         self.is_busy = False
@@ -689,10 +686,10 @@ cdef class Datagram(Endpoint):
 
     cdef int flush(self) except -1:
         """What was added while the queue was being sent."""
-        if self.is_blocked or self.is_busy or self.lost_count or self.queue_count == 0:
+        if self.is_blocked or self.is_busy or self.is_losing or self.queue_count == 0:
             return 0
         self.send_now()
-        if self.lost_count == 0 and not self.is_blocked:
+        if not self.is_losing and not self.is_blocked:
             self.drained(False)
         return 0
 
@@ -707,7 +704,7 @@ cdef class Datagram(Endpoint):
         if self.is_busy:
             return 0        # what was added goes with what is being sent, or after it
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal write error on datagram transport")
+            return self.fail_writing(EBADF)
         self.is_one_by_one = (self.segment_max == 0 or self.queue_count < RUN_MIN
                               or not is_plain(self.fd))
         self.is_busy = True
@@ -725,7 +722,7 @@ cdef class Datagram(Endpoint):
         cdef unsigned count
         cdef unsigned done = 0
         try:
-            while done < self.queue_count and not self.lost_count:
+            while done < self.queue_count and not self.is_losing:
                 if self.is_zero_copy_next(&self.queue[done]):
                     break
                 sent = self.send_some(done, &count)
@@ -757,7 +754,7 @@ cdef class Datagram(Endpoint):
         except OSError:
             receiver.close()
             return self.wait_writable()     # the next send says what is wrong
-        if not is_resting(self.room_poll) or self.lost_count:
+        if not is_resting(self.room_poll) or self.is_losing:
             receiver.close()
             return 0
         self.receiver = receiver
@@ -854,7 +851,7 @@ cdef class Datagram(Endpoint):
         cdef Account account
         self.core.sent_bytes += size
         if type(owner) is Lease:
-            account = self.lend().account
+            account = self.ensure_lender().account
             account.sent_bytes += size
         return 0
 
@@ -906,17 +903,17 @@ cdef class Datagram(Endpoint):
             raise
         memcpy(operation.name, item.name, item.name_size)
         operation.name_size = item.name_size
-        return 0 if self.lost_count else self.submit_zero_copy(operation)
+        return 0 if self.is_losing else self.submit_zero_copy(operation)
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None
         self.is_blocked = False
         if self.is_lost:
             return self.release_fd()
-        if self.lost_count:
+        if self.is_losing:
             return 0
         if result == -EINVAL:
-            self.zero_copy_min = <size_t> -1    # an old kernel or a wrong address: send() will tell
+            self.zero_copy_min = NEVER  # an old kernel or a wrong address: send() will tell
         elif result >= 0:
             self.core.sent_bytes += result
             self.drop_sent()
@@ -924,7 +921,7 @@ cdef class Datagram(Endpoint):
             self.drop_sent()
             self.core.call(self._error_received, (os_error(-result, None),), None)
         self.send_now()
-        if not self.is_blocked and self.lost_count == 0:
+        if not self.is_blocked and not self.is_losing:
             self.drained(True)
         return 0
 

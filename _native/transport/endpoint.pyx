@@ -1,231 +1,56 @@
-"""What every transport has: an fd, a protocol, flow control for writing, and an end.
+"""What every transport has over its fd: flow control for writing, and an end.
 
     accepted == sent + queued()
-    open --close()--> closing --queue empty--> lost_count > 0 --next turn--> is_lost, fd closed
+    open --close()--> closing --queue empty--> losing --next turn--> lost, fd closed
     open --abort(), error----------------------^
 
-The fd is closed when connection_lost has been called, before any other callback: that one may block
-until the peer has seen the end. What the kernel still has in flight is taken back first, so that
-the number cannot be reused under an operation. A Python socket made for the fd, or given by the
-program, owns it until then and is detached at the end, so its fileno() is -1 as after a close.
+The fd is closed when connection_lost() has been called, before any other callback: that one may
+block until the peer has seen the end.
+
+A transport is one object. Its parts are a chain of classes, since an object of their own for each
+would cost a connection 48 bytes before its first field:
+
+    Descriptor      the fd, its Python socket, its addresses, its release
+    ProtocolHolder  who is above, and how it is called
+    LeaseHolder     what is lent to it, and sending without a copy
+    Endpoint        flow control, ending
+    Stream, Datagram, and what derives from them
 """
 
 cimport cython
-from cpython.object cimport PyObject
-from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, ENOMEM
-from posix.unistd cimport close
 
 import math
-import socket as socket_module
-from asyncio.log import logger
 
 from zcloop._native.kernel.collector cimport (
     hold_collector, let_collector_go, let_program_in, program_left,
 )
-from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, EOPNOTSUPP, os_error
+from zcloop._native.kernel.errors cimport os_error
+from zcloop._native.kernel.limits cimport NEVER
+from zcloop._native.kernel.poll cimport POLLOUT
 from zcloop._native.kernel.sealed cimport seal
-from zcloop._native.kernel.sockets cimport socket_fd
-from zcloop._native.memory.account cimport Account
-from zcloop._native.memory.region cimport Lease, Region
 from zcloop._native.operation.operation cimport IDLE
 from zcloop._native.operation.poll cimport make_poll
-from zcloop._native.operation.send_zero_copy cimport SendZeroCopy, make_send_zero_copy
-from zcloop._native.kernel.address cimport (
-    AF_INET, family_in, local_address, peer_address, whole_address,
-)
-from zcloop._native.kernel.cpython cimport (
-    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_VectorcallMethod,
-    PyObject_Release,
-)
-from zcloop._native.kernel.poll cimport POLLOUT
+from zcloop._native.transport.descriptor cimport is_resting
 
-cdef size_t HIGH_WATER = 64 * 1024
-cdef size_t NEVER = <size_t> -1
-cdef dict _ZERO_COPY_MODES = {
-    "auto": ZERO_COPY_UNDECIDED, "always": ZERO_COPY_ALWAYS, "never": ZERO_COPY_NEVER,
-}
-
-
-cdef object owned(PyObject *result):
-    """What a call has returned; NULL is the exception that it has set."""
-    if result == NULL:
-        _reraise()
-    answer = <object> result
-    PyObject_Release(result)
-    return answer
-
-
-cdef int _reraise() except -1:
-    return -1       # the error indicator is set
+cdef size_t HIGH_WATER = 64 * 1024      # bytes: asyncio's default
 
 
 cdef size_t size_of(object limit) except? 0:
-    """Of a buffer, in bytes: a float, and what is more than memory can hold, count too."""
+    """The bytes of a limit that the program gives. It may be a float, and more than memory holds,
+    such as math.inf."""
     return NEVER if limit >= NEVER else <size_t> int(limit)
 
 
 cdef object limit_of(size_t size):
+    """The limit as the program gave it."""
     return math.inf if size == NEVER else size
 
 
-cdef void leases_returned(void *holder) noexcept:
-    """In whichever thread the last of them came back."""
-    cdef Endpoint endpoint = <Endpoint> holder
-    try:
-        endpoint.core.call_soon_threadsafe(endpoint._leases_returned)
-    except RuntimeError:
-        pass        # the loop is closed
-
-
-@cython.no_gc_clear     # its fd goes with it, which needs the core
-cdef class Endpoint(Client):
-    def __cinit__(self, Core core not None, int fd):
-        self.fd = -1
-        if fd < 0:
-            raise os_error(EBADF, None)     # of a socket that was closed
-        self.core = core
-        self.channel = core.channel
-        self.fd = fd
-        self.owns_fd = True
+@cython.no_gc_clear     # as of a Descriptor
+cdef class Endpoint(LeaseHolder):
+    def __cinit__(self, core, int fd):
         self.high_water = HIGH_WATER
         self.low_water = HIGH_WATER // 4
-        self.read_peer()
-
-    def __dealloc__(self):
-        self.disown_account()
-        if self.core is not None:
-            self.core.remove_transport(self.fd, self)
-        # With a Python socket the fd is its; without one it was ours to the end.
-        if self.fd >= 0 and self.owns_fd:
-            close(self.fd)
-
-    def bind(self, face, protocol, socket=None, context=None):
-        """Who is above: the transport object and its protocol, which is called in `context`; None
-        is a copy of the current one. A given socket keeps the fd."""
-        self.socket = socket
-        self.owns_fd = socket is None
-        self.put_under(face, protocol)
-        if context is not None:
-            self.context = context
-        self.core.add_transport(self.fd, self)
-
-    cdef int put_under(self, object face, object protocol) except -1:
-        self.face = face
-        # As it is now: the protocol's factory may have set variables.
-        self.context = PyContext_CopyCurrent()
-        self.set_protocol(protocol)
-        return 0
-
-    def set_protocol(self, protocol):
-        self.protocol = protocol
-
-    cdef bint read_peer(self) except -1:
-        """Ask for the peer's address, while there is one; whether there is."""
-        self.peer = peer_address(self.fd, &self.peer_head)
-        return self.peer_head != 0
-
-    @property
-    def has_peer(self):
-        """Whether there was a peer when it was looked at last."""
-        return self.peer_head != 0
-
-    @property
-    def family(self):
-        """The address family: of the peer, or where there is none of the socket."""
-        if self.peer_head:
-            return family_in(&self.peer_head)
-        cdef bytes local = self.raw_local()
-        return AF_INET if local is None else family_in(<const char *> local)
-
-    def python_socket(self, int kind):
-        """The socket object of the fd, made when first asked for; None once closed."""
-        # In connection_lost the fd is still there.
-        if self.socket is None and self.fd >= 0 and (self.face is not None or not self.is_lost):
-            made = socket_module.socket(
-                self.family, kind | socket_module.SOCK_NONBLOCK, -1, self.fd)
-            if self.socket is not None or self.fd < 0:
-                made.detach()       # who ran in the middle has made one, or closed the fd
-            else:
-                self.socket = made
-                self.owns_fd = False
-        return self.socket
-
-    def raw_peer(self):
-        """The peer's sockaddr as it was when the transport was made, or None."""
-        return whole_address(self.peer_head) if self.peer is None else self.peer
-
-    def raw_local(self):
-        if self.local is None and self.fd >= 0:
-            self.local = local_address(self.fd)
-        return self.local
-
-    cdef bint is_fd_ours(self) noexcept:
-        return self.socket is None or socket_fd(self.socket) == self.fd
-
-    # ---- protocol ----------------------------------------------------------------------------
-
-    cdef object protocol_call(self, object name, object argument):
-        """protocol.name(argument), or name() for None, in the transport's context."""
-        cdef PyObject *result
-        cdef PyObject *arguments[2]
-        cdef object context = self.context
-        cdef object protocol = self.protocol
-        cdef double start = self.core.time_of_debug()
-        cdef bint before
-        arguments[0] = <PyObject *> protocol
-        arguments[1] = <PyObject *> argument
-        PyContext_Enter(context)    # refused for a given one that its giver has entered
-        before = let_program_in()
-        result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
-        PyContext_Exit(context)
-        try:
-            answer = owned(result)
-        finally:
-            try:
-                if start:
-                    self.core.log_if_slow(start, protocol, name)
-            finally:
-                program_left(before)
-        return answer
-
-    cdef object protocol_call_two(self, object name, object one, object two):
-        cdef PyObject *result
-        cdef PyObject *arguments[3]
-        cdef object context = self.context
-        cdef object protocol = self.protocol
-        cdef bint before
-        arguments[0] = <PyObject *> protocol
-        arguments[1] = <PyObject *> one
-        arguments[2] = <PyObject *> two
-        PyContext_Enter(context)
-        before = let_program_in()
-        result = PyObject_VectorcallMethod(name, arguments, 3, NULL)
-        PyContext_Exit(context)
-        program_left(before)
-        return owned(result)
-
-    cdef object report(self, str message, object error):
-        cdef bint before = let_program_in()
-        try:
-            self.core.call_exception_handler({
-                "message": message,
-                "exception": error,
-                "transport": self.face,
-                "protocol": self.protocol,
-            })
-        finally:
-            program_left(before)
-
-    cdef int log(self, str message) except -1:
-        """In debug mode: of this transport, by a format that has its one %r."""
-        cdef bint before
-        if self.core._debug:
-            before = let_program_in()
-            try:
-                logger.debug(message, self.face)
-            finally:
-                program_left(before)
-        return 0
 
     # ---- flow control ------------------------------------------------------------------------
 
@@ -245,12 +70,17 @@ cdef class Endpoint(Client):
             self.lose(None)
         return 0
 
+    cdef unsigned ignore_write(self) noexcept:
+        """Count a write that comes to nothing, as the connection is lost; the number of them."""
+        if self.ignored_writes < 255:
+            self.ignored_writes += 1
+        return self.ignored_writes
+
     cdef int wait_writable(self) except -1:
-        """The socket's buffer is full; go on when it is not. Whoever has sent has let go of leases,
-        and what their end runs may have aborted the transport."""
+        """The socket's buffer is full: wait for room, and go on then."""
         cdef bint is_held
-        if self.lost_count:
-            return 0
+        if self.is_losing:
+            return 0        # to send may end leases, and what their end runs may abort the transport
         is_held = hold_collector()
         self.is_blocked = True
         try:
@@ -264,7 +94,8 @@ cdef class Endpoint(Client):
         return 0
 
     cdef int drained(self, bint may_call) except -1:
-        """Less is queued than before: tell who waits for that."""
+        """Tell who waits for it that less is queued than before. Without `may_call` the protocol is
+        told by a callback."""
         try:
             if self.is_writing_paused and self.queued() <= self.low_water:
                 if may_call:
@@ -272,7 +103,7 @@ cdef class Endpoint(Client):
                 else:
                     self.core.call(self._resume_writing, (), None)
         finally:    # KeyboardInterrupt ends the run, not the writing
-            if self.queued() == 0 and self.lost_count == 0:
+            if self.queued() == 0 and not self.is_losing:
                 self.emptied()
         return 0
 
@@ -296,7 +127,7 @@ cdef class Endpoint(Client):
             self.pause_if_high()
 
     cdef int pause_if_high(self) except -1:
-        if self.is_writing_paused or self.lost_count or self.queued() <= self.high_water:
+        if self.is_writing_paused or self.is_losing or self.queued() <= self.high_water:
             return 0
         self.is_writing_paused = True
         try:
@@ -319,12 +150,7 @@ cdef class Endpoint(Client):
         if not self.is_writing_paused or self.queued() > self.low_water:
             return 0
         self.is_writing_paused = False
-        try:
-            self.protocol_call("resume_writing", None)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.report("protocol.resume_writing() failed", error)
+        self.call_or_report("resume_writing", None, "protocol.resume_writing() failed")
         return 0
 
     def _resume_writing(self):
@@ -332,7 +158,10 @@ cdef class Endpoint(Client):
             self.resume_if_low()
 
     def make_empty_waiter(self):
-        """A future that is done when nothing is queued; writing is an error until the reset."""
+        """A future that is done when nothing is queued.
+
+        Until `reset_empty_waiter` to write is an error. RuntimeError if there is such a future.
+        """
         if self.empty_waiter is not None:
             raise RuntimeError("unable to send a file; sendfile is in progress")
         if self.queued() and not self.is_blocked:
@@ -345,133 +174,9 @@ cdef class Endpoint(Client):
     def reset_empty_waiter(self):
         self.empty_waiter = None
 
-    # ---- lending ----------------------------------------------------------------------------
-
-    cpdef Lender lend(self):
-        """What lends this transport its memory, made when first asked for."""
-        cdef bint is_held
-        if self.lender is None:
-            is_held = hold_collector()      # or a finalizer might make another
-            try:
-                self.lender = Lender(self.channel.lending_pool())
-                self.lender.account.holder = <void *> self
-                self.lender.account.relieved = leases_returned
-            finally:
-                let_collector_go(is_held)
-        return self.lender
-
-    cdef int drop_held(self) except -1:
-        """The transport is closing: what arrived during a pause is nobody's any more."""
-        held, self.held = self.held, None
-        for item in held or ():
-            view = item[0] if isinstance(item, tuple) else item
-            if isinstance(view, memoryview):
-                view.release()
-        return 0
-
-    def pause_if_over_quota(self):
-        """Read no more, if too much is lent, until enough of it is back."""
-        if self.lend().wait_if_over():
-            self.core.over_quota.add(self)     # no operation holds it meanwhile
-            self.update_reading()
-
-    cdef int disown_account(self) noexcept:
-        """Leases that come back from now on are told to nobody. Before a collector that found
-        the transport takes it and its loop apart, for it may end leases in between."""
-        if self.lender is not None:
-            self.lender.account.holder = NULL
-        return 0
-
-    def _leases_returned(self):
-        self.core.over_quota.discard(self)
-        if not self.is_lost:
-            self.update_reading()
-
-    def reserve(self, size, bint zeroed=True):
-        self.channel.check_usable()
-        return self.lend().reserve(size, zeroed)
-
-    def set_quota(self, quota):
-        self.lend().set_quota(quota)
-
-    def associate(self, region):
-        self.lend().associate(region)
-        self.update_reading()
-
-    def disassociate(self, region):
-        self.lend().disassociate(region)
-        self.update_reading()
-
-    # ---- sending without a copy --------------------------------------------------------------
-
-    def set_zero_copy_send(self, str mode):
-        if mode not in _ZERO_COPY_MODES:
-            raise ValueError(f"mode is one of {', '.join(_ZERO_COPY_MODES)}, not {mode!r}")
-        self.zero_copy_mode = _ZERO_COPY_MODES[mode]
-        self.zero_copy_min = 0
-        if self.zero_copy_mode != ZERO_COPY_UNDECIDED:
-            self.choose_zero_copy(1, True)
-
-    cdef int choose_zero_copy(self, size_t threshold, bint leaves_machine) except -1:
-        """Whether to try, and from how many bytes on. To the same machine the kernel always
-        copies."""
-        self.zero_copy_min = NEVER
-        if self.zero_copy_mode == ZERO_COPY_NEVER or not self.channel.has_send_zero_copy:
-            return 0
-        if self.zero_copy_mode == ZERO_COPY_UNDECIDED:
-            self.zero_copy_mode = ZERO_COPY_AUTO
-        if leaves_machine:
-            self.zero_copy_min = threshold
-        return 0
-
-    cdef SendZeroCopy make_zero_copy(self, object lease, const char *data, size_t size):
-        cdef Region region = (<Lease> lease).region
-        cdef int pin = self.channel.pin_of(region)
-        # RLIMIT_MEMLOCK counts pinned memory of all of a user's processes, and rings. So none is
-        # pinned before the network has taken something of this connection in place.
-        if pin < 0 and region.pinned and self.lend().account.sent_zero_copy_bytes:
-            self.channel.pin(region)
-            pin = self.channel.pin_of(region)
-        return make_send_zero_copy(self, self.fd, lease, data, size, pin)
-
-    cdef int submit_zero_copy(self, SendZeroCopy operation) except -1:
-        """Until its result is known the socket counts as blocked: before it is submitted, so that
-        nobody submits it twice."""
-        self.is_blocked = True
-        self.zero_copy_send = operation
-        try:
-            self.channel.submit(operation)
-        except BaseException:
-            self.zero_copy_send = None
-            self.is_blocked = False
-            raise
-        return 0
-
-    cdef bint is_zero_copy_result_final(self, int result) except -1:
-        """Whether an error is the connection's. After others it is sent again, some with a copy."""
-        if result == -EINVAL:
-            self.channel.has_send_zero_copy = False     # a kernel before 6.2
-        if result in (-EINVAL, -EOPNOTSUPP, -ENOMEM, -ENOBUFS):
-            # Another kind of socket, or net.core.optmem_max bounds what may be in the air.
-            self.zero_copy_min = NEVER
-            return False
-        return result not in (-ECANCELED, -EINTR, -EAGAIN)
-
-    cdef int notified(self, SendZeroCopy operation, bint is_copied) except -1:
-        """The kernel is done with the memory, and says whether it copied."""
-        cdef Account account = self.lend().account
-        if not is_copied:
-            account.sent_zero_copy_bytes += operation.size
-            return 0
-        account.kernel_copied_bytes += operation.size
-        if self.zero_copy_mode == ZERO_COPY_AUTO:
-            self.zero_copy_min = NEVER      # it pays only where the network can
-        return 0
-
     # ---- reading -----------------------------------------------------------------------------
 
     cdef int update_reading(self) except -1:
-        """Bring the operations in line with what is wanted; called after every change of either."""
         cdef bint is_held = hold_collector()
         try:
             return self.arrange_reading()
@@ -484,6 +189,15 @@ cdef class Endpoint(Client):
     cdef int stop_reading(self) except -1:
         return 0
 
+    cdef int drop_held(self) except -1:
+        """Drop what arrived during a pause, since the transport is closing."""
+        held, self.held = self.held, None
+        for item in held or ():
+            view = item[0] if isinstance(item, tuple) else item
+            if isinstance(view, memoryview):
+                view.release()
+        return 0
+
     def is_reading(self):
         return not self.is_closing_ and not self.is_paused
 
@@ -493,27 +207,55 @@ cdef class Endpoint(Client):
         return self.is_closing_
 
     def close(self):
-        """No more reading; what is queued is sent, then connection_lost(None). Idempotent."""
+        """Read no more, send what is queued, then call connection_lost(None). Idempotent."""
         if self.is_closing_:
             return
         self.is_closing_ = True
         self.stop_reading()
         if self.queued() and not self.is_blocked:
             self.send_now()
-        if self.queued() == 0 and self.lost_count == 0:
+        if self.queued() == 0 and not self.is_losing:
             self.lose(None)
 
     def abort(self):
-        """As close(), and what waits for room is dropped; what was written in this turn goes, as
-        if it had been sent at once."""
-        if self.lost_count == 0 and self.queued() and not self.is_blocked:
+        """Close, and drop what the kernel has no room for. What it has room for is still sent, as
+        if write() had sent it."""
+        if not self.is_losing and self.queued() and not self.is_blocked:
             self.send_now()
         self.force_close(None)
+
+    cdef str noun(self):
+        return "socket"
+
+    cdef int fail_reading(self, int errno_) except -1:
+        return self.fail(errno_, f"Fatal read error on {self.noun()} transport")
+
+    cdef int fail_writing(self, int errno_) except -1:
+        return self.fail(errno_, f"Fatal write error on {self.noun()} transport")
 
     cdef int fail(self, int errno_, str message) except -1:
         return self.fatal(os_error(errno_, None), message)
 
+    cdef bint call_or_fail(self, object name, object argument) except -1:
+        """Call as `protocol_call` does, and give `protocol_failed` what the method raises.
+
+        True if it raised nothing. SystemExit and KeyboardInterrupt go on: they end the run.
+        """
+        try:
+            self.protocol_call(name, argument)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.protocol_failed(error, name)
+            return False
+        return True
+
+    cdef int protocol_failed(self, object error, str name) except -1:
+        """The protocol's method of that name has raised `error`, which ends the connection."""
+        return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
+
     cdef int fatal(self, object error, str message) except -1:
+        """Report an error unless it is expected, and force the connection closed."""
         try:
             if not self.is_expected(error):
                 self.report(message, error)
@@ -525,20 +267,13 @@ cdef class Endpoint(Client):
             self.force_close(error)
         return 0
 
-    cdef int log_expected(self, str message, object error) except -1:
-        cdef bint before = let_program_in()
-        try:
-            logger.debug("%r: %s", self.face, message, exc_info=error)
-        finally:
-            program_left(before)
-        return 0
-
     cdef bint is_expected(self, object error) except -1:
-        """Whether it is the network's, and nobody's mistake."""
+        """Whether the network is to blame, and nobody has made a mistake."""
         return isinstance(error, OSError)
 
     cdef int force_close(self, object error) except -1:
-        if self.lost_count:
+        """Drop what is queued, and lose the connection. Idempotent."""
+        if self.is_losing:
             return 0
         self.clear_queue()
         if not self.is_closing_:
@@ -547,7 +282,7 @@ cdef class Endpoint(Client):
         return self.lose(error)
 
     def force_close_with(self, error):
-        """abort() with the exception that connection_lost is to get."""
+        """Close as abort() does, with the exception that connection_lost() is to get."""
         self.force_close(error)
 
     def fatal_error(self, error, message):
@@ -555,7 +290,8 @@ cdef class Endpoint(Client):
         self.fatal(error, message)
 
     cdef int lose(self, object error) except -1:
-        self.lost_count += 1
+        """Call connection_lost(error) in the next turn: nothing is read or sent any more."""
+        self.is_losing = True
         self.core.over_quota.discard(self)
         if not is_resting(self.write_poll):
             self.channel.cancel(self.write_poll)
@@ -581,67 +317,13 @@ cdef class Endpoint(Client):
             self.protocol = self.face = self.context = None
             face._lost()
 
-    cdef int take_fd(self) except -1:
-        """The transport is over: a Python socket has the fd no longer."""
-        self.raw_local()
-        if self.socket is not None and self.socket.detach() != self.fd:
-            # Closed or replaced behind our back: that number is not ours to close.
-            self.core.remove_transport(self.fd, self)
-            self.fd = -1
-        self.owns_fd = True
-        return 0
-
-    cdef int close_fd(self) except -1:
-        close(self.fd)
-        return 0
-
-    cdef bint is_idle(self) noexcept:
-        return True
-
-    cdef bint has_left_kernel(self) noexcept:
-        return True
-
-    cdef int recall_operations(self) except -1:
-        return 0
-
-    cdef int recall(self, Operation operation) except -1:
-        """The kernel lets go of the fd's file now: the next callback may wait for the peer, which
-        waits for the end. One call brings in what all that end in this turn have cancelled."""
-        return 0 if has_left(operation) else self.channel.cancel_now(operation)
-
-    cdef int forget_operations(self) except -1:
-        return 0
-
-    cdef int forget(self, Operation operation) except -1:
-        """Break the cycle of owner and operation."""
-        if operation is not None:
-            operation.owner = None
-        return 0
-
-    cdef int release_fd(self) except -1:
-        """Close the fd if nobody, the kernel included, has it any more; forget the operations when
-        the last completion has been told."""
-        if self.fd >= 0 and has_left(self.write_poll) and self.has_left_kernel():
-            self.core.remove_transport(self.fd, self)
-            try:
-                self.close_fd()
-            finally:
-                self.fd = -1
-        if self.fd < 0 and is_resting(self.write_poll) and self.is_idle():
-            self.forget(self.write_poll)
-            self.forget_operations()
-        return 0
+    cdef bint is_given_up(self) noexcept:
+        return self.is_lost and self.face is None
 
     def drop(self):
-        """The transport was collected without a close: let the fd go, tell nobody."""
+        """End a transport that nobody has any more, at once: connection_lost is not called."""
         self.disown_account()
-        if self.fd >= 0:
-            self.core.remove_transport(self.fd, self)
-            if self.socket is not None:
-                self.socket.close()
-            else:
-                self.close_fd()
-            self.fd = -1
+        self.drop_fd()
         self.is_closing_ = True
         self.is_lost = True
 
@@ -652,7 +334,7 @@ cdef class Endpoint(Client):
 
     @property
     def state_text(self):
-        """For repr: how it stands with reading and writing."""
+        """What a repr says of reading and writing."""
         reading = "polling" if self.is_reading() else "idle"
         writing = "polling" if self.is_blocked else "idle"
         return f"read={reading} write=<{writing}, bufsize={self.queued()}>"

@@ -9,17 +9,17 @@ from zcloop._native.operation.poll cimport Poll
 cdef class Listener(SocketHolder):
     cdef Core core
     cdef Channel channel
-    cdef object context             # of who began to serve
-    cdef Poll turn                  # of the processes that wait, it wakes the next one
-    cdef Poll watch                 # wakes all of them: somebody may sleep through his turn
-    cdef object look_timer          # after the watch: whether anybody has been left waiting
+    cdef object context             # in which the listener was made
+    cdef Poll turn                  # wakes one of the processes that wait, by turns
+    cdef Poll watch                 # wakes all of them, for the one whose turn it is may not act
+    cdef object look_timer          # between a wake-up of `watch` and the look that it asks for
     cdef object accepted            # called with each new stream
     cdef object failed              # called with each errno that ended the accepting
-    cdef uint64_t file              # what `fd` was of when it was given
+    cdef uint64_t file              # identifies the file that `fd` was of when it was given
     cdef readonly bint is_listening
 
     cdef bint accept_one(self) except -1
-    cdef int announce(self, object accepted, int fd) except -1
+    cdef int hand_over(self, object accepted, int fd) except -1
     cdef int refused(self, int errno_) except -1
     cdef int look_after(self, double seconds) except -1
     cdef int arm(self, Poll poll) except -1

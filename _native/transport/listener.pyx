@@ -1,25 +1,27 @@
-"""A listening socket: told by polls that connections wait, it accepts them and announces each.
+"""A listening socket: polls tell that connections wait; it accepts each and hands its stream over.
 
-It owns the polls, not the socket. After `stop` returns the kernel holds no request on the socket,
-so that closing it frees the port at once.
+A listener owns the polls, not the socket. When `stop` returns the kernel holds no request on the
+socket, so that closing the socket frees its port at once.
 
-Other processes may accept from the same socket. So the kernel is asked for nothing but news, and a
-connection is taken only by who announces it at once: what a listener has not taken when it is
-stopped, or while its process computes, is there for the others. Two polls say when:
+Other processes may accept from the same socket. So the polls ask for news only, and a listener
+takes a connection when it can serve it at once. What it has not taken when it is stopped, or while
+its process computes, is there for the other processes. There are two polls:
 
-    turn    waits exclusively: a connection wakes one process, the one that has waited longest.
-            So the shares are equal, and nobody wakes in vain.
-    watch   wakes every process. The one whose turn it is may be computing, or have stopped, so
-            after LOOK_SECONDS each takes what is still there. It is armed again after that, and so
-            costs a process that sleeps two wake-ups, and a busy one 100 looks a second.
+    turn    waits exclusively: a connection wakes one process, the one that has waited longest. So
+            all get equal shares, and no process wakes in vain.
+    watch   wakes every process, since the one whose turn it is may be computing, or have stopped.
+            After LOOK_SECONDS each process takes what is still there, and arms the poll again. This
+            costs a sleeping process two wake-ups, and a busy one 100 looks a second.
 
-Rejected: the kernel's own accept (OP_ACCEPT), which waits exclusively, too. A multishot one keeps
-the head of the queue: one process got every connection, also while it computed, and what had been
-accepted for it when it was stopped was reset. A single one takes turns, but whoever computes has
-one connection that nobody else can take. A poll that wakes all, and nothing else: who is fastest
-gets most. Of 200 connections four processes had 14 to 64 each, uvloop's 5 to 125. More than one
-connection a turn of the loop (libuv, too, takes one): of 640 requests by 16 clients one of four
-processes had 460, and 145 to 194 with one a turn.
+Rejected:
+The kernel's own accept (OP_ACCEPT), which waits exclusively, too. A multishot accept stays at the
+head of the queue: one process got every connection, also while it computed, and when it was stopped
+the connections that were accepted for it were reset. A single accept takes turns, but a process
+that computes holds one connection that no other process can take.
+A poll that wakes all, and no other: the fastest process gets most. Of 200 connections each of four
+processes had 14 to 64 (uvloop's processes: 5 to 125).
+More than one connection in a turn of the loop: of 640 requests by 16 clients one of four processes
+had 460; with one connection in a turn they had 145 to 194 each. libuv takes one, too.
 """
 
 from libc.errno cimport EAGAIN, EBADF, ECONNABORTED, EINTR, EPERM, EPROTO
@@ -38,14 +40,15 @@ from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport POLLEXCLUSIVE, make_poll
 from zcloop._native.transport.stream cimport Stream
 
-# Of a machine that is busy with others, too, a process may get no core for milliseconds: with 2 ms
-# 2 of 9 rounds ended with a tenth of the fair share, with 5 ms none below a half.
+# On a busy machine a process may get no core for milliseconds, and then misses its turn. With 2 ms
+# 2 of 9 rounds of such a test left one process a tenth of its fair share; with 5 ms none had less
+# than half of it (tests/unit/transport/test_shared_listener.py).
 cdef double LOOK_SECONDS = 0.01
 
 
 cdef class Listener(SocketHolder):
-    """`accepted(stream)` for each connection, in a copy of the context that this was made in;
-    `failed(errno)` when accepting stopped on an error."""
+    """Calls `accepted(stream)` for each connection, in a copy of the context that the listener was
+    made in, and `failed(errno)` when accepting has stopped on an error."""
 
     def __cinit__(self, Core core not None, socket, accepted, failed):
         self.core = core
@@ -60,7 +63,7 @@ cdef class Listener(SocketHolder):
         self.watch = make_poll(self, self.fd, POLLIN)
 
     def start(self):
-        """Accept from now on. Idempotent; nothing after `stop`."""
+        """Accept from now on. Idempotent; does nothing after `stop`."""
         if self.accepted is None:
             return
         self.is_listening = True
@@ -70,7 +73,7 @@ cdef class Listener(SocketHolder):
             self.arm(self.watch)
 
     def stop(self):
-        """Accept no more, for good; nothing has been taken that was not announced. Idempotent."""
+        """Accept no more, for good. Idempotent. Every connection that was taken was handed over."""
         self.is_listening = False
         self.leave()
         self.accepted = self.failed = None
@@ -78,11 +81,12 @@ cdef class Listener(SocketHolder):
         self.disarm()
 
     cdef int closed_underneath(self) except -1:
-        """Its port is to be free at once."""
+        """The program has closed the socket: end the requests on it, so that its port is free."""
         return self.fail(EBADF) if self.is_listening else self.leave()
 
     cdef bint is_fd_ours(self) noexcept:
-        # Compared by file, too: whose number it is would not show.
+        # The file is compared, too: the program may have closed the socket, and got the same number
+        # for another one. Requests are submitted so seldom that a call of fstat does not count.
         return socket_fd(self.socket) == self.fd and file_of(self.fd) == self.file
 
     cdef int arm(self, Poll poll) except -1:
@@ -116,10 +120,11 @@ cdef class Listener(SocketHolder):
     # ---- connections -------------------------------------------------------------------------
 
     def _take_turn(self):
-        """Take one connection; who else waits is there for others, and for the loop's next turn.
+        """Take one connection; others that wait are for other processes, or for the next turn.
 
-        What was taken and not read is lost when the program ends its server: so this runs behind
-        what is ready, which may close it, and before the next submission, which reads.
+        A connection that was taken and not read is lost when the program ends its server. So this
+        runs behind callbacks that are ready, which may end it, and before the next submission,
+        which reads.
         """
         try:
             self.accept_one()
@@ -127,12 +132,14 @@ cdef class Listener(SocketHolder):
             self.arm(self.turn)
 
     cdef int look_after(self, double seconds) except -1:
+        """Look so much later whether a connection still waits."""
         self.look_timer = self.core.timers.add(monotonic() + seconds, self._look, (), self.core,
                                                None, self.core.contexts)
         return 0
 
     def _look(self):
-        """Take one who still waits, for somebody's turn has passed; and then look again."""
+        """Take one connection that still waits, since its process has missed its turn; if there was
+        one, look again at once."""
         cdef bint is_taken = False
         self.look_timer = None
         try:
@@ -144,8 +151,8 @@ cdef class Listener(SocketHolder):
                 self.arm(self.watch)
 
     cdef bint accept_one(self) except -1:
-        """Announce the one who has waited longest; whether there was one."""
-        cdef object accepted = self.accepted    # whoever stops us meanwhile takes it away
+        """Take the connection that has waited longest, and hand it over. Whether there was one."""
+        cdef object accepted = self.accepted    # code that stops us in the middle takes it away
         cdef int got
         if not self.is_listening or self.channel.is_forked:
             return False
@@ -156,17 +163,18 @@ cdef class Listener(SocketHolder):
         if got < 0:
             self.refused(-got)
             return False
-        self.announce(accepted, got)
+        self.hand_over(accepted, got)
         return True
 
     cdef int refused(self, int errno_) except -1:
         if errno_ in (EAGAIN, EINTR, ECONNABORTED, EPERM, EPROTO):
-            return 0        # another process was faster, or the connection is gone
+            return 0        # another process was faster, or the peer has closed its connection
         return self.fail(errno_)
 
-    cdef int announce(self, object accepted, int fd) except -1:
-        cdef Stream stream = Stream(self.core, fd)      # the fd is its from here on
-        # What is set for one connection is none of the next one's.
+    cdef int hand_over(self, object accepted, int fd) except -1:
+        """Make the stream of an accepted connection, and call `accepted` with it."""
+        cdef Stream stream = Stream(self.core, fd)      # it owns the fd from here on
+        # A copy for each: what is set in one connection's context is not the next one's business.
         cdef object context = PyContext_Copy(self.context)
         cdef bint before = let_program_in()
         PyContext_Enter(context)
@@ -174,7 +182,7 @@ cdef class Listener(SocketHolder):
             try:
                 accepted(stream)
             except BaseException:
-                # Now, not when the traceback that holds it is forgotten.
+                # Close the connection now, and not when the traceback is gone that refers to it.
                 if not (stream.is_started or stream.is_closing_):
                     stream.drop()
                     if stream.face is not None:
@@ -186,12 +194,12 @@ cdef class Listener(SocketHolder):
         return 0
 
     cdef int fail(self, int errno_) except -1:
-        """Stop until `start`, and say why."""
+        """Stop until `start` is called, and tell `failed` why."""
         cdef object failed = self.failed
         cdef bint before
         self.is_listening = False
         self.leave()
-        self.disarm()       # or a turn of ours would be one that nobody takes
+        self.disarm()       # a poll in flight would get turns that no process takes
         if failed is None:
             return 0
         before = let_program_in()

@@ -1,19 +1,19 @@
 """A stream over a pipe, a FIFO, a terminal or a socket, by plain reads and writes on readiness.
 
-Only the program's file object closes the fd, once no poll is in flight. Two of them may share one
-fd, as those of a terminal do, so the loop's table of transports does not know them.
+Only the program's file object closes the fd, once no poll is in flight. Two transports may share
+one fd, as those of a terminal do. So the loop's table, which has one transport for each fd, has
+none of these.
 
 Rejected: reading on the ring (OP_READ). A read in flight takes what arrives after a close, or
-between two runs, when the pipe is the program's again.
+between two runs of the loop, when the pipe is the program's again.
 """
 
 cimport cython
-from libc.errno cimport EAGAIN, EINTR
 from posix.unistd cimport read, write
 
-from zcloop._native.kernel.errors cimport ECANCELED
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.uio cimport iovec, writev
-from zcloop._native.transport.endpoint cimport ZERO_COPY_NEVER
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_NEVER
 from zcloop._native.transport.stream cimport MAY_JOIN_NEVER
 
 
@@ -22,13 +22,16 @@ cdef class Pipe(Stream):
     def __cinit__(self, core, int fd):
         self.owns_fd = False
         self.zero_copy_mode = ZERO_COPY_NEVER
-        self.zero_copy_min = <size_t> -1
+        self.zero_copy_min = NEVER
         self.may_join = MAY_JOIN_NEVER
 
     def open(self, face, protocol, pipe):
-        """Who is above: the transport object and its protocol; and whose the fd is."""
+        """Set who is above, as `attach` does, and the file object that owns the fd."""
         self.pipe = pipe
-        self.put_under(face, protocol)
+        self.attach(face, protocol)
+
+    cdef int enter_table(self) except -1:
+        return 0        # two transports may share the fd
 
     def set_protocol(self, protocol):
         Stream.set_protocol(self, protocol)
@@ -45,17 +48,11 @@ cdef class Pipe(Stream):
     cdef bint is_fd_ours(self) noexcept:
         try:
             return self.pipe.fileno() == self.fd
-        except Exception:       # it is closed, and its number may be another's
+        except Exception:       # it is closed, and another file may have its number
             return False
 
-    cdef int fail(self, int errno_, str message) except -1:
-        return Stream.fail(self, errno_, message.replace("socket", "pipe"))
-
-    cdef int poll_failed(self, int result, str message) except -1:
-        """Unless it was cancelled: to submit it again would fail again, and at once."""
-        if result != -ECANCELED and result != -EINTR and result != -EAGAIN:
-            self.fail(-result, message)
-        return 0
+    cdef str noun(self):
+        return "pipe"
 
     cdef int take_fd(self) except -1:
         return 0

@@ -5,8 +5,8 @@ from zcloop._native.transport.pipe cimport Pipe
 
 cdef class PipeReader(Pipe):
     cdef size_t last_size       # bytes of the latest read
-    cdef uint8_t misses         # in a row, when the writer was waited for
-    cdef uint8_t skips          # reads until it is waited for again
+    cdef uint8_t misses         # waits for the writer that were in vain, in a row
+    cdef uint8_t skips          # large reads to come before the writer is waited for again
 
     cdef int read_ready(self) except -1
     cdef bint is_refilled(self) noexcept

@@ -1,14 +1,17 @@
 """The end of a pipe that is read from.
 
-A one-shot poll, then one read of up to 256 KiB into the bytes that the protocol gets, or into a
-block that it is lent. A pipe holds 64 KiB, and who fills it sleeps until a read makes room: it
-then takes microseconds to wake and to write again, and sleeping meanwhile costs more than looking.
-So after a large read the pipe is looked at for REFILL_SECONDS, while the loop has nothing else to
-do. Where that is in vain it is done ever more seldom, to one in 64 reads.
+A one-shot poll tells that there is something to read. Then one read takes up to 256 KiB, into the
+bytes that the protocol gets or into a block that it is lent.
 
-Measured with a writer that never pauses, on two virtual CPUs, against a sleep after each read:
-looking for 10 us costs 0.6 to 0.9 of the CPU a byte; for 20 to 40 us 0.6 to 0.75, at twice the
-rate.
+A pipe holds 64 KiB. A writer that has filled it sleeps until a read makes room, and takes some
+microseconds to wake and to write again. In that time a sleep of ours costs more than looking at
+the pipe. So after a large read the pipe is polled for up to REFILL_SECONDS, while the loop has
+nothing else to do. Each time in vain doubles the number of large reads until the next try, up to
+64.
+
+Measured on two virtual CPUs, with a writer that never pauses: polling for 10 us takes 0.6 to 0.9 of
+the CPU for a byte that a sleep after each read takes; polling for 20 to 40 us takes 0.6 to 0.75, at
+twice the rate.
 """
 
 cimport cython
@@ -21,11 +24,15 @@ from zcloop._native.kernel.clock cimport monotonic
 from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.pipe cimport is_poll_over
 
-# What a writer takes to wake and to fill the pipe; a sleep of ours costs about half of it.
+# A writer takes about so long to wake and to fill the pipe. A sleep of ours costs half of it.
 cdef double REFILL_SECONDS = 30e-6
+# Half of what a pipe holds: the writer may have filled it, and be waiting for room.
 cdef size_t LARGE_READ_MIN = 32 * 1024
-cdef unsigned READS_MAX = 8         # in one go: 512 KiB, then the loop looks at the others
+# In a row: 8 full pipes are 512 KiB. Then the loop serves others.
+cdef unsigned READS_MAX = 8
+# 2 to the power of it, 64, is the longest distance in large reads from one try to the next.
 cdef unsigned MISSES_MAX = 6
 
 
@@ -36,7 +43,7 @@ cdef class PipeReader(Pipe):
         if not self.is_reading_wanted():
             return self.stop_reading()
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal read error on socket transport")
+            return self.fail_reading(EBADF)
         if self.read_poll is None:
             self.read_poll = make_poll(self, self.fd, POLLIN | POLLRDHUP)
         if self.read_poll.state == IDLE:
@@ -45,12 +52,11 @@ cdef class PipeReader(Pipe):
 
     cdef int completed(self, Operation operation, int result, uint32_t flags) except -1:
         try:
-            if not self.is_reading_wanted():
-                pass
-            elif result < 0:
-                self.poll_failed(result, "Fatal read error on socket transport")
-            else:
-                self.read_ready()
+            if self.is_reading_wanted():
+                if result >= 0:
+                    self.read_ready()
+                elif is_poll_over(result):
+                    self.fail_reading(-result)
         finally:    # KeyboardInterrupt ends the run, not the reading
             self.rested()
         return 0
@@ -58,7 +64,7 @@ cdef class PipeReader(Pipe):
     cdef int read_ready(self) except -1:
         for _ in range(READS_MAX):
             if not self.is_fd_ours():
-                return self.fail(EBADF, "Fatal read error on socket transport")
+                return self.fail_reading(EBADF)
             self.last_size = 0
             if self.is_lending:
                 self.read_lease()
@@ -75,7 +81,7 @@ cdef class PipeReader(Pipe):
         self.core.received_bytes += size
 
     cdef bint is_refilled(self) noexcept:
-        """Whether the writer wrote again while the loop had nothing else to do."""
+        """Wait for the writer while the loop has nothing else to do. Whether it has written."""
         cdef double limit
         if self.skips:
             self.skips -= 1
@@ -92,7 +98,7 @@ cdef class PipeReader(Pipe):
         return True
 
     cdef int end_of_file(self) except -1:
-        """Closed by its writer: unlike a socket's, its protocol cannot keep it open."""
+        """The writer has closed the pipe. Unlike a socket's, the protocol cannot keep it open."""
         if self.core._debug:
             logger.info("%r was closed by peer", self.face)
         self.is_closing_ = True
@@ -107,4 +113,4 @@ cdef class PipeReader(Pipe):
         return 0
 
     cdef bint is_expected(self, object error) except -1:
-        return isinstance(error, OSError) and error.errno == EIO    # the end of a terminal
+        return isinstance(error, OSError) and error.errno == EIO    # a terminal has hung up

@@ -1,11 +1,12 @@
 """The end of a pipe that is written to.
 
-Each write goes to the kernel at once, as asyncio's: what is written by one call stays whole among
-other writers of a pipe (up to PIPE_BUF), and is one message on a socket that keeps messages apart.
-What does not fit is queued, and leaves by vectored writes when there is room.
+Each write goes to the kernel at once, as with asyncio. So what one call writes stays in one piece
+among the writes of others (up to PIPE_BUF bytes, pipe(7)), and is one message on a socket that
+keeps messages apart. What the pipe has no room for is queued, and leaves by vectored writes when
+there is room.
 
-Who reads is not heard of until there is nobody: a poll for input is in flight all the time, since
-that ends by an error when the last reader has closed a pipe, and by an end of file on a socket.
+A poll for input is in flight all the time, to learn that there is no reader any more: it ends by an
+error when the last reader has closed a pipe, and by an end of file on a socket.
 """
 
 cimport cython
@@ -17,6 +18,7 @@ from asyncio.log import logger
 from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.operation.operation cimport IDLE, Operation
 from zcloop._native.operation.poll cimport make_poll
+from zcloop._native.transport.pipe cimport is_poll_over
 from zcloop._native.transport.stream cimport Stream
 
 
@@ -24,7 +26,7 @@ from zcloop._native.transport.stream cimport Stream
 @cython.no_gc_clear     # as of a Stream
 cdef class PipeWriter(Pipe):
     cdef int arrange_reading(self) except -1:
-        """Hear of the end of the reader, as long as that is news."""
+        """Poll for the end of the reader, unless the transport is closing anyway."""
         if not self.is_started or self.is_closing_:
             return self.stop_reading()
         if self.read_poll is None:
@@ -37,12 +39,11 @@ cdef class PipeWriter(Pipe):
         if operation is not self.read_poll:
             return Stream.completed(self, operation, result, flags)
         try:
-            if self.is_closing_:
-                pass
-            elif result < 0:
-                self.poll_failed(result, "Fatal write error on socket transport")
-            else:
-                self.reader_ended()
+            if not self.is_closing_:
+                if result >= 0:
+                    self.reader_ended()
+                elif is_poll_over(result):
+                    self.fail_writing(-result)
         finally:
             self.rested()
         return 0
@@ -57,9 +58,8 @@ cdef class PipeWriter(Pipe):
             return Stream.accept(self, data)
         if memoryview(data).nbytes == 0:
             return 0
-        if self.ignored >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+        if self.ignore_write() > <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
             logger.warning("pipe closed by peer or os.write(pipe, data) raised exception.")
-        self.ignored += 1
         return 0
 
     def writelines(self, pieces):
@@ -69,5 +69,5 @@ cdef class PipeWriter(Pipe):
             Stream.writelines(self, pieces)
 
     def write_eof(self):
-        """The end of a pipe is that of its transport: close()."""
+        """Close the transport: a pipe cannot be closed for writing alone."""
         self.close()

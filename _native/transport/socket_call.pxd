@@ -15,13 +15,13 @@ cdef class SocketCall(Awaitable):
     cdef Core core
     cdef object socket
     cdef uint8_t kind
-    cdef Py_ssize_t size        # what may be received, or is left to send
-    cdef object data            # what is sent or received into
-    cdef Py_buffer view         # of `data`
+    cdef Py_ssize_t size        # bytes that may be received, or are left to send
+    cdef object data            # the buffer that is sent or received into
+    cdef Py_buffer view         # of `data`, while `has_view`
     cdef bint has_view
-    cdef const char *start      # of what is left to send
-    cdef SocketWait wait
-    cdef SocketWait before      # the last wait, which was in vain
+    cdef const char *start      # where what is left to send begins
+    cdef SocketWait wait        # the wait for readiness that goes on, or None
+    cdef SocketWait before      # the last wait: the socket was not ready after all
 
     cdef int begin(self) except -1
     cdef ssize_t attempt(self, int fd) except? -1

@@ -1,7 +1,7 @@
 """One sock_recv, sock_recv_into or sock_sendall on a plain Python socket.
 
-The system call is made first, and again whenever the socket is ready, by who awaits: cancelled in
-between it has taken nothing.
+The awaiting coroutine makes the system call, at first and again whenever the socket is ready. A
+call that is cancelled in between has taken nothing from the socket.
 """
 
 cimport cython
@@ -25,8 +25,9 @@ cdef enum:
 cdef dict NAMES = {
     RECEIVE: "sock_recv", RECEIVE_INTO: "sock_recv_into", SEND_ALL: "sock_sendall",
 }
-# Received into under the GIL, and copied: most of what is received is much less than was asked
-# for, and an object of that size for it has to be made and cut.
+# Up to SCRATCH_SIZE bytes are received into it, under the GIL, and copied out. Most of what is
+# received is much less than was asked for: an object of the asked size would have to be made and
+# cut.
 cdef char[SCRATCH_SIZE] _scratch
 
 
@@ -45,7 +46,7 @@ cdef SocketCall make_socket_call(
 @cython.final
 cdef class SocketCall(Awaitable):
     def __del__(self):
-        self.let_go()       # of a task that was dropped while it waited
+        self.let_go()       # a task that awaited it was dropped
 
     cdef str name(self):
         return f"Loop.{NAMES[self.kind]}"
@@ -55,6 +56,7 @@ cdef class SocketCall(Awaitable):
         return 0
 
     cdef int let_go(self) except -1:
+        """Release the buffer, and end the wait. Idempotent."""
         wait, self.wait = self.wait, None
         if self.has_view:
             self.has_view = False
@@ -71,6 +73,7 @@ cdef class SocketCall(Awaitable):
         return 0
 
     cdef int begin(self) except -1:
+        """Check the arguments, and lock the buffer. ValueError and what the buffer raises."""
         if self.core._debug and self.socket.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
         if self.kind == RECEIVE:
@@ -87,7 +90,7 @@ cdef class SocketCall(Awaitable):
                 PyObject_GetBuffer(self.data, &self.view, PyBUF_SIMPLE)
                 self.has_view = True
             except BufferError:
-                self.data = memoryview(self.data).tobytes()     # it was not contiguous
+                self.data = memoryview(self.data).tobytes()     # it is not contiguous
         if self.has_view:
             self.start = <const char *> self.view.buf
             self.size = self.view.len
@@ -116,7 +119,7 @@ cdef class SocketCall(Awaitable):
                 raise os_error(-<int> result, None)
 
     cdef ssize_t attempt(self, int fd) except? -1:
-        """Below 0 -errno; else it is over."""
+        """Make the system call: -errno, or 0 and more when the call is over."""
         if self.kind == SEND_ALL:
             return self.send_rest(fd)
         if self.kind == RECEIVE_INTO:

@@ -87,7 +87,6 @@ cdef class Stream(Endpoint):
     cdef int hold_or_deliver(self, object data) except -1
     cdef int deliver_view(self, object view) except -1
     cdef void end_flood(self) noexcept
-    cdef int protocol_failed(self, object error, str name) except -1
     cdef int deliver(self, object data) except -1
     cdef int deliver_bytes(self, bytes data) except -1
     cdef int deliver_into(self, const char *data, size_t size) except -1

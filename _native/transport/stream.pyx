@@ -57,11 +57,13 @@ from zcloop._native.kernel.cpython cimport (
     PyBytes_New, PyBytes_Start, PyMemoryView_GET_BUFFER, PyMemoryView_GetContiguous,
     PyObject_Release, _PyBytes_Resize,
 )
+from zcloop._native.kernel.limits cimport NEVER
 from zcloop._native.kernel.poll cimport POLLIN, POLLRDHUP
 from zcloop._native.kernel.socket cimport (
     MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, recv, send, sendmsg, shutdown,
 )
-from zcloop._native.transport.endpoint cimport ZERO_COPY_UNDECIDED, has_left, is_resting
+from zcloop._native.transport.descriptor cimport has_left, is_resting
+from zcloop._native.transport.lease_holder cimport ZERO_COPY_UNDECIDED
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 from zcloop._native.transport.native_protocol cimport NativeProtocol
 from zcloop._native.transport.tls cimport TlsRecords
@@ -79,7 +81,6 @@ cdef size_t LEASE_SIZE = 256 * 1024
 cdef size_t BULK_SLOT_SIZE = 16 * 1024
 # From so many bytes on a piece of a lease is worth pinning pages and a second completion.
 cdef size_t ZERO_COPY_MIN = 32 * 1024
-cdef size_t NEVER = <size_t> -1
 cdef size_t SMALL_READ_MAX = 8192
 # From so many bytes on there may be more by now; others are kept waiting for no more than 2 MiB.
 cdef size_t READ_AGAIN_MIN = 32 * 1024
@@ -130,22 +131,21 @@ cdef class Stream(Endpoint):
         self.is_lending = isinstance(protocol, _ZeroCopyProtocol)
         if self.is_lending:
             self.mark = None
-            self.lend().account.name = type(protocol).__qualname__
+            self.ensure_lender().account.name = type(protocol).__qualname__
         elif was_lending:
             self.lender.account.relieve(NEVER)      # what another protocol keeps is not its fault
         if self.is_started and (self.is_lending or was_lending):
             self.update_reading()
         before = None
 
-    def connect(self):
-        """Announce an accepted connection to its protocol, and read from then on."""
+    def announce(self):
+        """Call the protocol's connection_made(), and read from then on.
+
+        As asyncio does, an exception of connection_made() is reported, and the connection stays.
+        """
         try:
-            self.protocol_call("connection_made", self.face)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            # asyncio logs it, as of any callback, and goes on reading.
-            self.report("Exception in protocol.connection_made()", error)
+            self.call_or_report("connection_made", self.face,
+                                "Exception in protocol.connection_made()")
         finally:
             self.start()
 
@@ -165,7 +165,7 @@ cdef class Stream(Endpoint):
         if not self.is_reading_wanted():
             return self.stop_reading()
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal read error on socket transport")
+            return self.fail_reading(EBADF)
         if self.is_lending and self.lender.regions:
             self.is_bulk = True         # a ring's slots are the loop's
         if not self.channel.has_multishot_receive:
@@ -223,7 +223,7 @@ cdef class Stream(Endpoint):
         if operation is self.receive:
             self.received(result, flags)
             if flags & CQE_F_MORE and not self.is_closing_ and not self.is_fd_ours():
-                self.fail(EBADF, "Fatal read error on socket transport")
+                self.fail_reading(EBADF)
             return 0
         if operation is self.read_poll:
             return self.read_bulk_and_rest() if result >= 0 else self.rested()
@@ -236,9 +236,9 @@ cdef class Stream(Endpoint):
             self.is_blocked = False
             if self.is_lost:
                 return self.release_fd()
-            if self.lost_count == 0:
+            if not self.is_losing:
                 self.send_now()
-                if not self.is_blocked and self.lost_count == 0:
+                if not self.is_blocked and not self.is_losing:
                     self.drained(True)
         elif flags & CQE_F_BUFFER:
             operation.pool.give(flags >> CQE_BUFFER_SHIFT)      # of a receive that was exchanged
@@ -350,9 +350,6 @@ cdef class Stream(Endpoint):
             pool.give(slot)
         return self.hold_or_deliver(view)
 
-    cdef int protocol_failed(self, object error, str name) except -1:
-        return self.fatal(error, f"Fatal error: protocol.{name}() call failed.")
-
     cdef bint is_holding_back(self) noexcept:
         """Whether what comes is to wait. Over its quota a protocol that takes leases gets copies of
         what was received already; TLS would decrypt that into more leases."""
@@ -379,7 +376,7 @@ cdef class Stream(Endpoint):
         elif result == 0:
             self.end_of_file()
         else:
-            self.fail(-result, "Fatal read error on socket transport")
+            self.fail_reading(-result)
         return 0
 
     cdef ssize_t receive_some(self, char *memory, size_t size) noexcept:
@@ -395,7 +392,7 @@ cdef class Stream(Endpoint):
             if not self.is_reading_wanted() or not self.is_bulk:
                 return 0
             if not self.is_fd_ours():
-                return self.fail(EBADF, "Fatal read error on socket transport")
+                return self.fail_reading(EBADF)
             self.read_size = 0
             if self.is_buffered:
                 self.read_directly_into()
@@ -437,7 +434,7 @@ cdef class Stream(Endpoint):
 
     cdef int read_failed(self, int errno_) except -1:
         if errno_ != EAGAIN and errno_ != EINTR:
-            return self.fail(errno_, "Fatal read error on socket transport")
+            return self.fail_reading(errno_)
         if self.read_poll is not None:
             self.read_poll.in_vain()
         return 0
@@ -680,7 +677,7 @@ cdef class Stream(Endpoint):
                 elif item == 0:
                     self.end_of_file()
                 else:
-                    self.fail(item, "Fatal read error on socket transport")
+                    self.fail_reading(item)
                 item = None
         finally:
             if self.is_closing_:
@@ -732,16 +729,15 @@ cdef class Stream(Endpoint):
         if size == 0:
             return 0
         self.wrote()
-        if self.lost_count:
-            if self.lost_count >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+        if self.is_losing:
+            if self.ignore_write() >= <unsigned> constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("socket.send() raised exception.")
-            self.lost_count += 1
             return 0
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal write error on socket transport")
+            return self.fail_writing(EBADF)
         if self.queued() == 0 and not (type(owner) is Lease and self.is_zero_copy_wanted(size)):
             sent = self.send_at_once(start, size)
-            if sent == <ssize_t> size or self.lost_count:
+            if sent == <ssize_t> size or self.is_losing:
                 return 0
             self.wait_writable()
         if owner is None:
@@ -765,7 +761,7 @@ cdef class Stream(Endpoint):
                 ZERO_COPY_MIN, not is_same_machine(self.raw_local(), self.raw_peer()))
         if size >= self.zero_copy_min:
             return True
-        account = self.lend().account
+        account = self.ensure_lender().account
         account.sent_bytes += size
         return False
 
@@ -779,7 +775,7 @@ cdef class Stream(Endpoint):
         sent = self.send_some(&vector, 1, is_joined)
         if sent < 0:
             if errno != EAGAIN and errno != EINTR:
-                self.fail(errno, "Fatal write error on socket transport")
+                self.fail_writing(errno)
             return 0
         self.core.sent_bytes += sent
         if is_joined:
@@ -836,8 +832,8 @@ cdef class Stream(Endpoint):
             raise RuntimeError("unable to writelines; sendfile is in progress")
         pieces = [as_piece(piece) for piece in pieces]
         self.wrote()
-        if self.lost_count:
-            self.lost_count += 1
+        if self.is_losing:
+            self.ignore_write()
             return
         is_held = hold_collector()
         try:
@@ -882,7 +878,7 @@ cdef class Stream(Endpoint):
         cdef size_t offered
         cdef unsigned count
         if not self.is_fd_ours():
-            return self.fail(EBADF, "Fatal write error on socket transport")
+            return self.fail_writing(EBADF)
         while self.queue is not None and self.queue.size:
             if self.is_zero_copy_next():
                 return self.send_zero_copy()
@@ -894,7 +890,7 @@ cdef class Stream(Endpoint):
                     continue
                 if errno == EAGAIN:
                     return self.wait_writable()
-                return self.fail(errno, "Fatal write error on socket transport")
+                return self.fail_writing(errno)
             if is_joined:
                 self.join()
             self.consume(sent)
@@ -921,21 +917,21 @@ cdef class Stream(Endpoint):
         except BaseException:
             self.is_blocked = False
             raise
-        return 0 if self.lost_count else self.submit_zero_copy(operation)
+        return 0 if self.is_losing else self.submit_zero_copy(operation)
 
     cdef int sent_zero_copy(self, int result) except -1:
         self.zero_copy_send = None
         self.is_blocked = False
         if self.is_lost:
             return self.release_fd()
-        if self.lost_count:
+        if self.is_losing:
             return 0
         if result >= 0:
             self.consume(result)
         elif self.is_zero_copy_result_final(result):
-            return self.fail(-result, "Fatal write error on socket transport")
+            return self.fail_writing(-result)
         self.send_now()
-        if not self.is_blocked and self.lost_count == 0:
+        if not self.is_blocked and not self.is_losing:
             self.drained(True)
         return 0
 
@@ -981,7 +977,7 @@ cdef class Stream(Endpoint):
         self.is_eof_written = True
         if self.queue is not None and self.queue.size and not self.is_blocked:
             self.send_now()
-        if (self.queue is None or self.queue.size == 0) and self.lost_count == 0:
+        if (self.queue is None or self.queue.size == 0) and not self.is_losing:
             if shutdown(self.fd, SHUT_WR) < 0:
                 raise os_error(errno, None)
 

@@ -1,8 +1,8 @@
 cdef class TlsRecords:
-    # SSLProtocol's own names, which it reads and writes; here, a message finds them fast.
+    # SSLProtocol reads and writes these under its own names. As fields they are found fast.
     cdef public object _state
     cdef public object _sslobj
-    cdef public object _incoming        # ssl.MemoryBIO: ciphertext that came
+    cdef public object _incoming        # ssl.MemoryBIO: ciphertext that was received
     cdef public object _outgoing        # ssl.MemoryBIO: ciphertext to be sent
     cdef public object _transport
     cdef public object _app_protocol
@@ -13,7 +13,8 @@ cdef class TlsRecords:
     cdef public bint _app_writing_paused
     cdef public bint _ssl_reading_paused
     cdef public bint _ssl_writing_paused
-    cdef object read_record             # of the C object in the SSLObject
+    # Bound methods of the C object in the SSLObject; None until the handshake is done.
+    cdef object read_record
     cdef object write_record
     cdef object count_pending
 

@@ -3,12 +3,12 @@
     down   plaintext -> SSL_write -> outgoing BIO -> bytes -> the transport below
     up     bytes of the transport below -> incoming BIO -> SSL_read -> plaintext
 
-Everything else (handshake, shutdown, what a full socket or a paused protocol keeps waiting, errors)
-is the interpreter's own SSLProtocol, which this is mixed into: a step is taken here only while
-nothing waits anywhere, otherwise SSLProtocol's method of that name takes it.
+All else is done by the interpreter's own SSLProtocol, into which this is mixed: handshake,
+shutdown, errors, and what waits because a socket is full or a protocol is paused. A step is taken
+here only while nothing waits anywhere. Otherwise SSLProtocol's method of the same name takes it.
 
-asyncio reads until SSLWantReadError ends its loop; here an empty incoming BIO does, for OpenSSL
-takes from it no more than the record that it decrypts.
+asyncio reads until an SSLWantReadError ends its loop. Here the loop ends when the incoming BIO is
+empty: OpenSSL takes from it no more than the record that it decrypts.
 """
 
 from cpython.buffer cimport (
@@ -24,9 +24,8 @@ from zcloop._native.kernel.cpython cimport (
     PyBytes_New, PyBytes_Start, PyObject_Release, _PyBytes_Resize,
 )
 
-# The plaintext of one record, at most.
 cdef enum:
-    RECORD_MAX = 16384
+    RECORD_MAX = 16384      # bytes of plaintext in one record, at most (RFC 8446, 5.1)
 
 cdef object SSLProtocol = sslproto.SSLProtocol
 cdef object WRAPPED = sslproto.SSLProtocolState.WRAPPED
@@ -34,7 +33,8 @@ cdef object AGAIN = sslproto.SSLAgainErrors
 
 
 cdef object as_octets(object data):
-    """What SSLProtocol may keep although the application releases its view, and counts in bytes."""
+    """The data, or of a view another one of bytes: SSLProtocol may keep it although the application
+    releases its own, and takes its length for a number of bytes."""
     if not isinstance(data, memoryview):
         return data
     if not PyBuffer_IsContiguous(PyMemoryView_GET_BUFFER(data), b"C"):
@@ -44,7 +44,7 @@ cdef object as_octets(object data):
 
 cdef class TlsRecords:
     cdef bint is_open(self) except -1:
-        """The handshake is done, and the end has not begun."""
+        """Whether the handshake is done, and the end has not begun."""
         if self._state is not WRAPPED:
             return False
         if self.read_record is None:
@@ -58,12 +58,13 @@ cdef class TlsRecords:
     # ---- up ----------------------------------------------------------------------------------
 
     def data_received(self, data):
-        """Ciphertext, from a transport that has bytes to give."""
+        """Take ciphertext from the transport below."""
         self._incoming.write(data)
         if self.is_open():
             self._do_read()
         else:
-            SSLProtocol.buffer_updated(self, 0)     # by its state; the BIO has the bytes already
+            # It acts by its state, on what is in the BIO: 0 bytes are new in its own buffer.
+            SSLProtocol.buffer_updated(self, 0)
 
     def _do_read(self):
         if (not self.is_open() or self._app_reading_paused or self._app_protocol_is_buffer
@@ -76,6 +77,7 @@ cdef class TlsRecords:
             self._fatal_error(error, "Fatal error on SSL protocol")
 
     cdef int receive(self) except -1:
+        """Decrypt what is there, and give it to the application's protocol."""
         cdef Py_ssize_t size = self._incoming.pending
         if size or self.count_pending():
             data, is_last = self.decrypt() if size <= RECORD_MAX else self.decrypt_many(size)
@@ -85,13 +87,13 @@ cdef class TlsRecords:
                 self._call_eof_received()
                 self._start_shutdown()
         if self._outgoing.pending:
-            self._process_outgoing()    # the end of the handshake, or an answer of TLS itself
+            self._process_outgoing()    # the end of the handshake, or TLS itself has answered
         if self._app_reading_paused or self._ssl_reading_paused:
             self._control_ssl_reading()
         return 0
 
     cdef tuple decrypt(self):
-        """What little there is, and whether the peer said that it was the last."""
+        """The plaintext of about a record, and whether the peer said that it was the last."""
         cdef bint is_last = False
         cdef list more = None
         cdef bytes chunk
@@ -111,12 +113,12 @@ cdef class TlsRecords:
                 if not self._incoming.pending:
                     break
         except AGAIN:
-            pass            # the rest of a record is still to come
+            pass            # the last record is not complete yet
         return first if more is None else b"".join(more), is_last
 
     cdef tuple decrypt_many(self, Py_ssize_t size):
-        """As `decrypt`, of more than a record: into one object, without a copy."""
-        cdef Py_ssize_t capacity = size + RECORD_MAX    # of a record whose begin came before
+        """What `decrypt` does, for more than a record: into one object, without a copy."""
+        cdef Py_ssize_t capacity = size + RECORD_MAX    # a record may have begun before
         cdef PyObject *data = PyBytes_New(NULL, capacity)
         cdef Py_ssize_t used = 0
         cdef Py_ssize_t count
@@ -140,8 +142,11 @@ cdef class TlsRecords:
         return received, is_last
 
     def _do_read__buffered(self):
-        """As much as fits into one buffer of the application's, in its own memory: asyncio slices
-        the buffer for each record, which of most kinds is a copy, and counts items for bytes."""
+        """Decrypt as much as one buffer of the application's takes, in place.
+
+        Rejected: asyncio's way, which slices the buffer for each record. Slices of most kinds of
+        buffers are copies, and their lengths count items, not bytes.
+        """
         cdef Py_buffer buffer
         cdef Py_ssize_t size
         cdef Py_ssize_t done = 0
@@ -164,7 +169,7 @@ cdef class TlsRecords:
             self._start_shutdown()
 
     cdef tuple decrypt_into(self, char *memory, Py_ssize_t size):
-        """How many bytes, and whether the peer said that these are the last."""
+        """How many bytes were decrypted, and whether the peer said that these are the last."""
         cdef Py_ssize_t done = 0
         cdef Py_ssize_t count
         read = self._sslobj.read
@@ -182,12 +187,12 @@ cdef class TlsRecords:
     # ---- down --------------------------------------------------------------------------------
 
     cdef bint is_writable(self) except -1:
-        """Nothing waits, so that what is written now is next, and leaves whole."""
+        """Whether nothing waits to be sent, so that what is written now is next."""
         return (self.is_open() and not self._write_backlog and not self._ssl_writing_paused
                 and not self._app_writing_paused and self._outgoing_high_water > 0)
 
     def write(self, data):
-        """asyncio's WriteTransport.write: encrypted from where it is, and sent."""
+        """asyncio's WriteTransport.write: encrypt the data where it is, and send it."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
         if not data:
@@ -195,7 +200,7 @@ cdef class TlsRecords:
         self.writelines((data,))
 
     def writelines(self, list_of_data):
-        """asyncio's WriteTransport.writelines: one send of all."""
+        """asyncio's WriteTransport.writelines: encrypt all pieces, and send them at once."""
         cdef list pieces = [as_octets(data) for data in list_of_data]
         cdef Py_ssize_t index = 0
         cdef Py_ssize_t done = 0
@@ -211,12 +216,12 @@ cdef class TlsRecords:
                 self._fatal_error(error, "Fatal error on SSL protocol")
                 return
         if index < len(pieces):
-            self._write_appdata(pieces[index:])     # which sends, too
+            self._write_appdata(pieces[index:])     # this sends what is encrypted, too
         elif self._outgoing.pending:
             self._transport.write(self._outgoing.read())
 
     cdef Py_ssize_t encrypt(self, object data) except -1:
-        """How many of its bytes; OpenSSL may want to receive something first."""
+        """Encrypt the data; how many bytes of it. OpenSSL may want to receive something first."""
         cdef Py_ssize_t size = len(data)
         try:
             if size <= RECORD_MAX:
@@ -226,6 +231,7 @@ cdef class TlsRecords:
         return self.encrypt_many(data)
 
     cdef Py_ssize_t encrypt_many(self, object data) except -1:
+        """What `encrypt` does, for more than a record."""
         cdef Py_buffer view
         cdef Py_ssize_t done = 0
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)

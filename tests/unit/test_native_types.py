@@ -55,9 +55,12 @@ MADE_BY_NATIVE_CODE = [
     "operation.send_zero_copy:SendZeroCopy",
     "transport.address_cache:AddressCache",
     "transport.datagram_flow:DatagramFlow",
+    "transport.descriptor:Descriptor",
     "transport.done:Done",
     "transport.endpoint:Endpoint",
+    "transport.lease_holder:LeaseHolder",
     "transport.low_water_mark:LowWaterMark",
+    "transport.protocol_holder:ProtocolHolder",
     "transport.socket_call:SocketCall",
     "transport.write_queue:WriteQueue",
 ]

@@ -1,7 +1,8 @@
-"""create_connection to an address, in few steps; every other kind is the interpreter's own.
+"""create_connection to a numeric address, in few steps; all others are the interpreter's own.
 
-The interpreter's resolves, connects and waits in six coroutines and three callbacks. An address
-needs no resolution, and over loopback the peer has answered before connect(2) returns.
+The interpreter's create_connection resolves, connects and waits in six coroutines and three
+callbacks. An address needs no resolution, and over loopback the peer has answered before connect(2)
+returns.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ _parse: Any = base_events._ipaddr_info  # type: ignore[attr-defined]
 
 @types.coroutine
 def _next_turn() -> Generator[None, None, None]:
-    """asyncio.sleep(0), in one step less."""
+    """What asyncio.sleep(0) does, in one step less."""
     yield
 
 
 def _is_guarded() -> bool:
-    """Whether somebody has put something in the place of what makes or connects a socket, as
-    programs do that forbid connections, or redirect them."""
+    """Whether the program has replaced what makes or connects a socket, as programs do that forbid
+    connections, or redirect them."""
     used: Any = base_events.socket  # type: ignore[attr-defined]
     return used.socket is not _Socket or _Socket.connect is not _connect
 
@@ -53,7 +54,10 @@ class Connecting:
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
     ) -> tuple[Any, Any]:
-        """A transport and its protocol, as asyncio's; OSError names the address."""
+        """Connect, as asyncio's loop does: a transport and its protocol.
+
+        An OSError names the address. Arguments and other errors are those of asyncio.
+        """
         stream: Stream | None = None
         if type(host) is str and type(port) is int and not (options or self._debug):
             stream = None if _is_guarded() else connect_stream(self, host, port)  # type: ignore[arg-type]
@@ -70,7 +74,7 @@ class Connecting:
         except BaseException:
             stream.drop()
             raise
-        self.call_soon(stream.connect)
+        self.call_soon(stream.announce)
         try:
             await _next_turn()  # connection_made first
         except BaseException:

@@ -101,7 +101,7 @@ class MakingTransports:
         tls = TlsProtocol(self, protocol, sslcontext, waiter, server_side, None, **timeouts)
         try:
             StreamTransport(stream, tls, None, server)
-            stream.connect()
+            stream.announce()
         except BaseException as error:
             # Nobody would end a handshake that has half begun.
             if stream.face is None:

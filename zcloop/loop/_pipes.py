@@ -14,7 +14,7 @@ from zcloop.loop._transports import Lending, set_result_unless_cancelled
 
 
 def _mode_of(pipe: Any, refusal: str) -> int:
-    """The mode of the file, if it is one that can be waited for; ValueError otherwise."""
+    """The mode of the file, which is made non-blocking; ValueError if it cannot be waited for."""
     mode = os.fstat(pipe.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
         raise ValueError(refusal)
@@ -23,7 +23,7 @@ def _mode_of(pipe: Any, refusal: str) -> int:
 
 
 class _PipeTransport(asyncio.BaseTransport):
-    """What both ends have: a file of the program's, and the native stream that does the work."""
+    """What both ends have: a file of the program's, and the native stream, which does the work."""
 
     _pipe: Any = None
     _stream: PipeReader | PipeWriter
@@ -53,25 +53,28 @@ class _PipeTransport(asyncio.BaseTransport):
             self._drop()
 
     def _drop(self) -> None:
-        """Close the file, and tell nobody."""
+        """Close the file at once: connection_lost() is not called."""
         self._stream.drop()
         self._pipe = None
 
     def _lost(self) -> None:
-        """connection_lost was called."""
+        """The native half calls this when connection_lost() has been called."""
         self._pipe = None
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Call another protocol from now on, also with what has arrived and was not delivered."""
         self._stream.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is called now."""
         return self._stream.protocol
 
     def is_closing(self) -> bool:
+        """Whether close() or abort() was called, or the other end was closed."""
         return self._stream.is_closing()
 
     def close(self) -> None:
-        """Send what is queued, then connection_lost(None), then the file is closed. Idempotent."""
+        """Send what is queued, call connection_lost(None), then close the file. Idempotent."""
         self._stream.close()
 
 
@@ -92,13 +95,15 @@ class ReadPipeTransport(Lending, _PipeTransport, asyncio.ReadTransport):
             loop.call_soon(set_result_unless_cancelled, waiter, None)
 
     def is_reading(self) -> bool:
+        """Whether data is delivered: the transport is neither paused nor closing."""
         return self._stream.is_reading()
 
     def pause_reading(self) -> None:
-        """No data is delivered from here on until resume_reading(); none is lost."""
+        """Deliver no data from here on until resume_reading(); none is lost."""
         self._stream.pause_reading()
 
     def resume_reading(self) -> None:
+        """Deliver data again, beginning with what arrived during the pause."""
         self._stream.resume_reading()
 
 
@@ -113,34 +118,42 @@ class WritePipeTransport(_PipeTransport, asyncio.Transport):
         super().__init__(extra)
         mode = _mode_of(pipe, "Pipe transport is only for pipes, sockets and character devices")
         self._stream = stream = PipeWriter(loop, pipe.fileno())
-        self.write = stream.write  # type: ignore[method-assign]  # no call more, as of a stream
+        # The native half's own bound method: a call less for each write.
+        self.write = stream.write  # type: ignore[method-assign]
         self._open(loop, pipe, protocol)
-        if not stat.S_ISCHR(mode):  # a device has no reader that could end
+        if not stat.S_ISCHR(mode):  # a device has no reader whose end could be waited for
             loop.call_soon(stream.start)
         if waiter is not None:
             loop.call_soon(set_result_unless_cancelled, waiter, None)
 
     def writelines(self, list_of_data: Any) -> None:
+        """Call write() for each piece of data, and send them by as few system calls as possible."""
         self._stream.writelines(list_of_data)
 
     def write_eof(self) -> None:
-        """close()."""
+        """Close the transport: a pipe cannot be closed for writing alone."""
         self._stream.write_eof()
 
     def can_write_eof(self) -> bool:
+        """True, since write_eof() does what is asked."""
         return True
 
     def abort(self) -> None:
-        """Drop what is queued, then connection_lost(None)."""
+        """Drop what is queued, call connection_lost(None), then close the file. Idempotent."""
         self._stream.abort()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes accepted and not yet taken by the kernel."""
+        """How many bytes were accepted and are not yet taken by the kernel."""
         return self._stream.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and the high limit, in bytes."""
         return self._stream.get_write_buffer_limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
+        """Set with how many queued bytes pause_writing() and resume_writing() are called.
+
+        pause_writing() is called above `high` (64 KiB at first), resume_writing() at `low` and
+        below (a quarter of `high` unless it is given). ValueError if high < low, or low < 0.
+        """
         self._stream.set_write_buffer_limits(high, low)

@@ -1,15 +1,16 @@
-"""loop.sendfile and loop.sock_sendfile, whose every end leaves the transport as it was before.
+"""loop.sendfile and loop.sock_sendfile, which leave the transport as it was, however they end.
 
-    plain    by os.sendfile on the transport's socket, on readiness; a file that the kernel cannot
-             send so is read in a thread. Meanwhile writes are refused.
-    TLS      is read in a thread, and written as the transport has room
+    plain    os.sendfile on the transport's socket, when it is ready. A file that the kernel cannot
+             send in this way is read in a thread. Writes are refused meanwhile
+    TLS      the file is read in a thread, and written when the transport has room
 
-Reading is paused meanwhile, as asyncio's. A second sendfile on a transport is refused. Cancelled,
-or failed in the middle, the file's position says how much was sent.
+Reading is paused meanwhile, as with asyncio. A second sendfile on a transport is refused. When a
+sendfile is cancelled or fails in the middle, the file's position says how much was sent.
 
-asyncio's own sends from callbacks, which a cancelled task leaves with the position where it was;
-and puts a protocol of its own in the place of the transport's, which then misses or repeats
-pause_writing() and resume_writing(), and comes back only if the file can seek.
+asyncio's own sendfile sends from callbacks: when its task is cancelled the file's position is what
+it was at the start. It also puts a protocol of its own in the place of the transport's. That one
+then misses or repeats pause_writing() and resume_writing(), and comes back only if the file can
+seek.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from zcloop.loop._tls import SSLTransport
 from zcloop.loop._transports import StreamTransport
 
 _BLOCK_SIZE = constants.SENDFILE_FALLBACK_READBUFFER_SIZE
-_RECORD_SIZE = 16 * 1024  # of TLS: what is read is encrypted at once
+_RECORD_SIZE = 16 * 1024  # bytes of a TLS record, which is encrypted by one call
 _original: Any = base_events.BaseEventLoop
 
 
 def _size_of(file: Any) -> int:
-    """In bytes; SendfileNotAvailableError if it is no file of the system's, or a pipe."""
+    """The file's size in bytes; SendfileNotAvailableError if it is no regular file."""
     try:
         status = os.fstat(file.fileno())
     except (AttributeError, io.UnsupportedOperation, OSError):
@@ -45,7 +46,7 @@ def _size_of(file: Any) -> int:
 
 
 def _start_at(file: Any, offset: int) -> None:
-    """Put the file there, wherever it is. What cannot seek is read on, but not at an offset."""
+    """Put the file at an offset. A file that cannot seek is read from where it is, at offset 0."""
     if offset:
         file.seek(offset)
     else:
@@ -53,7 +54,7 @@ def _start_at(file: Any, offset: int) -> None:
 
 
 def _leave_at(file: Any, position: int) -> None:
-    """Say where the sending ended, if the file has a position, and is open."""
+    """Set the file's position, if it has one and is open: there the sending has ended."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         file.seek(position)
 
@@ -74,7 +75,7 @@ class SendingFiles:
         size = _size_of(file)
         end = size if count is None else min(size, offset + count)
         sent = 0
-        before = None  # the last wait for room
+        before = None  # the last wait for room, which the next one wants to know
         try:
             while (count or size) and sent != count:
                 wanted = (count or size + sent) - sent
@@ -93,7 +94,7 @@ class SendingFiles:
                 if offset + sent < end:
                     before = await self._readiness(sock, before, to_write=True)
                 else:
-                    await asyncio.sleep(0)  # all is sent: no need of room; as asyncio, not at once
+                    await asyncio.sleep(0)  # all is sent; asyncio, too, returns a turn later
             return sent
         finally:
             _leave_at(file, offset + sent)
@@ -121,7 +122,7 @@ class SendingFiles:
     async def _read_block(
         self, file: Any, sent: int, count: int | None, size_max: int
     ) -> memoryview:
-        """What comes next, in memory of its own; nothing at the end."""
+        """The next bytes of the file, in new memory; none at its end."""
         size = size_max if count is None else min(count - sent, size_max)
         block = memoryview(bytearray(size))
         loop: Any = self
@@ -167,10 +168,10 @@ class SendingFiles:
 
     @contextlib.asynccontextmanager
     async def _socket_alone(self, transp: StreamTransport) -> AsyncIterator[socket.socket]:
-        """The socket of a transport that has sent what was written, and takes no more meanwhile.
+        """The socket of a transport that has sent what was written, and refuses writes meanwhile.
 
-        ConnectionError when it is closed, or loses its connection; RuntimeError when another
-        sendfile is in progress.
+        ConnectionError if it is closed or loses its connection; RuntimeError if another sendfile is
+        in progress.
         """
         drained = transp._make_empty_waiter()
         is_reading = transp.is_reading()
@@ -179,7 +180,8 @@ class SendingFiles:
             await drained
             sock = transp._sock
             if sock is None or transp.is_closing():
-                raise ConnectionError("Connection is closed")  # while its queue was sent
+                # It was closed while its queue was sent.
+                raise ConnectionError("Connection is closed")
             with self._lend_fd(transp._sock_fd), _closing_told(sock):
                 yield sock
         finally:
@@ -189,7 +191,7 @@ class SendingFiles:
 
     @contextlib.contextmanager
     def _lend_fd(self, fd: int) -> Iterator[None]:
-        """sock_* calls may use a transport's fd meanwhile."""
+        """Let sock_* calls use a transport's fd meanwhile."""
         self._lent_fds.add(fd)
         try:
             yield
@@ -199,7 +201,7 @@ class SendingFiles:
 
 @contextlib.contextmanager
 def _closing_told(sock: socket.socket) -> Iterator[None]:
-    """A transport that was closed takes its socket away: say so, and not EBADF."""
+    """Raise a ConnectionError that says so, not EBADF, if the transport was closed meanwhile."""
     try:
         yield
     except OSError as error:

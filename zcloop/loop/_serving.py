@@ -26,9 +26,9 @@ _TCP = (0, socket.IPPROTO_TCP, socket.IPPROTO_MPTCP)  # 0: the family's ordinary
 
 
 class Accepting:
-    """What one listening socket serves: each connection gets a protocol and a transport.
+    """Serves one listening socket: each connection gets a protocol and a transport.
 
-    Out of fds or memory it backs off for a second, as asyncio does, and then goes on.
+    When fds or memory run out it stops for a second, as asyncio does, and then goes on.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Accepting:
         self._ssl_timeouts = ssl_timeouts
         self._retry: Any = None
         if sock.family in _INTERNET and sock.type == socket.SOCK_STREAM and sock.proto in _TCP:
-            # Inherited by what is accepted: no system call a connection.
+            # What is accepted inherits it, which saves a system call for each connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not isinstance(sock.fileno(), int):
             raise ValueError(f"Invalid file object: {sock!r}")
@@ -56,7 +56,7 @@ class Accepting:
         self._listener.start()
 
     def stop(self) -> None:
-        """Accept no more; the socket may be closed and its port reused afterwards."""
+        """Accept no more. The socket may be closed then, and its port used again. Idempotent."""
         if self._retry is not None:
             self._retry.cancel()
         self._listener.stop()
@@ -64,7 +64,7 @@ class Accepting:
     def _failed(self, number: int) -> None:
         error = OSError(number, os.strerror(number))
         if number in _OUT_OF_RESOURCES:
-            # Before the report, which may raise KeyboardInterrupt or call stop().
+            # This is done before the report, which may raise KeyboardInterrupt or call stop().
             self._retry = self._loop.call_later(constants.ACCEPT_RETRY_DELAY, self._listener.start)
             self._loop.call_exception_handler(
                 {
@@ -88,7 +88,7 @@ class Accepting:
             protocol = self._protocol_factory()
             if self._sslcontext is None:
                 transport = StreamTransport(stream, protocol, None, self._server)
-                stream.connect()
+                stream.announce()
             else:
                 waiter = self._loop.create_future()
                 waiter.add_done_callback(_handshaken)
@@ -102,7 +102,7 @@ class Accepting:
             if transport is not None:
                 transport.abort()
             elif not stream.is_closing():
-                stream.drop()  # now, not when the traceback that holds it is forgotten
+                stream.drop()  # now, not when the traceback is gone that refers to it
             if self._loop.get_debug():
                 context = {
                     "message": "Error on transport creation for incoming connection",
@@ -116,7 +116,8 @@ class Accepting:
 
 
 def _handshaken(waiter: Any) -> None:
-    # A failed handshake has closed its connection; SSLProtocol logs it in debug mode.
+    # The exception counts as seen: a handshake that failed has closed its connection, and
+    # SSLProtocol logs it in debug mode.
     if not waiter.cancelled():
         waiter.exception()
 

@@ -1,11 +1,11 @@
-"""loop.sock_*: asyncio's calls on plain sockets, which a cancellation can never rob of data.
+"""loop.sock_*: asyncio's calls on plain sockets, which lose no data when they are cancelled.
 
-Each tries its system call first, and on EAGAIN waits until the socket is ready and tries again.
-The call is made by the awaiting coroutine itself, never on its behalf: asyncio's own loop
-receives in a callback and hands the bytes to a future, and a task that is cancelled between the
-two loses them. What is still in the socket is there for the next call.
+Each tries its system call first, and on EAGAIN waits until the socket is ready and tries again. The
+awaiting coroutine makes the system call itself. asyncio's own loop receives in a callback and gives
+the bytes to a future, and a task that is cancelled between the two loses them. Here they are still
+in the socket, for the next call.
 
-A socket that is closed while one of these waits ends the wait with OSError (EBADF).
+When a socket is closed while one of these waits for it, the wait ends with OSError (EBADF).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import Any, TypeVar
 _check_ssl_socket: Any = base_events._check_ssl_socket  # type: ignore[attr-defined]
 _Result = TypeVar("_Result")
 _NOT_YET = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS, errno.EINTR)
-# Between two tries of a Unix socket to connect. A thousand that wait take 0.2 of a core.
+# Seconds between two tries of a Unix socket to connect. With these a thousand sockets that wait
+# take 0.2 of a core.
 _ROOM_PAUSE_MIN = 0.001
 _ROOM_PAUSE_MAX = 0.05
 
 
 def octets(data: Any) -> memoryview:
-    """The bytes of a buffer: in place, but for one that no view of bytes can show."""
+    """A view of the bytes of a buffer, or of a copy where no view of bytes can show the buffer."""
     with memoryview(data) as view:
         try:
             return view.cast("B")
@@ -57,7 +58,7 @@ class SocketCalls:
     async def _readiness(self, sock: socket.socket, before: Any, *, to_write: bool) -> Any:
         """Wait until `sock` is ready; RuntimeError if it is a transport's.
 
-        Returns the wait, which is `before` of the next one for the same.
+        `before` is the last wait of the same call, or None. Returns the wait, for the next one.
         """
         wait = self._wait_for_socket(sock, to_write, before)
         try:
@@ -85,17 +86,17 @@ class SocketCalls:
         return await self._received(sock, sock.recv_into, buf)
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
-        """One datagram of up to `bufsize` bytes, and its sender."""
+        """Receive a datagram of up to `bufsize` bytes; it and its sender."""
         return await self._received(sock, sock.recvfrom, bufsize)
 
     async def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> tuple[int, Any]:
-        """One datagram into `buf` (its first `nbytes` bytes, or all of it), and its sender."""
+        """Receive a datagram into `buf`, or its first `nbytes` bytes; its size and its sender."""
         return await self._received(sock, sock.recvfrom_into, buf, nbytes or 0)
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
-        """A non-blocking connection and its peer's address."""
+        """Accept a connection; its socket, which does not block, and its peer's address."""
         conn, address = await self._received(sock, sock.accept)
         conn.setblocking(False)
         return conn, address
@@ -111,7 +112,7 @@ class SocketCalls:
                     before = await self._readiness(sock, before, to_write=True)
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
-        """Send one datagram; how many of its bytes were sent."""
+        """Send a datagram; how many bytes of it were sent."""
         self._check_socket(sock)
         before = None
         while True:
@@ -126,8 +127,8 @@ class SocketCalls:
     async def _room_at(self, sock: socket.socket, address: Any) -> None:
         """Wait until the receiver of a Unix socket's datagrams has room.
 
-        Of an unconnected socket the kernel says that it can always send; one knows that is
-        connected to the receiver.
+        A poll of an unconnected socket says that it can always send. So this polls a socket of its
+        own that is connected to the receiver.
         """
         with socket.socket(sock.family, sock.type) as receiver:
             receiver.setblocking(False)
@@ -138,9 +139,9 @@ class SocketCalls:
             await self._readiness(receiver, None, to_write=True)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect; a host name is resolved without blocking. OSError names the address.
+        """Connect; a host name is resolved without blocking. An OSError names the address.
 
-        To a Unix listener with a full backlog it waits for room, as a blocking connect() does.
+        If a Unix listener's backlog is full this waits for room, as a blocking connect() does.
         """
         self._check_socket(sock)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -161,8 +162,10 @@ class SocketCalls:
             await self._connect_when_there_is_room(sock, address)
 
     async def _connect_when_there_is_room(self, sock: socket.socket, address: Any) -> None:
-        """A full backlog cannot be polled for: the socket is as one that nobody has connected, and
-        says that it is writable. So it is tried again, ever more seldom."""
+        """Try to connect until the listener has room, at growing distances.
+
+        One cannot poll for room: a poll says that the socket, which is not connected, is writable.
+        """
         pause = _ROOM_PAUSE_MIN
         while True:
             await asyncio.sleep(pause)

@@ -1,10 +1,10 @@
-"""Child processes: asyncio's subprocess transport, with exits learnt from a pidfd on the ring.
+"""Child processes: asyncio's subprocess transport, which learns of a child's end from a pidfd.
 
-No thread and no SIGCHLD handler: the pidfd becomes readable when the child ends, and only that
-child is reaped. A kernel or sandbox without pidfd_open gets one waiting thread a child instead.
+There is no thread and no SIGCHLD handler: the pidfd (Linux 5.3) becomes readable when the child
+ends, and only that child is reaped. Where pidfd_open is refused one thread waits for each child.
 
-A child is reaped by us, by the program through its Popen, or before a signal is sent to it: whoever
-comes first leaves the status in the Popen, under the Popen's own lock.
+A child is reaped by us when it ends, by us before we send it a signal, or by the program through
+its Popen. Whoever is first leaves the status in the Popen, under the Popen's own lock.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 
 
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
-    """asyncio.SubprocessTransport of a child started by subprocess.Popen.
+    """The asyncio.SubprocessTransport of a child that subprocess.Popen has started.
 
-    Its stdin is a pipe on every Python, so the child can open /dev/stdin (a socketpair, which
-    Python 3.11 uses, cannot be opened). Who waits for the child waits for its end alone, as of
-    Python 3.10: a process that the child has left behind may keep its pipes open.
+    The child's stdin is a pipe on every Python, so that the child can open /dev/stdin. (asyncio of
+    Python 3.11 makes a socketpair, which cannot be opened.) To wait for the child is to wait for
+    its end alone: a process that the child has left behind may keep its pipes open. Not
+    thread-safe, as asyncio's.
     """
 
     _loop: Any
@@ -56,7 +57,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         )  # fmt: skip
 
     async def _wait(self) -> int:
-        """The status of the child, once it has ended."""
+        """Wait for the end of the child; its status."""
         if self._returncode is not None:
             return self._returncode
         waiter: asyncio.Future[int] = self._loop.create_future()
@@ -75,7 +76,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         if self._proc is not None:
             _poll(self._proc)
         if self._loop is not None and self._loop.is_closed():
-            self._drop_pipes()  # nobody would run what they call at their end
+            self._drop_pipes()  # the loop will not run what they call at their end
         super().close()
 
     def _drop_pipes(self) -> None:
@@ -84,9 +85,9 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
                 protocol.pipe._drop()
 
     def send_signal(self, signal: int) -> None:
-        """Nothing happens when the child has ended: its pid may be another's by now.
+        """Send a signal to the child, unless it has ended: then another may have its pid.
 
-        ProcessLookupError when its pipes have ended, too.
+        ProcessLookupError if the child's pipes have ended, too.
         """
         self._check_proc()
         if _poll(self._proc) is None:
@@ -94,16 +95,16 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
                 os.kill(self._proc.pid, signal)
 
     def terminate(self) -> None:
-        """As send_signal, SIGTERM."""
+        """Send SIGTERM, as send_signal() does."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """As send_signal, SIGKILL."""
+        """Send SIGKILL, as send_signal() does."""
         self.send_signal(signal.SIGKILL)
 
 
 def watch_child(loop: Any, transport: Any) -> None:
-    """Call transport._process_exited(returncode) on the loop when the child has ended."""
+    """Have transport._process_exited(returncode) called on the loop when the child has ended."""
     process = transport._proc
     try:
         pidfd = os.pidfd_open(process.pid)
@@ -115,15 +116,15 @@ def watch_child(loop: Any, transport: Any) -> None:
             daemon=True,
         ).start()
         return
-    loop._watched[pidfd] = process  # the pidfd is closed with the loop if the child outlives it
+    loop._watched[pidfd] = process  # the loop closes the pidfd at its end, if the child runs still
     loop._add_reader(pidfd, _child_ended, loop, transport, process, pidfd)
 
 
 def reap_before_others(loop: Any) -> None:
     """Take the statuses of the loop's children that have ended, before a handler of SIGCHLD runs.
 
-    The handler may wait for every child there is, as asyncio's FastChildWatcher does, and the
-    loop would not learn how its own ended.
+    The handler may wait for every child, as asyncio's FastChildWatcher does. Then the loop would
+    not learn how its own children ended.
     """
     for process in list(loop._watched.values()):
         _poll(process)
@@ -154,7 +155,7 @@ def _reap_locked(process: Any, flags: int) -> None:
     try:
         pid, status = os.waitpid(process.pid, flags)
     except ChildProcessError:
-        # Reaped by somebody else: the status is gone, and asyncio says 255 then (Popen 0).
+        # Other code has reaped the child, and has its status. asyncio says 255 then (Popen says 0).
         logger.warning("Unknown child process pid %d, will report returncode 255", process.pid)
         process.returncode = 255
     else:
@@ -170,8 +171,8 @@ def _child_ended(loop: Any, transport: Any, process: Any, pidfd: int) -> None:
 
 
 def _wait_in_thread(loop: Any, transport: Any, process: Any) -> None:
-    with contextlib.suppress(ChildProcessError):  # its Popen was first, or somebody else
-        # Without reaping it: the lock is not held while we wait, so that the loop may send signals.
+    with contextlib.suppress(ChildProcessError):  # its Popen was first, or other code
+        # This does not reap the child, and needs no lock: so the loop may send signals meanwhile.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     returncode = _reap(process)
     try:

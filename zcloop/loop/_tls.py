@@ -1,9 +1,27 @@
-"""asyncio's TLS, which decrypts into leases for a ZeroCopyProtocol.
+"""asyncio's TLS, with native messages, and leases for a ZeroCopyProtocol.
 
-Handshake, shutdown and flow control are the interpreter's own, messages are native. A protocol that
-takes leases is read for as a BufferedProtocol is: the buffer is a block of the stream's memory, of
-which what stays empty is free again before the protocol gets its view. What is received below is
-ciphertext in memory of SSLProtocol; a transport over its quota stops reading there.
+Handshake, shutdown and flow control are those of the interpreter's own SSLProtocol, from which
+`TlsProtocol` derives; messages go through `TlsRecords` (_native/transport/tls.pyx). There are three
+doors to a `TlsProtocol`:
+
+    Loop._make_ssl_transport    create_connection and asyncio's other makers of connections: TLS
+                                over a socket that is connected
+    Loop._tls_over              a server: TLS over a native stream that was accepted
+    Loop.start_tls              TLS over a transport that the program has used before
+
+The first two make a TlsProtocol themselves. The third is asyncio's coroutine, which makes an
+SSLProtocol in its middle, by the global name `sslproto.SSLProtocol`. So `start_tls` here is a
+function of asyncio's own code object, with globals in which this name is ours (`_start_tls`).
+tests/unit/transport/test_start_tls_of_asyncio.py fails when an interpreter's code asks for more.
+
+Rejected: a start_tls of our own, which would miss what each version of asyncio mends in its own.
+TlsProtocol in the place of SSLProtocol in asyncio itself, which other loops of the process would
+get, too. A transport that exchanges the SSLProtocol in `set_protocol`, since asyncio's coroutine
+returns the transport of the one that it has made.
+
+A protocol that takes leases is read for as a BufferedProtocol is: its buffer is a block of the
+stream's memory. The part of the block that stays empty is free again before the protocol gets its
+view. Ciphertext is received into memory of SSLProtocol; a transport over its quota receives none.
 """
 
 from __future__ import annotations
@@ -21,21 +39,27 @@ from zcloop.loop._transports import Lending
 
 _SSLProtocol: Any = sslproto.SSLProtocol  # typeshed has half of it
 
-# A TLS record: what the decryption may still hold when no ciphertext is left.
+# The plaintext of one record (RFC 8446, 5.1): so much the decryption may still hold when no
+# ciphertext is left.
 _RECORD_SIZE = 16 * 1024
+# As much as a stream receives at a time without TLS.
 _BUFFER_SIZE_MAX = 256 * 1024
 
 
 def _ignore(_data: Any) -> None:
-    """What is written after the end."""
+    """Take what is written after the end, and drop it."""
 
 
 class SSLTransport(Lending, sslproto._SSLProtocolTransport):
-    """What the application writes to and is read for; its memory is that of the stream below."""
+    """The application's transport, which lends memory of the stream below it.
 
-    __slots__ = ("write", "writelines")  # the protocol's own bound methods, per message
+    What it sends is encrypted, and so never without a copy. Not thread-safe, as asyncio's.
+    """
 
-    _closed = True  # should its making be interrupted; asyncio's __del__ asks
+    # `write` and `writelines` are bound methods of the protocol: a call less for each message.
+    __slots__ = ("write", "writelines")
+
+    _closed = True  # until __init__ is done: asyncio's __del__ asks, also after an interrupt
 
     def __init__(self, loop: Any, ssl_protocol: TlsProtocol) -> None:
         super().__init__(loop, ssl_protocol)
@@ -43,25 +67,27 @@ class SSLTransport(Lending, sslproto._SSLProtocolTransport):
         self.writelines = ssl_protocol.writelines  # type: ignore[method-assign]
 
     def close(self) -> None:
+        """Send what is queued, shut TLS down, then call connection_lost(None). Idempotent."""
         super().close()
-        if self._ssl_protocol is None:  # closed again: asyncio lets go of the connection
+        if self._ssl_protocol is None:  # it was closed before: asyncio lets go of the connection
             self.write = self.writelines = _ignore  # type: ignore[method-assign, assignment]
 
     def abort(self) -> None:
-        if self._ssl_protocol is not None:  # else it is over, which Python 3.11.2 does not ask
+        """Drop what is queued, and call connection_lost(None). Idempotent."""
+        if self._ssl_protocol is not None:  # otherwise it is over; Python 3.11.2 does not ask
             super().abort()
 
 
 class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
-    """Between a stream and an application's protocol."""
+    """What is between a stream and an application's protocol: a protocol of the former."""
 
-    max_size = _RECORD_SIZE  # of a buffer that only transports other than a stream fill
+    max_size = _RECORD_SIZE  # of SSLProtocol's buffer, which only transports of others fill
 
     _app_transport: Any
     _app_transport_created: bool
     _stream: Any = None
-    _buffer: memoryview | None = None  # to be decrypted into
-    _room: asyncio.Future[None] | None = None  # who sends a file waits for it
+    _buffer: memoryview | None = None  # what the next bytes are decrypted into
+    _room: asyncio.Future[None] | None = None  # done when a file that is sent may go on
     _is_sending_file = False
 
     def _get_app_transport(self) -> Any:
@@ -77,7 +103,7 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
             self._app_protocol_buffer_updated = self._lend_buffer
             self._app_protocol_is_buffer = True
             if self._stream is not None:
-                self._stream.lend().account.name = type(app_protocol).__qualname__
+                self._stream.ensure_lender().account.name = type(app_protocol).__qualname__
         elif self._stream is not None and self._stream.lender is not None:
             self._stream.lender.forgive()  # what another protocol keeps is not its fault
 
@@ -86,33 +112,33 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
             return  # start_tls on a transport that was closing: connection_lost came first
         self._stream = self._app_transport._stream = transport._stream
         if isinstance(self._app_protocol, ZeroCopyProtocol):
-            self._stream.lend().account.name = type(self._app_protocol).__qualname__
+            self._stream.ensure_lender().account.name = type(self._app_protocol).__qualname__
         super().connection_made(transport)
 
     def _do_read__buffered(self) -> None:
         try:
             super()._do_read__buffered()
         finally:
-            if self._buffer is not None:  # nothing came
+            if self._buffer is not None:  # nothing was decrypted
                 self._buffer.release()
                 self._buffer = None
 
     def _take_buffer(self, ciphertext_size: int) -> memoryview:
         size = min(max(ciphertext_size, _RECORD_SIZE), _BUFFER_SIZE_MAX)
-        self._buffer = self._stream.lend().take_buffer(size)
+        self._buffer = self._stream.ensure_lender().take_buffer(size)
         return self._buffer
 
     def _lend_buffer(self, size: int) -> None:
         buffer, self._buffer = self._buffer, None
         stream = self._stream
-        self._app_protocol.buffer_received(stream.lend().lent(buffer, size))
+        self._app_protocol.buffer_received(stream.ensure_lender().lent(buffer, size))
         stream.pause_if_over_quota()
 
     # ---- sending a file ------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def sending_file(self) -> Iterator[None]:
-        """Nothing is read meanwhile. RuntimeError when another file is being sent."""
+        """Read nothing while a file is sent. RuntimeError if another one is being sent."""
         if self._is_sending_file:
             raise RuntimeError("unable to send a file; sendfile is in progress")
         is_reading = not self._app_reading_paused
@@ -126,12 +152,12 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
                 self._resume_reading()
 
     async def room(self) -> None:
-        """Wait until no more is queued than may be; ConnectionError when nothing can be sent."""
+        """Wait until the application may write; ConnectionError if nothing can be sent any more."""
         while self._app_writing_paused and self._transport is not None:
             self._room = self._loop.create_future()
             await self._room
         if self._state is not sslproto.SSLProtocolState.WRAPPED:
-            # Closed, or the peer has ended it, which is told only once reading goes on.
+            # We have closed it, or the peer has ended it: the latter is told when reading goes on.
             raise ConnectionError("Connection is closed by peer")
 
     def _tell_room(self) -> None:
@@ -152,7 +178,7 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
 
 def _take_unread(protocol: Any) -> bytes:
-    """What a stream's reader has and nobody has read: from here on it is another's."""
+    """What a stream's reader has received and nobody has read. The reader has it no longer."""
     # Imported when it is first needed: not every program has streams, and few upgrade them to TLS.
     from zcloop._native.streams.stream_input import StreamInput
     from zcloop.streams import StreamReaderProtocol
@@ -173,10 +199,13 @@ def _upgrading(
     loop: Any, protocol: Any, sslcontext: Any, waiter: Any, server_side: bool, *more: Any,
     **options: Any,
 ) -> TlsProtocol:  # fmt: skip
-    """The TlsProtocol of a start_tls. A client may speak before its server has asked for TLS, as
-    behind a PROXY header: its hello is in the stream's reader then, and begins the handshake. What
-    is no hello fails it, so that nobody's plaintext is taken for what was encrypted. A server
-    does not speak first: what a client has unread is plaintext, and stays to be read."""
+    """The TlsProtocol of a start_tls.
+
+    A client may say hello before its server has called start_tls, for instance right behind a PROXY
+    header. Then the hello is in the stream's reader, and the handshake begins with it. Anything
+    else that is there fails the handshake, so that no plaintext is taken for what was encrypted.
+    A server does not speak first: what a client has not read is plaintext, and stays to be read.
+    """
     tls = TlsProtocol(loop, protocol, sslcontext, waiter, server_side, *more, **options)
     if server_side:
         tls._incoming.write(_take_unread(protocol))
@@ -184,7 +213,11 @@ def _upgrading(
 
 
 def _start_tls() -> Any:
-    """asyncio's own start_tls, of whichever version, with TlsProtocol for its SSLProtocol."""
+    """asyncio's own start_tls, of whichever version, which makes a TlsProtocol.
+
+    The head of this module says why. `FunctionType` takes no closure here: the code has no free
+    variables.
+    """
     original: Any = base_events.BaseEventLoop.start_tls
     names = {**vars(base_events), "sslproto": types.SimpleNamespace(SSLProtocol=_upgrading)}
     ours = types.FunctionType(original.__code__, names, "start_tls", original.__defaults__)

@@ -1,9 +1,9 @@
 """What a protocol holds: real asyncio.Transport objects over the native streams.
 
-A native type cannot derive from asyncio.Transport (both have an instance layout of their own), so
-a transport is two objects: this one, which a program may subclass, patch and ask isinstance of,
-and the native stream. `write`, called per message, is the stream's own bound method in a slot,
-filled when first read: it costs what a direct call costs.
+A native type cannot derive from asyncio.Transport, since both have an instance layout of their own.
+So a transport is two objects: the face, which a program may subclass, patch and ask isinstance of,
+and the native stream. `write` is called for each message. It is the stream's own bound method, in a
+slot that is filled when it is first read, so that a call costs what a direct call costs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ set_result_unless_cancelled: Any = asyncio.futures._set_result_unless_cancelled 
 
 
 class Lending:
-    """What a transport that lends memory has; `_stream` is the native half that does."""
+    """The methods of a transport that lends memory, of which `_stream` is the native half.
+
+    None of them is thread-safe.
+    """
 
     __slots__ = ()
 
@@ -43,34 +46,46 @@ class Lending:
             "a copy would end it"
         )
 
-    def _lend(self) -> Lender:
-        lender: Lender = self._stream.lend()
+    def _ensure_lender(self) -> Lender:
+        lender: Lender = self._stream.ensure_lender()
         return lender
 
     def reserve(self, size: int, *, zeroed: bool = True) -> memoryview:
-        """A writable view of `size` bytes of registered memory, zeroed: fill it and write it.
+        """A writable view of `size` bytes of registered memory, to be filled and written.
 
-        Of the associated regions, else of the loop's pool. `write` sends it in place; it must not
-        change until it is sent, but may be released at once. `zeroed=False` is for what is filled
-        whole: until then it shows what others received there. Raises RegionExhaustedError.
+        The memory is of the associated regions, or without any of the loop's pool. `write` sends a
+        large view without copying it, so the bytes must not change until they are sent; the view
+        may be released at once. The memory is zeroed unless `zeroed=False`, which is for a view
+        that the program fills completely: until then it shows what was received there before.
+        Raises RegionExhaustedError.
         """
         view: memoryview = self._stream.reserve(size, zeroed)
         return view
 
     def associate(self, region: Region) -> None:
-        """Receive into this region, and reserve from it (dma_assoc). May be called for several:
-        they are used in that order. ValueError if it is closed."""
+        """Receive into this region, and reserve from it (dma_assoc).
+
+        Several regions are used in the order in which they were associated. ValueError if the
+        region is closed.
+        """
         self._stream.associate(region)
 
     def disassociate(self, region: Region) -> None:
-        """No more from this region (dma_disassoc); what is lent from it stays lent. Without any
-        region left the loop's pool is used again. ValueError if it is not associated."""
+        """Take no more memory from this region (dma_disassoc); what is lent from it stays lent.
+
+        When no region is left the loop's pool is used again. ValueError if the region is not
+        associated.
+        """
         self._stream.disassociate(region)
 
     def set_lease_limits(self, *, copybreak: int | None = None, quota: int | None = None) -> None:
-        """Bytes up to which a payload is copied rather than lent (0: none; default 4,096), and
-        bytes that may be held before this transport is not read from (default 8 MiB)."""
-        lender = self._lend()
+        """Set up to what size a payload is copied, and how much may be held.
+
+        A payload of up to `copybreak` bytes (4,096 at first) is copied rather than lent; 0 lends
+        all. While more than `quota` bytes (8 MiB at first) are held, this transport reads nothing
+        more. None leaves a limit as it is. ValueError for numbers below 0.
+        """
+        lender = self._ensure_lender()
         if (copybreak or 0) < 0 or (quota or 0) < 0:
             raise ValueError("copybreak and quota are numbers of bytes, not below 0")
         if copybreak is not None:
@@ -82,12 +97,12 @@ class Lending:
         self._stream.set_quota(quota)
 
     def lease_statistics(self) -> dict[str, int]:
-        """Bytes lent in place and copied since the beginning, and what is held now."""
-        return self._lend().statistics()
+        """How many bytes were lent in place and copied since the beginning, and are held now."""
+        return self._ensure_lender().statistics()
 
 
 class _Face(Lending):
-    """What asyncio's own code, and programs, ask of any socket transport."""
+    """What asyncio's own code, and programs, ask of every socket transport."""
 
     __slots__ = ()
 
@@ -117,7 +132,7 @@ class _Face(Lending):
                 self._lost()
 
     def _lost(self) -> None:
-        """connection_lost was called."""
+        """The native half calls this when connection_lost() has been called."""
 
     @property
     def _loop(self) -> Any:
@@ -146,7 +161,11 @@ class _Face(Lending):
         self._stream.fatal_error(exc, message)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """'socket', 'sockname', 'peername', and what TLS and the like add."""
+        """What is known of the connection by this name, or `default`.
+
+        Every transport knows 'socket' (an asyncio.trsock.TransportSocket), 'sockname' and
+        'peername'; TLS adds the names that asyncio's documentation lists.
+        """
         extra = self._extra
         if extra is None:
             extra = self._extra = {}
@@ -160,7 +179,8 @@ class _Face(Lending):
         elif name == "socket":
             sock = self._sock
             if sock is None:
-                # Never asked for while it was open: a closed one of its kind tells as much.
+                # Nobody asked before the connection was closed. A closed socket of the same kind
+                # tells as much.
                 sock = socket.socket(self._stream.family, self._kind)
                 sock.close()
             extra[name] = trsock.TransportSocket(sock)
@@ -171,51 +191,61 @@ class _Face(Lending):
         return extra[name]
 
     def set_zero_copy_send(self, mode: str) -> None:
-        """Whether large written leases are sent without a copy into the kernel (SEND_ZC).
+        """Set when written leases are sent without a copy into the kernel (SEND_ZC, Linux 6.2).
 
-        "auto", the default: from 32 KiB on, to other machines, until the kernel says that it had
-        to copy, as it has to of a datagram in fragments; "always": every written lease of 4 KiB
-        or more, every datagram of 1 KiB; "never". ValueError for others.
+        "auto", at first: leases of 32 KiB and more that go to another machine, until the kernel
+        says that it had to copy one, as it has to copy a datagram that is sent in fragments.
+        "always": every lease of 4 KiB and more, and as a datagram of 1 KiB and more.
+        "never": none. Any other mode is a ValueError.
         """
         self._stream.set_zero_copy_send(mode)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """What arrived and was not delivered goes to the new protocol."""
+        """Call another protocol from now on, also with what has arrived and was not delivered."""
         self._stream.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is called now."""
         return self._stream.protocol
 
     def is_closing(self) -> bool:
+        """Whether close() or abort() was called, or the connection was lost."""
         return self._stream.is_closing()
 
     def is_reading(self) -> bool:
+        """Whether data is delivered: the transport is neither paused nor closing."""
         return self._stream.is_reading()
 
     def pause_reading(self) -> None:
-        """No data is delivered from here on until resume_reading(); none is lost."""
+        """Deliver no data from here on until resume_reading(); none is lost."""
         self._stream.pause_reading()
 
     def resume_reading(self) -> None:
+        """Deliver data again, beginning with what arrived during the pause."""
         self._stream.resume_reading()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes accepted and not yet taken by the kernel."""
+        """How many bytes were accepted and are not yet taken by the kernel."""
         return self._stream.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The low and the high limit, in bytes."""
         return self._stream.get_write_buffer_limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Bytes at which pause_writing and resume_writing are called; ValueError if high < low."""
+        """Set with how many queued bytes pause_writing() and resume_writing() are called.
+
+        pause_writing() is called above `high` (64 KiB at first), resume_writing() at `low` and
+        below (a quarter of `high` unless it is given). ValueError if high < low, or low < 0.
+        """
         self._stream.set_write_buffer_limits(high, low)
 
     def close(self) -> None:
-        """Send what is queued, then connection_lost(None). Idempotent."""
+        """Send what is queued, then call connection_lost(None). Idempotent."""
         self._stream.close()
 
     def abort(self) -> None:
-        """Drop what is queued, then connection_lost(None)."""
+        """Drop what is queued, then call connection_lost(None). Idempotent."""
         self._stream.abort()
 
 
@@ -242,7 +272,7 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         self._extra: Any = extra
         self._stream = stream
         self._server: Any = None
-        stream.bind(self, protocol, sock, context)
+        stream.attach(self, protocol, sock, context)
         if server is not None:
             try:
                 if sys.version_info >= (3, 13):
@@ -250,7 +280,7 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
                 else:
                     server._attach()
             except AssertionError:
-                return  # closed meanwhile, it counts no more connections; this one is served
+                return  # the server was closed: it counts this connection no more, which is served
             self._server = server
 
     def _lost(self) -> None:
@@ -273,13 +303,18 @@ class StreamTransport(_Face, transports._FlowControlMixin, asyncio.Transport):
         self._stream.reset_empty_waiter()
 
     def writelines(self, list_of_data: Any) -> None:
+        """Call write() for each piece of data, and send them by as few system calls as possible."""
         self._stream.writelines(list_of_data)
 
     def write_eof(self) -> None:
-        """Half-close after what is queued. OSError where the socket is not connected any more."""
+        """Send what is queued, then close the connection for writing; reading goes on.
+
+        OSError if the socket is not connected any more.
+        """
         self._stream.write_eof()
 
     def can_write_eof(self) -> bool:
+        """True: a stream socket can be closed for writing alone."""
         return True
 
 
@@ -308,36 +343,39 @@ class DatagramTransport(_Face, asyncio.Transport, asyncio.DatagramTransport):
         self._stream = datagram
         self.sendto = datagram.sendto  # type: ignore[method-assign]
         datagram.open(family, address)
-        datagram.bind(self, protocol, sock)
+        datagram.attach(self, protocol, sock)
 
     def set_receive_policy(self, policy: str, depth: int = 1) -> None:
-        """Which datagrams are delivered when the program is slower than they come.
+        """Set which datagrams are delivered when they come faster than the program takes them.
 
-        "all", the default: as the kernel's socket queue, which drops the newest when it is full.
-        "latest": the last `depth` (1 to 1,024); the oldest undelivered one gives way, also while
-        Python is busy, for a native thread drains the socket; `dropped` counts them. It takes
-        depth + 2 blocks of 64 KiB of leased memory. Raises ValueError, MemoryError and OSError.
+        "all", at first: those that the socket's queue in the kernel has room for. When it is full
+        the kernel drops the newest.
+        "latest": the last `depth` (1 to 1,024). The oldest one that is not delivered gives way,
+        also while Python is busy, since a native thread drains the socket; `dropped` counts those.
+        It takes depth + 2 blocks of 64 KiB of leased memory.
+        Raises ValueError for other policies and depths, MemoryError, and OSError.
         """
         self._stream.set_receive_policy(policy, depth)
 
     @property
     def dropped(self) -> int:
-        """Datagrams that gave way to newer ones under the "latest" policy."""
+        """How many datagrams gave way to newer ones under the "latest" policy."""
         return self._stream.dropped
 
     def set_segmented_receive(self, is_wanted: bool) -> None:
-        """Let the kernel hand up many datagrams of one sender in one piece (UDP_GRO).
+        """Let the kernel hand up many datagrams of one sender in one piece (UDP_GRO, Linux 5.0).
 
-        They are delivered one by one as ever; their views, when they are lent, share one lease.
-        Raises ValueError with the "latest" policy or for Unix sockets, OSError where refused.
+        They are still delivered one by one. When they are lent, their views share one lease.
+        ValueError with the "latest" policy and for Unix sockets, OSError where the kernel refuses.
         """
         self._stream.set_segmented_receive(is_wanted)
 
     def sendto_many(self, datagrams: Iterable[Any], addr: Any = None) -> None:
-        """sendto() of each, in order; runs of one size leave in one system call (UDP_SEGMENT).
+        """Call sendto() for each datagram, in order, and send runs of one size by one system call.
 
-        A run is up to 64 datagrams and 65,000 bytes; its last one may be shorter. They go at
-        once, not at the end of the turn. Copies as sendto does, and raises what it raises, and
-        ValueError where neither `addr` nor the endpoint's `remote_addr` says where they go.
+        A run (UDP_SEGMENT, Linux 4.18) has up to 64 datagrams and 65,000 bytes; its last datagram
+        may be shorter. They are sent at once, not at the end of the turn. Copies as sendto() does,
+        and raises what it raises. ValueError if neither `addr` nor the endpoint's `remote_addr`
+        says where they go.
         """
         self._stream.sendto_many(datagrams, addr)

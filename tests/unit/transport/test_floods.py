@@ -143,7 +143,7 @@ async def test_a_stream_that_its_quota_pauses_is_in_no_flood():
     quota = 4 * BLOCK
     factory = lambda: Slow(keeps=True, quota=quota)  # noqa: E731
     async with connection(factory, tcp_pair) as (transport, protocol, peer):
-        account = transport._lend().account
+        account = transport._ensure_lender().account
         receiving = asyncio.ensure_future(flooded(transport, protocol, peer, bytes(size)))
         while len(protocol.data) < size:
             await until(lambda: account.is_waiting or len(protocol.data) == size)
