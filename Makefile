@@ -1,6 +1,6 @@
-# `make help` says what there is to do. Everything happens in the active venv, or in .venv, which is
-# made when none is active. A venv holds its own build directory, so that building again takes
-# seconds, and no interpreter gets into another's way.
+# `make help` says what there is to do. Everything happens in the active venv, or in .venv, which make
+# creates if none is active. Each venv has a build directory of its own, so that a second build takes
+# seconds, and interpreters do not disturb each other.
 
 PYTHON ?= python3
 VENV ?= $(or $(VIRTUAL_ENV),.venv)
@@ -12,11 +12,13 @@ INSTALL = $(PIP) --no-build-isolation $(SETUP) \
 SOURCES := meson.build pyproject.toml $(shell find zcloop _native \
   -name '*.py' -o -name '*.py[ix]' -o -name '*.pxd' -o -name '*.h' \
   -o -name '*.build')
-# The dotted name of each module that has a stub, and of each of the facade's.
+# The dotted names of the native modules that have a stub, and of the modules and packages of zcloop/.
+# stubtest looks into a package by itself.
 TYPED = $(shell { find _native -name '*.pyi' | sed 's|^|zcloop/|'; \
-  find zcloop/*/ zcloop/[a-z]*.py -name '*.py' -not -path '*/doctor/*'; } \
+  ls zcloop/[a-z]*.py zcloop/[a-z]*/__init__.py | grep -v '/doctor/'; } \
   | sed 's|\.pyi*$$||; s|/__init__$$||; s|/|.|g')
-# Of each version the first that runs. (With the 127 of one that is not there make takes nothing.)
+# For each version the first interpreter that runs. (make drops the output of a command whose status
+# is 127, so the status has to be that of `true`.)
 PYTHONS ?= $(shell for v in 3.11 3.12 3.13 3.14 3.15; do \
   for p in python$$v ~/.pyenv/versions/$$v.*/bin/python$$v; do \
   $$p -c '' 2>/dev/null && { echo $$p; break; }; done; done; true)
@@ -30,7 +32,7 @@ REFUSED = $(abspath $(VENV))/bin/python tests/refuse_uring.py --errno EPERM --
   bench-zero-copy conformance conformance-debian suites stress collector kernels wheel \
   wheel-aarch64 headers clean
 
-# As most programs run: without python-liburing, which the venv of tests has where it can be had.
+# Tests run without python-liburing, as most programs do; their venv has it where it can be had.
 test refused debug-test sanitized stress: export ZCLOOP_LIBURING ?= direct
 
 help:  ## show this list
@@ -44,7 +46,7 @@ demo: $(VENV)/zcloop.bench  ## one HTTP server on three loops, every answer chec
 test: $(VENV)/zcloop.tests  ## the whole suite, CPython's own asyncio tests included
 	pytest
 
-# As containers refuse it. The tests of conformance have `make conformance` of their own.
+# EPERM is what containers answer. The tests of conformance run by `make conformance`.
 refused: $(VENV)/zcloop.tests  ## the suite and conformance where io_uring is refused: on epoll
 	$(REFUSED) pytest tests/unit tests/fault tests/property tests/examples tests/integration
 	$(MAKE) conformance LAUNCH='$(REFUSED)'
@@ -70,8 +72,8 @@ debug-test: $(VENV)/zcloop.tests  ## the suite with Python's checks of memory, l
 sanitize:  ## unit tests and CPython's own with ASan and UBSan, in a venv and build of their own
 	$(MAKE) VENV=build/sanitize SETUP='$(SANITIZE:%=--config-settings=setup-args=-D%)' sanitized
 
-# Leak detection is off: Python keeps memory to its end. Memory that is not to be had is a MemoryError.
-# pytest holds the fds that a sanitizer would write to, so tests run with -s.
+# Leak detection is off, since Python keeps memory to its end. Failed allocations are MemoryErrors.
+# pytest captures the descriptors that a sanitizer writes to, so tests run with -s.
 sanitized: $(VENV)/zcloop.tests
 	@export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allocator_may_return_null=1 \
 	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \

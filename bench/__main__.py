@@ -26,16 +26,31 @@ from bench.scenarios import SCENARIOS, Scenario
 from bench.selection import GROUPS, select
 from bench.table import Table, summary
 
-NOISE_MAX = 0.1  # cores that others keep busy: beyond, a figure is worth little
-# In bulk one way the same loop takes 12 us for 64 KiB in one process and 24 in the next.
-BULK_ROUNDS = 3  # as many as of others
-FRESH_SHARE = 3  # one round of fresh processes for so many, where they are measured besides
-YIELD_SECONDS = 0.05  # between rounds, so that another measurement that waits gets its turn
+NOISE_MAX = 0.1  # cores that other programs keep busy; a figure with more is worth little
+# For bulk in one direction the same loop takes 12 us per 64 KiB in one process, 24 in the next.
+BULK_ROUNDS = 3  # times as many rounds as other rows have
+FRESH_SHARE = 3  # for so many rounds one of fresh processes, where these are measured, too
+YIELD_SECONDS = 0.05  # between rounds, in which another measurement that waits can begin
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add_choices(parser)
+    add_repetition(parser)
+    parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
+    parser.add_argument(
+        "--markdown", metavar="OUT", help="write the tables for a README to this file"
+    )
+    parser.add_argument("--list", action="store_true", help="show the scenarios and end")
+    parsed = parser.parse_args(arguments)
+    if parsed.windows < 1 or parsed.rounds < 1:
+        parser.error("--windows and --rounds are 1 or more")
+    return parsed
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is measured."""
     parser.add_argument(
         "scenarios",
         nargs="*",
@@ -55,16 +70,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument(
         "--aa", action="store_true", help="compare the loop with itself: what is noise here"
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--retries", type=int, default=0, help="measure again, so often, what others disturbed"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="measured time of each loop in a round"
-    )
-    parser.add_argument(
-        "--windows", type=int, default=8, help="parts of it, in which the loops take turns"
     )
     parser.add_argument(
         "--python",
@@ -88,15 +93,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         action="store_true",
         help="count system calls per operation, in one more run with perf",
     )
-    parser.add_argument("--json", metavar="OUT", help="write every sample to this file")
+
+
+def add_repetition(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how often and how long it is measured."""
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--markdown", metavar="OUT", help="write the tables for a README to this file"
+        "--retries", type=int, default=0, help="measure again, so often, what others disturbed"
     )
-    parser.add_argument("--list", action="store_true", help="show the scenarios and end")
-    parsed = parser.parse_args(arguments)
-    if parsed.windows < 1 or parsed.rounds < 1:
-        parser.error("--windows and --rounds are 1 or more")
-    return parsed
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="measured time of each loop in a round"
+    )
+    parser.add_argument(
+        "--windows", type=int, default=8, help="parts of it, in which the loops take turns"
+    )
 
 
 def list_scenarios() -> None:
@@ -114,7 +124,7 @@ def list_scenarios() -> None:
 
 
 def measure_quietly(window: Callable[[], Sample], retries: int) -> Sample:
-    """Measure, and again while others disturb it and retries are left; the quietest counts."""
+    """Measure, and repeat while others disturb it and retries are left. The quietest try counts."""
     samples: list[Sample] = []
     while not samples or (samples[-1].noise > NOISE_MAX and len(samples) <= retries):
         noise = Noise()
@@ -126,8 +136,8 @@ def measure_quietly(window: Callable[[], Sample], retries: int) -> Sample:
 def run_round(
     result: Result, contestants: list[Contestant], settings: Settings, retries: int
 ) -> None:
-    """One process of each loop, whose windows take turns: A, B, A, B, so that what drifts falls on
-    all alike. A loop that fails is left out from then on."""
+    """Measure one process of each loop. Their windows take turns (A, B, A, B), so that a drift of
+    the machine meets all alike. A loop that fails is left out from then on."""
     scenario = result.scenario
     found: dict[str, list[Sample]] = {}
     with contextlib.ExitStack() as servers:
@@ -141,7 +151,7 @@ def run_round(
                 result.failures[one.label] = str(error)
         order = list(windows)
         for _ in range(settings.windows_of(scenario)):
-            order = order[1:] + order[:1]  # so that nobody always comes first
+            order = order[1:] + order[:1]  # so that none always comes first
             for label in order:
                 if label in result.failures:
                     continue
@@ -161,7 +171,7 @@ def run_scenario(
     settings: Settings,
     arguments: argparse.Namespace,
 ) -> Result:
-    """All rounds of one scenario."""
+    """Measure all rounds of one scenario."""
     result = Result(scenario, settings.fresh)
     rounds = arguments.rounds * (BULK_ROUNDS if scenario.group == "bulk" else 1)
     if settings.fresh and arguments.with_fresh:
@@ -180,14 +190,14 @@ def run_scenario(
 def run_all(
     scenarios: list[Scenario], report: Report, settings: Settings, arguments: argparse.Namespace
 ) -> bool:
-    """Measure into the report, and print; False when it was interrupted."""
+    """Measure into the report, and print. Return False if it was interrupted."""
     table = Table(report.contestants)
     print(table.header(), flush=True)
     both = [settings, dataclasses.replace(settings, fresh=True)]
     try:
         for scenario in scenarios:
             for one in both if arguments.with_fresh else [settings]:
-                # What fresh processes are shown for is the trap, and two loops show it.
+                # Fresh processes show the trap (README.md), and two loops are enough for that.
                 contestants = report.contestants[
                     : 2 if one.fresh and arguments.with_fresh else None
                 ]
@@ -202,7 +212,7 @@ def run_all(
 
 
 def main() -> int:
-    """Measure and print; 1 when it was cut short or the loop failed, 2 when nothing could run."""
+    """Measure and print. Return 1 if it was cut short or zcloop failed, 2 if nothing could run."""
     arguments = parse_arguments()
     if arguments.list:
         list_scenarios()

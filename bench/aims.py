@@ -1,7 +1,7 @@
-"""What the project promises: ratios of zcloop to a peer, by scenario. At most so much is right.
+"""What the project promises: by scenario, the highest ratio of zcloop to a peer.
 
-An aim is of CPU per operation unless it names another figure; each figure is one where less is
-better, so that a promised rate is its inverse.
+An aim is about CPU per operation unless it names another figure. Of each figure less is better, so
+a promised rate is given as its inverse.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from dataclasses import dataclass
 from bench.scenarios import KIB, ZERO_COPY_SIZES
 
 PEER = "uvloop"
-NOT_BEHIND = ("asyncio", "rloop", "rsloop", "blazio", "zuvloop")  # in CPU per operation, on any row
+NOT_BEHIND = (
+    "asyncio",
+    "rloop",
+    "rsloop",
+    "blazio",
+    "zuvloop",
+)  # in CPU per operation, on each row
 
 
 @dataclass(frozen=True)
 class Aim:
-    """One promise: the highest ratio of the loop in question to the peer."""
+    """One promise: the highest ratio of zcloop to the peer."""
 
     ratio: float
     peer: str = PEER
@@ -79,10 +85,10 @@ AIMS: dict[str, list[Aim]] = {
     "idle-10000": [Aim(0.65, figure="rss"), Aim(1.0, figure="p99")],
 }
 
-# Of servers that never freed a large block (README.md, "A trap").
+# For servers that never freed a large block (README.md, "A trap").
 FRESH_AIMS = _all("tls-1k-100 tls-100k-10", 0.42)
 
-# Of a ZeroCopyProtocol: `make bench-zero-copy`.
+# For a ZeroCopyProtocol (`make bench-zero-copy`).
 ZERO_COPY_AIMS = {
     **{f"zero-copy-sink-{size}": [Aim(0.75)] for size in ZERO_COPY_SIZES},
     **{f"zero-copy-echo-{size}": [Aim(1.0)] for size in ZERO_COPY_SIZES},
@@ -94,7 +100,7 @@ ZERO_COPY_AIMS = {
 
 
 def aims(scenario: str, peer: str, protocol: str = "", is_fresh: bool = False) -> Iterator[Aim]:
-    """What is promised of a scenario against this peer."""
+    """Return what is promised of a scenario against this peer."""
     table = FRESH_AIMS if is_fresh else AIMS
     if protocol == "zero-copy":
         table = ZERO_COPY_AIMS

@@ -29,7 +29,7 @@ async def serve_uvicorn(opened: socket.socket) -> Any:
     server = uvicorn.Server(config)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[opened]))
     while not server.started and not task.done():  # noqa: ASYNC110
-        await asyncio.sleep(START_POLL_SECONDS)  # it tells nobody
+        await asyncio.sleep(START_POLL_SECONDS)  # uvicorn has no event for its start
     if task.done():
         task.result()
     return task

@@ -17,12 +17,12 @@ COMPILER_FLAGS = ("-O2", "-Wall", "-Wextra")
 
 
 class ArtefactError(Exception):
-    """Something needed cannot be made here; the text says what to install."""
+    """Raised when something cannot be made here. The text says what to install."""
 
 
 @functools.cache
 def cache_directory() -> Path:
-    """Where built things are kept between runs; never in the source tree."""
+    """Return the folder where built things are kept between runs. It is outside the source tree."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     directory = Path(base).expanduser() / "zcloop-bench"
     try:
@@ -38,7 +38,7 @@ def has_compiler() -> bool:
 
 
 def _build(name: str, folder: Path, sources: list[Path]) -> str:
-    """The path of a program made of these sources, built unless these very ones were before."""
+    """Return the path of a program. It is built if these very sources were not built before."""
     compiler = os.environ.get("CC", "cc")
     digest = hashlib.sha256(repr((compiler, COMPILER_FLAGS)).encode())
     for source in (*sources, *sorted(folder.glob("*.h"))):
@@ -58,20 +58,20 @@ def _build(name: str, folder: Path, sources: list[Path]) -> str:
 
 @functools.cache
 def client() -> str:
-    """The path of the load generator in C."""
+    """Return the path of the load generator in C."""
     return _build("client", CLIENT_FOLDER, sorted(CLIENT_FOLDER.glob("*.c")))
 
 
 @functools.cache
 def floor_server(label: str) -> str:
-    """The path of a server in C: `c-uring` or `c-epoll`."""
+    """Return the path of a server in C: `c-uring` or `c-epoll`."""
     sources = [FLOOR_FOLDER / "floor.c", FLOOR_FOLDER / f"{label.removeprefix('c-')}.c"]
     return _build(label, FLOOR_FOLDER, sources)
 
 
 @functools.cache
 def certificate() -> str:
-    """The path of a PEM file with a key and a self-signed certificate of it."""
+    """Return the path of a PEM file with a key and a self-signed certificate."""
     openssl = shutil.which("openssl")
     if not openssl:
         # CPython's own test suite brings one.
@@ -93,7 +93,7 @@ def certificate() -> str:
 
 
 def body_file(body: bytes) -> str:
-    """The path of a file that holds the right answer, for the C client to compare with."""
+    """Return the path of a file with the right answer, with which the C client compares."""
     path = cache_directory() / f"body-{hashlib.sha256(body).hexdigest()[:16]}"
     path.write_bytes(body)
     return str(path)

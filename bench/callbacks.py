@@ -19,7 +19,7 @@ from bench.loops import free_large_block, new_loop
 
 Loop = asyncio.AbstractEventLoop
 Batch = Callable[[Loop, int], Awaitable[None]]
-TURN = 100  # operations of one turn where a batch takes many turns
+TURN = 100  # operations in a turn, where a batch takes many turns
 
 
 def nothing() -> None:
@@ -38,7 +38,7 @@ async def call_soon(loop: Loop, count: int) -> None:
 
 
 async def call_soon_chain(loop: Loop, count: int) -> None:
-    """Each callback schedules the next: one turn of the loop each."""
+    """Let each callback schedule the next, so that each takes a turn of the loop."""
     done = loop.create_future()
 
     def link(left: int) -> None:
@@ -52,7 +52,7 @@ async def call_soon_chain(loop: Loop, count: int) -> None:
 
 
 async def call_later_cancel(loop: Loop, count: int) -> None:
-    """Timers that are cancelled before they fire, as every timeout of a good request is."""
+    """Cancel timers before they fire, as happens to the timeout of every good request."""
     for _ in range(count // TURN):
         for timer in [loop.call_later(10, nothing) for _ in range(TURN)]:
             timer.cancel()
@@ -60,7 +60,7 @@ async def call_later_cancel(loop: Loop, count: int) -> None:
 
 
 async def sleep_zero(loop: Loop, count: int) -> None:
-    """A task that yields once."""
+    """Let a task yield, once for each operation."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -73,7 +73,7 @@ async def create_task(loop: Loop, count: int) -> None:
 
 
 async def future_round_trip(loop: Loop, count: int) -> None:
-    """A future that a callback resolves and a task awaits."""
+    """Await a future that a callback resolves."""
     for _ in range(count):
         future = loop.create_future()
         loop.call_soon(future.set_result, None)
@@ -95,7 +95,7 @@ async def beside(loop: Loop, work: Callable[[], None]) -> None:
 
 
 async def threadsafe_round_trip(loop: Loop, count: int) -> None:
-    """Another thread posts a callback and sleeps until the loop has run it."""
+    """Let another thread post a callback and sleep until the loop has run it."""
     answers: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def work() -> None:
@@ -107,7 +107,7 @@ async def threadsafe_round_trip(loop: Loop, count: int) -> None:
 
 
 async def threadsafe_burst(loop: Loop, count: int) -> None:
-    """Another thread posts callbacks without waiting."""
+    """Let another thread post callbacks without waiting."""
 
     def work() -> None:
         for _ in range(count):
@@ -117,7 +117,7 @@ async def threadsafe_burst(loop: Loop, count: int) -> None:
 
 
 async def executor_round_trip(loop: Loop, count: int) -> None:
-    """A function that does nothing, in the default executor."""
+    """Run a function that does nothing in the default executor."""
     for _ in range(count):
         await loop.run_in_executor(None, nothing)
 
@@ -134,7 +134,7 @@ async def reader_add_remove(loop: Loop, count: int) -> None:
 
 
 async def reader_round_trip(loop: Loop, count: int) -> None:
-    """Send a byte to oneself and read it from the reader callback."""
+    """Send a byte to itself, and read it in the reader callback."""
     left, right = socket.socketpair()
     done = loop.create_future()
     remaining = count
@@ -155,7 +155,7 @@ async def reader_round_trip(loop: Loop, count: int) -> None:
         loop.remove_reader(left.fileno())
 
 
-# Operations of a batch: 10 to 50 ms of work, so that starting a batch costs nothing.
+# Operations of a batch: 10 to 50 ms of work, against which the start of a batch costs nothing.
 BATCHES: dict[str, tuple[Batch, int]] = {
     "call-soon": (call_soon, 20_000),
     "call-soon-chain": (call_soon_chain, 50_000),

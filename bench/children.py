@@ -1,6 +1,6 @@
 """A loop under test with child processes: `python -m bench.children KIND --loop M:F ...`.
 
-Only the CPU time of this process counts, not that of its children. Prints JSON, as clients.py.
+Only the CPU time of this process counts, not that of its children. It prints JSON, as clients.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHECK_SECONDS = 0.1
 
 
 async def spawn(arguments: argparse.Namespace) -> dict[str, float]:
-    """Start a program that ends at once, wait for its end, and again."""
+    """Start a program that ends at once, and wait for its end, again and again."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     ended = 0
@@ -49,10 +49,10 @@ async def spawn(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 class Reader(asyncio.Protocol):
-    """Counts what comes by a pipe; compares it while it is told to, from any position on."""
+    """Counts what comes by a pipe. While it is told to, it compares that with what was sent."""
 
     def __init__(self, failed: asyncio.Future[None]) -> None:
-        self.content = memoryview(source_block() * 9)  # more than one read takes, from anywhere
+        self.content = memoryview(source_block() * 9)  # longer than a read, from any place
         self.received = 0
         self.is_checking = True
         self.failed = failed
@@ -63,15 +63,15 @@ class Reader(asyncio.Protocol):
         self.received += len(data)
 
     def check(self, data: bytes) -> None:
-        """Compare; what is missing or too much in between shows here too, by the position."""
+        """Compare. A byte that was lost or doubled before shows as well: the position is wrong."""
         at = self.received % SOURCE_BLOCK
         if data != self.content[at : at + len(data)] and not self.failed.done():
             self.failed.set_exception(WrongAnswerError("wrong bytes from the pipe"))
 
 
 async def pipe(arguments: argparse.Namespace) -> dict[str, float]:
-    """Read what a child writes, on another core; every byte is compared before the window and
-    after it, for in it comparing would be much of the work."""
+    """Read what a child writes on another core. Every byte before the window and after it is
+    compared; in the window that would be much of the work."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     read_end, write_end = os.pipe()
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=SOURCE_BLOCK, help="bytes of an operation")
     arguments = parser.parse_args()
     run(KINDS[arguments.kind], arguments)
-    os._exit(0)  # what is left open is of no interest
+    os._exit(0)  # what is still open does not matter
 
 
 if __name__ == "__main__":

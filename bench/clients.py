@@ -1,7 +1,7 @@
 """A loop under test as client: `python -m bench.clients KIND --loop MODULE:FACTORY --port P ...`.
 
-The server is the one in C (client/backend.c). Every answer is compared with what was sent. Prints
-JSON with the operations, the elapsed time and the CPU time of this process.
+The server is the one in C (client/backend.c). Every answer is compared with what was sent. It
+prints JSON with the operations, the elapsed time and the CPU time of this process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.windows import (
 
 
 def messages(index: int, size: int) -> tuple[bytes, bytes]:
-    """Two messages that no other connection sends."""
+    """Make two messages that no other connection sends."""
     content = pattern(size + 2 * index + 2)
     return content[2 * index :][:size], content[2 * index + 1 :][:size]
 
@@ -86,7 +86,7 @@ class Once(asyncio.Protocol):
 
 
 async def echo(arguments: argparse.Namespace) -> dict[str, float]:
-    """Connections that ask and are answered for as long as they live."""
+    """Open connections that ask and are answered until the end."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     asking = []
@@ -102,7 +102,7 @@ async def echo(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 async def churn(arguments: argparse.Namespace) -> dict[str, float]:
-    """Connections that live for one message: the server answers, and closes."""
+    """Open connections for one message each: the server answers, and closes."""
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     ended = [0] * arguments.connections
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     arguments = parser.parse_args()
     run(KINDS[arguments.kind], arguments)
-    os._exit(0)  # what is left open is of no interest
+    os._exit(0)  # what is still open does not matter
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who runs: the loops that a command line names, as far as they can be made here."""
+"""Finds the loops that a command line names, and that can be made here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IMPORT_SECONDS = 30.0
 
 
 def probe(contestant: Contestant) -> Contestant:
-    """The contestant with its version; raises ValueError that says why it cannot run here."""
+    """Return the contestant with its version. A ValueError says why it cannot run here."""
     if contestant.is_floor:
         return contestant
     if contestant.protocol == "zero-copy" and contestant.loop != "zcloop":
@@ -28,7 +28,7 @@ def probe(contestant: Contestant) -> Contestant:
 
 
 def pick_contestants(loop: str, against: str, python: str, with_itself: bool) -> list[Contestant]:
-    """The loop in question and its peers; a peer that cannot be imported is left out aloud."""
+    """Return the loop in question and its peers. A message names each peer that is left out."""
     subject = parse_contestant(loop, python)
     try:
         subject = probe(subject)

@@ -9,20 +9,20 @@ from typing import Any
 
 from bench.protocols import pattern
 
-GROUP = 32  # datagrams for which one answer goes back; client/client.h has the same numbers
-GROUPS = 16  # of different content, then again
+GROUP = 32  # datagrams for which one answer goes back; client/client.h has both numbers, too
+GROUPS = 16  # with different content, before the first comes again
 PATTERN_PERIOD = 4093
 
 
 def contents(count: int, size: int) -> list[bytes]:
-    """The first datagrams of an endless row; the same as pattern() in client/client.c."""
+    """Make the first datagrams of an endless row, as pattern() in client/client.c does."""
     block = pattern(size + PATTERN_PERIOD)
     return [block[number * 61 % PATTERN_PERIOD :][:size] for number in range(count)]
 
 
 class DatagramSink(asyncio.DatagramProtocol):
-    """Compares each datagram, and sends the last of each group back. A new client, which comes when
-    the one before has all its answers, begins at the beginning."""
+    """Compares each datagram, and sends the last of each group back. A new client comes when the
+    one before has all its answers, and begins the row again."""
 
     def __init__(self, size: int, is_segmented: bool) -> None:
         self.groups = contents(GROUPS, size)
@@ -60,8 +60,8 @@ class DatagramSink(asyncio.DatagramProtocol):
 
 
 class DatagramSource(asyncio.DatagramProtocol):
-    """Sends a group for each datagram that comes, and so many at first as may be under way; from
-    a connected socket."""
+    """Sends a group for each datagram that comes, from a connected socket. At first it sends as
+    many groups as may be under way."""
 
     def __init__(self, size: int, depth: int, is_segmented: bool) -> None:
         row = contents(GROUP * GROUPS, size)
@@ -88,7 +88,7 @@ class DatagramSource(asyncio.DatagramProtocol):
 
 
 class SourceStarter(asyncio.DatagramProtocol):
-    """Makes a source for each datagram that comes, connected to where it came from."""
+    """Makes a source for each datagram that comes, connected to the sender."""
 
     def __init__(self, size: int, depth: int, is_segmented: bool) -> None:
         self.options = size, depth, is_segmented

@@ -1,8 +1,8 @@
 """The demonstration of `make demo`: one HTTP server, three loops, every answer checked.
 
 `python -m bench.demo` starts examples/http_server.py on each loop in turn, checks its answers, puts
-load on it, and prints one table. The right answer is what the first loop's server gave at first:
-the same program must answer the same on every loop. Exits 0 only if every answer was right.
+load on it, and prints one table. The first answer of the first loop's server is the right one,
+since one program must answer the same on every loop. The status is 0 if every answer was right.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LOAD = Scenario("demo", "demo", client="http", connections=CONNECTIONS)
 
 
 def first_answer(server: Server) -> bytes:
-    """The body of the server's first answer, by the standard library's client."""
+    """Ask with the standard library's client, and return the body of the answer."""
     connection = http.client.HTTPConnection(server.place, timeout=5)
     try:
         connection.request("GET", "/")
@@ -55,7 +55,7 @@ def first_answer(server: Server) -> bytes:
 
 
 def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Head and body of one answer."""
+    """Read one answer; return its head and body."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -70,7 +70,7 @@ def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def drive_python(server: Server, seconds: float, body: bytes) -> Sample:
-    """Where there is no C compiler: the load from this process, slower but as strict."""
+    """Put on load from this process, where there is no C compiler: slower, and as strict."""
     host, _, port = server.place.rpartition(":")
     request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     connections = [socket.create_connection((host, int(port)), 5) for _ in range(CONNECTIONS)]
@@ -94,7 +94,7 @@ def drive_python(server: Server, seconds: float, body: bytes) -> Sample:
 
 
 def pick_driver(cores: Cores) -> tuple[str, Callable[[Server, float, bytes], Sample]]:
-    """Who puts the load on: wrk, else our client in C, else the one in Python."""
+    """Choose who puts the load on: wrk, or our client in C, or the one in Python."""
     if shutil.which("wrk"):
         return "wrk", lambda server, seconds, _: drive_wrk(
             CONNECTIONS, server, cores.client, seconds
@@ -107,14 +107,14 @@ def pick_driver(cores: Cores) -> tuple[str, Callable[[Server, float, bytes], Sam
 
 
 def check(server: Server, cores: Cores, body: bytes) -> int:
-    """Compare every answer under load for a while; how many there were."""
+    """Compare every answer under load for a while, and return how many there were."""
     if not artefacts.has_compiler():
         return drive_python(server, CHECK_SECONDS, body).ops
     return drive_client(LOAD, server, cores.client, CHECK_SECONDS, 0, body).ops
 
 
 def main() -> int:
-    """Print the table; 1 when an answer was wrong or the loop in question cannot run."""
+    """Print the table. Return 1 if an answer was wrong, or zcloop cannot run."""
     parser = argparse.ArgumentParser(prog="python -m bench.demo", description=__doc__)
     parser.add_argument("--loop", default="zcloop", help="the loop in question")
     parser.add_argument("--against", default="asyncio,uvloop", metavar="LOOP,...")

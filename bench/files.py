@@ -3,8 +3,8 @@
     python -m bench.files
     python -m bench.files --rounds 5 --markdown build/files.md
 
-Each measurement is a process of its own; CPU is its user and system time, all threads included,
-the kernel's workers of its ring among them. `blocking` is the floor: no loop at all.
+Each measurement is a process of its own. CPU is the user and system time of all its threads,
+including the kernel's workers of its ring. `blocking` is the floor: it has no loop at all.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ Read = Callable[[int], Awaitable[Any]]
 
 
 def offsets(count: int) -> list[int]:
-    """Where to read, the same places for everybody."""
+    """Choose places to read, the same for all contestants."""
     source = random.Random(7)
     return [source.randrange(FILE_SIZE // BLOCK) * BLOCK for _ in range(count)]
 
 
 def blocking(scenario: str, directory: str, count: int) -> None:
-    """The floor: the system calls one after another."""
+    """Make the system calls one after another: the floor."""
     path = f"{directory}/data"
     if scenario == "small files":
         for index in range(count):
@@ -67,7 +67,7 @@ def blocking(scenario: str, directory: str, count: int) -> None:
 
 
 def small_file(path: str) -> None:
-    """What is done to each small file, blocking."""
+    """Do to a small file what the scenario asks, blocking."""
     with open(path, "wb") as file:
         file.write(bytes(SMALL_SIZE))
     with open(path, "rb") as file:
@@ -76,7 +76,7 @@ def small_file(path: str) -> None:
 
 
 async def threads(scenario: str, directory: str, count: int) -> None:
-    """Each call in a thread of the loop's executor."""
+    """Make each call in a thread of the loop's executor."""
     call = asyncio.get_running_loop().run_in_executor
     path = f"{directory}/data"
     if scenario == "small files":
@@ -99,7 +99,7 @@ async def threads(scenario: str, directory: str, count: int) -> None:
 
 
 async def with_aiofiles(scenario: str, directory: str, count: int) -> None:
-    """As aiofiles' users do it: seek and read."""
+    """Seek and read, as users of aiofiles do."""
     import aiofiles  # type: ignore[import-untyped, unused-ignore]
     import aiofiles.os  # type: ignore[import-untyped, unused-ignore]
 
@@ -124,7 +124,7 @@ async def with_aiofiles(scenario: str, directory: str, count: int) -> None:
 
 
 async def with_zcloop(scenario: str, directory: str, count: int) -> None:
-    """zcloop.files."""
+    """Use zcloop.files."""
     from zcloop import files
 
     if scenario == "small files":
@@ -154,7 +154,7 @@ async def with_zcloop(scenario: str, directory: str, count: int) -> None:
 
 
 def run_one(contestant: str, scenario: str, directory: str, count: int) -> None:
-    """One measurement, in this process; prints its seconds and CPU seconds."""
+    """Measure once, in this process, and print the seconds and the CPU seconds."""
     start, cpu = time.perf_counter(), time.process_time()
     if contestant == "blocking":
         blocking(scenario, directory, count)
@@ -169,7 +169,7 @@ def run_one(contestant: str, scenario: str, directory: str, count: int) -> None:
 
 
 def measure(contestant: str, scenario: str, directory: str, count: int) -> tuple[float, float]:
-    """Operations a second, and microseconds of CPU an operation."""
+    """Return operations a second, and microseconds of CPU an operation."""
     command = [sys.executable, "-m", "bench.files", "--one", contestant, scenario]
     command += ["--directory", directory, "--count", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
@@ -178,7 +178,7 @@ def measure(contestant: str, scenario: str, directory: str, count: int) -> tuple
 
 
 def row(scenario: str, samples: dict[str, list[tuple[float, float]]]) -> list[str]:
-    """A line of the table: medians, and ratios of zcloop.files to the others, round by round."""
+    """Make a line of the table: medians, and ratios of zcloop.files to the others by round."""
     cells = [scenario]
     ours = samples["zcloop.files"]
     for name in CONTESTANTS:
@@ -198,17 +198,17 @@ def row(scenario: str, samples: dict[str, list[tuple[float, float]]]) -> list[st
 
 
 def table(rows: list[list[str]]) -> str:
-    """Markdown; operations a second, CPU an operation, and how zcloop.files compares."""
+    """Make Markdown: operations a second, CPU an operation, and how zcloop.files compares."""
     lines = [["", *CONTESTANTS], ["---"] * (len(CONTESTANTS) + 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def compare(rounds: int, share: float, place: str | None) -> str:
-    """All scenarios, each in rounds in which the contestants take turns."""
+    """Measure all scenarios, each in rounds in which the contestants take turns."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="zcloop-files-", dir=place) as directory:
         Path(directory, "data").write_bytes(os.urandom(FILE_SIZE))
-        os.sync()  # or the disk is still busy with it
+        os.sync()  # else the disk would still be busy with it
         for scenario, most in SCENARIOS.items():
             count = max(1, int(most * share))
             samples: dict[str, list[tuple[float, float]]] = {}
@@ -223,7 +223,7 @@ def compare(rounds: int, share: float, place: str | None) -> str:
 
 
 def main() -> None:
-    """See above."""
+    """Measure what the command line names."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--share", type=float, default=1.0, help="of the operations")

@@ -1,6 +1,6 @@
-"""The servers under test as zcloop's ZeroCopyProtocol: views in place of bytes, released at once.
+"""The servers under test as zcloop's ZeroCopyProtocol. It gets views, and releases them at once.
 
-What is written stays lent until it is sent: releasing the view ends only this end's use.
+What is written stays lent until it is sent. To release the view ends only the protocol's own use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ZeroCopyEcho(zcloop.ZeroCopyProtocol):
 
 
 class ZeroCopySink(zcloop.ZeroCopyProtocol):
-    """Counts what it gets, and says at the end how much: eight bytes, little endian."""
+    """Counts what it gets, and sends the number at the end: eight bytes, little endian."""
 
     def __init__(self) -> None:
         self.received = 0

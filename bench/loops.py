@@ -1,9 +1,9 @@
 """Event loops by name: `uvloop`, `package:factory`, or `name@/path/to/python` for its own Python.
 
-`name/buffered` and `name/zero-copy` are served by that kind of protocol, where it makes a
-difference; without one it is asyncio.Protocol.
+The servers of `name/buffered` and `name/zero-copy` are made of that kind of protocol, where there
+is one; those of a plain name are made of asyncio.Protocol.
 
-`c-uring` and `c-epoll` are servers in C (floor/), without a loop: what the machine can do.
+`c-uring` and `c-epoll` are servers in C (floor/) without a loop. They show what the machine can do.
 
 `python -m bench.loops MODULE:FACTORY` makes the loop, and prints its version and Python's.
 """
@@ -36,17 +36,17 @@ class Contestant:
 
     @property
     def is_floor(self) -> bool:
-        """Whether it is a server in C."""
+        """Whether this is a server in C."""
         return self.label in FLOORS
 
     @property
     def loop(self) -> str:
-        """Its name alone, or that of its package."""
+        """The loop's name alone, or that of its package."""
         return self.label.partition("@")[0].partition("/")[0].partition(":")[0]
 
 
 def parse_contestant(specification: str, python: str = sys.executable) -> Contestant:
-    """The contestant that a command line names; raises ValueError for an unknown short name."""
+    """Return the contestant that a command line names. An unknown short name is a ValueError."""
     label, _, own_python = specification.partition("@")
     label, _, protocol = label.partition("/")
     if specification in FLOORS:
@@ -63,7 +63,7 @@ def parse_contestant(specification: str, python: str = sys.executable) -> Contes
 
 
 def new_loop(factory: str) -> asyncio.AbstractEventLoop:
-    """The loop that `module:factory` makes, set as the current one."""
+    """Return the loop that `module:factory` makes, and make it the current one."""
     module, _, name = factory.partition(":")
     loop = cast(asyncio.AbstractEventLoop, getattr(importlib.import_module(module), name)())
     asyncio.set_event_loop(loop)
@@ -71,17 +71,17 @@ def new_loop(factory: str) -> asyncio.AbstractEventLoop:
 
 
 def free_large_block() -> None:
-    """Allocate one large block and free it whole, as any program does sooner or later.
+    """Allocate one large block and free it, as any program does sooner or later.
 
-    Until a process has, glibc serves each 256 KiB receive buffer by mmap and munmap, which slows
-    the loops that allocate one per receive to a third: a difference between programs, not loops.
+    Until then glibc serves each receive buffer of 256 KiB by mmap and munmap. Loops that allocate
+    one for each receive are slowed to a third by that: a difference of programs, not of loops.
     """
     block = bytearray(1 << 20)
     del block
 
 
 def version(factory: str) -> str:
-    """Of the package that the loop is from, and of the interpreter."""
+    """Return the version of the package that the loop is from, and that of the interpreter."""
     python = f"Python {platform.python_version()}"
     try:
         return (

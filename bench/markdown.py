@@ -1,6 +1,6 @@
-"""The report as Markdown: `python -m bench.markdown RESULTS.json` prints it of a kept run.
+"""The report as Markdown: `python -m bench.markdown RESULTS.json` prints that of a kept run.
 
-Of the group zero-copy it gives server CPU seconds for each GiB, of all others the ratio of CPU.
+For the group zero-copy it gives CPU seconds of the server per GiB, for others the ratio of CPU.
 `--into PAGE.md` puts it between the lines `<!-- RESULTS.json -->` and `<!-- end -->` there, and
 between `<!-- RESULTS.json GROUP -->` and `<!-- end -->` the rows of one group.
 """
@@ -32,7 +32,7 @@ def _text(ratio: Ratio | None, is_whole: bool) -> str:
 
 
 def _aimed(result: Result, subject: Contestant, peer: Contestant, is_whole: bool = True) -> str:
-    """What was reached of each aim, bold where it is missed; else the ratio of CPU."""
+    """Say what was reached of each aim, bold if it is missed; without an aim, the ratio of CPU."""
     texts = []
     for verdict in result.verdicts(subject, peer):
         text = f"{_text(verdict.ratio, is_whole)}{UNITS[verdict.aim.figure]}"
@@ -48,7 +48,7 @@ def _plain(result: Result, subject: Contestant, peer: Contestant, is_whole: bool
 
 
 def _aims(result: Result, report: Report) -> str:
-    """What is promised of this scenario itself, not of every one."""
+    """Return what is promised of this very scenario, without what is promised of every one."""
     texts = []
     for peer in report.peers:
         for aim in aims.aims(result.scenario.name, peer.loop, is_fresh=result.is_fresh):
@@ -59,7 +59,7 @@ def _aims(result: Result, report: Report) -> str:
 
 
 def ratios(report: Report) -> str:
-    """A row for each scenario: aims, ratios to all peers, and that of the fresh process."""
+    """Make a row for each scenario: aims, ratios to all peers, and that of fresh processes."""
     subject, peers = report.subject, report.peers
     fresh = {result.scenario.name: result for result in report.results if result.is_fresh}
     warm = [result for result in report.results if not result.is_fresh]
@@ -88,8 +88,8 @@ def _seconds_per_gib(result: Result, one: Contestant) -> str:
 
 
 def seconds_per_gib(report: Report) -> str:
-    """CPU for each GiB, and the subject's ratio to the others; in brackets where the ratios of the
-    rounds moved."""
+    """Make the table of CPU per GiB with zcloop's ratio to the others, and in brackets the range of
+    the rounds."""
     subject, peers = report.subject, report.peers
     rows = [["", subject.label, *(one.label for one in peers), "aim"]]
     for result in report.results:
@@ -105,7 +105,7 @@ def seconds_per_gib(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """The tables, below what they depend on."""
+    """Make the tables, below what they depend on."""
     about = {key: value for key, value in report.machine.items() if value not in ("", None)}
     versions = ", ".join(f"{one.label} {one.version}".strip() for one in report.contestants)
     about_text = ", ".join(f"{name} {value}" for name, value in about.items())
@@ -129,7 +129,8 @@ def write(path: str, report: Report) -> None:
 
 
 def put_into(path: str, results: str) -> None:
-    """Replace what is between the lines of this run in a file; ValueError if it has none."""
+    """Replace what stands between the lines of this run in a file. A file without such lines is a
+    ValueError."""
     lines = re.compile(rf"(<!-- {re.escape(results)}(?: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
     def replace(found: re.Match[str]) -> str:

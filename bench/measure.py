@@ -33,11 +33,11 @@ from bench.sample import Sample
 from bench.scenarios import Scenario
 from bench.servers import FACTORIES
 
-WARM_UP_SECONDS = 0.2  # of each window
-CHECK_SECONDS = 0.3  # of our own client, which checks every answer, before wrk, which does not
+WARM_UP_SECONDS = 0.2  # before each window
+CHECK_SECONDS = 0.3  # in which our client checks every answer, before wrk, which checks none
 GRACE_SECONDS = 30.0
-STRETCHES = (1, 4, 16)  # of a window without an answer: a busy machine may bring none in 125 ms
-# What the servers in C do: what these kinds of servers.py do, with or without streams.
+STRETCHES = (1, 4, 16)  # of a window: a busy machine may bring no answer in 125 ms
+# For these kinds of servers.py, with or without streams, the kind of the servers in C.
 FLOOR_KINDS = ("echo", "sink", "source", "udp")
 ECHO_KINDS = ("buffered-echo", "streams", "own-streams", "sock")
 WRK_SCRIPT = Path(__file__).parent / "wrk.lua"
@@ -45,21 +45,21 @@ WRK_SCRIPT = Path(__file__).parent / "wrk.lua"
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all measurements of a run."""
+    """Settings of all measurements of a run."""
 
     cores: Cores
-    seconds: float = 2.0  # of all windows of a loop in one round
+    seconds: float = 2.0  # in all, of a loop's windows in one round
     fresh: bool = False
     use_wrk: bool = True
     windows: int = 8
 
     def windows_of(self, scenario: Scenario) -> int:
-        """How many windows a round has: one where thousands of connections are opened first, and
-        of a fresh process, which is none any more when connections have ended."""
+        """Return how many windows a round has. It has one where thousands of connections are opened
+        first, and for a fresh process, which is not fresh when connections have ended."""
         return 1 if scenario.idle or self.fresh else self.windows
 
     def window_seconds(self, scenario: Scenario) -> float:
-        """How long each of them is."""
+        """Return the seconds of each window."""
         return self.seconds / self.windows_of(scenario)
 
 
@@ -77,7 +77,7 @@ def _parse_sample(output: subprocess.CompletedProcess[str], **more: Any) -> Samp
 
 
 def server_kind(scenario: Scenario, contestant: Contestant) -> str:
-    """Which server of servers.py: of the contestant's protocol, where there is one of it."""
+    """Return the kind of servers.py with the contestant's protocol, where there is one."""
     kind = f"{contestant.protocol}-{scenario.server}"
     return kind if kind in FACTORIES else scenario.server
 
@@ -151,9 +151,10 @@ def drive_wrk(connections: int, server: Server, core: int, seconds: float) -> Sa
 
 
 def answered(window: Callable[[float], Sample]) -> Sample:
-    """Measure a window, given how many times as long as usual it is, until something completes.
+    """Measure a window, and longer ones until something completes in one. `window` is told how many
+    times as long as usual it is.
 
-    Raises NothingCompletedError if nothing does in the longest.
+    Raises NothingCompletedError if nothing completes in the longest.
     """
     for stretch in STRETCHES[:-1]:
         with contextlib.suppress(NothingCompletedError):
@@ -164,7 +165,7 @@ def answered(window: Callable[[float], Sample]) -> Sample:
 def _measure_itself(
     scenario: Scenario, contestant: Contestant, settings: Settings, stretch: float
 ) -> Sample:
-    """Of a program that needs no load, or makes it: a client, callbacks, children."""
+    """Measure a program that needs no load, or makes it: a client, callbacks, children."""
     if contestant.is_floor:
         raise MeasurementError("no server in C does this")
     cores, seconds = settings.cores, settings.window_seconds(scenario) * stretch
@@ -188,9 +189,10 @@ def _measure_itself(
 def prepared(
     scenario: Scenario, contestant: Contestant, settings: Settings
 ) -> Iterator[Callable[[], Sample]]:
-    """What measures one window each time it is called, of one process where a server is under test.
+    """Yield a function that measures one window each time it is called. A server under test is one
+    process for all of them.
 
-    It raises MeasurementError when an answer is wrong, and so does entering it when a server does
+    The function raises MeasurementError if an answer is wrong; entering raises it if a server does
     not start.
     """
     seconds, core = settings.window_seconds(scenario), settings.cores.client
@@ -219,13 +221,13 @@ def prepared(
 
 
 def count_system_calls(scenario: Scenario, contestant: Contestant, settings: Settings) -> float:
-    """System calls of the server for one operation, in a run of its own, counted by perf."""
+    """Count the system calls of the server for one operation by perf, in a run of its own."""
     if not scenario.is_served or not shutil.which("perf"):
         return math.nan
     with _server(scenario, contestant, settings) as server:
         command = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", str(server.pid)]
         counter = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        time.sleep(0.3)  # perf says nothing when it has attached
+        time.sleep(0.3)  # perf does not say when it has attached
         try:
             sample = drive_client(
                 scenario, server, settings.cores.client, settings.seconds, 0, protocols.HTTP_BODY

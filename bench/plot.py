@@ -1,7 +1,7 @@
 """Plots of a kept run: `python -m bench.plot RESULTS.json [FOLDER]` writes SVG files.
 
-Each loop's CPU (of callbacks: time) per operation as a share of that of the first loop that the
-run compared with; a line shows how far the rounds moved, a bar what is promised. Needs matplotlib.
+A dot is a loop's CPU per operation (for callbacks its time) over that of the first loop that the
+run compared with. A line is the range of the rounds, a bar what is promised. It needs matplotlib.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLOTS = {"network": "cpu", "callbacks": "time"}
 
 
 def plotted(report: Report, name: str) -> list[Result]:
-    """The scenarios of one of PLOTS."""
+    """Return the scenarios of one of PLOTS."""
     return [
         result
         for result in report.results
@@ -34,7 +34,7 @@ def plotted(report: Report, name: str) -> list[Result]:
 
 
 def draw(axes: Any, report: Report, results: list[Result], figure: str) -> None:
-    """A row for each scenario, a dot for each loop in it."""
+    """Draw a row for each scenario, with a dot for each loop."""
     base = report.peers[0].label
     shown = [one for one in report.contestants if one.label != base]
     for colour, one in zip(COLOURS, shown, strict=False):

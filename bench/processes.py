@@ -22,7 +22,7 @@ LOCK_PATH = "/tmp/zcloop-bench.lock"
 READY_SECONDS = 20.0
 FILES_WANTED = 32768  # for 10,000 connections and more
 ROOT = str(Path(__file__).resolve().parent.parent)
-# The source tree goes last in sys.path: what is measured is the installed package, if there is one.
+# The source tree goes last in sys.path, so that an installed package is measured, not the source.
 MODULE_LAUNCHER = (
     f"import runpy, sys; sys.path.append({ROOT!r}); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
@@ -31,27 +31,27 @@ PR_SET_PDEATHSIG = 1
 CPUCLOCK_SCHED = 2
 
 _libc = ctypes.CDLL(None)
-_running: set[int] = set()  # our servers, whose CPU time is no noise
+_running: set[int] = set()  # pids of our servers, whose CPU time is no noise
 
 
 class MeasurementError(Exception):
-    """A server did not start, or an answer was wrong: there is no figure."""
+    """Raised when a server did not start, or an answer was wrong: there is no figure."""
 
 
 class NothingCompletedError(MeasurementError):
-    """No answer was wrong, and none came in time."""
+    """Raised when no answer came in time, and none was wrong."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """Which CPU serves and which one makes the load."""
+    """The CPU of the server, and that of the load."""
 
     server: int
     client: int
 
 
 def pick_cores() -> Cores:
-    """The last two CPUs that this process may use: the first ones serve the interrupts."""
+    """Choose the last two CPUs that this process may use, as the first ones serve interrupts."""
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(server=allowed[-1], client=allowed[-2 if len(allowed) > 1 else -1])
 
@@ -68,7 +68,7 @@ def _prepare_child(core: int) -> Callable[[], None]:
 
 
 def module_command(python: str, module: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this package in any interpreter, from any directory."""
+    """Make the command that runs a module of this package in any interpreter and directory."""
     return [python, "-P", "-c", MODULE_LAUNCHER, module, *arguments]
 
 
@@ -90,13 +90,13 @@ def run_pinned(
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads of a process so far, in the kernel's own nanoseconds."""
+    """Return the user and system time of a process so far, of all threads, in nanoseconds."""
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)  # clock_getcpuclockid(3)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is ready: its process and where it listens."""
+    """A server that is ready: its process, and where it listens."""
 
     pid: int
     place: str

@@ -74,7 +74,7 @@ class DatagramEcho(asyncio.DatagramProtocol):
 
 
 class Sink(asyncio.Protocol):
-    """Counts what it gets, and says at the end how much: eight bytes, little endian."""
+    """Counts what it gets, and sends the number at the end: eight bytes, little endian."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -147,10 +147,10 @@ class FileSource(asyncio.Protocol):
         self.sending = asyncio.get_running_loop().create_task(self.send(transport))
 
     async def send(self, transport: Any) -> None:
-        """Until the client leaves; a loop without sendfile() ends the process.
+        """Send until the client leaves. A loop without sendfile() ends the process.
 
-        asyncio takes a broken pipe at the first attempt for a file that cannot be sent so, reads it
-        itself, from where it stands, and has sent nothing.
+        If the first attempt finds a broken pipe, asyncio believes that the file cannot be sent so,
+        reads it itself from its position, and has sent nothing.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -165,13 +165,13 @@ class FileSource(asyncio.Protocol):
 
 
 def source_block() -> bytes:
-    """What a source repeats."""
+    """Make the block that a source repeats."""
     return pattern(SOURCE_BLOCK)
 
 
 @functools.cache
 def pattern(size: int) -> bytes:
-    """The content of what is sent; the same generator as fill_pattern() in client/client.c."""
+    """Make the content of what is sent, as fill_pattern() in client/client.c does."""
     state = 1
     block = bytearray()
     while len(block) < size:
@@ -199,7 +199,7 @@ async def echo_socket(connection: socket.socket) -> None:
 
 
 async def accept_sockets(listener: socket.socket) -> None:
-    """An echo_socket task for each connection, for ever."""
+    """Start an echo_socket task for each connection, for ever."""
     loop = asyncio.get_running_loop()
     tasks = set()
     while True:

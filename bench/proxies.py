@@ -9,8 +9,8 @@ from bench.protocols import RECEIVE_SIZE
 
 
 class Connecting:
-    """In the place of the other transport until there is one: uvloop delivers what came before
-    a pause was asked for."""
+    """Stands in for the other transport until there is one: uvloop delivers what came before a
+    pause was asked for."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -20,12 +20,12 @@ class Connecting:
         self.pieces.append(bytes(data))
 
     def close(self) -> None:
-        """The client left already."""
+        """Do nothing: the client has left already."""
 
 
 class Forwarding(asyncio.BaseProtocol):
-    """One of the two connections: what comes by it is written to the other, which is read from no
-    faster than this one is written to. The client's makes the other."""
+    """One of two connections. What comes by one is written to the other, and each is read from no
+    faster than the other takes it. The client's connection makes the other one."""
 
     def __init__(self, backend: tuple[str, int], other: Forwarding | None = None) -> None:
         self.backend = backend
@@ -64,7 +64,7 @@ class Side(Forwarding, asyncio.Protocol):
 
 
 class BufferedSide(Forwarding, asyncio.BufferedProtocol):
-    """Forwards copies of what the loop put into its one buffer."""
+    """Forwards copies of what the loop puts into its one buffer."""
 
     def __init__(self, backend: tuple[str, int], other: Forwarding | None = None) -> None:
         super().__init__(backend, other)

@@ -1,4 +1,4 @@
-"""Results: samples of each round, the ratios they make, and a JSON file that keeps them all."""
+"""Results: the samples of each round, their ratios, and a JSON file that keeps them all."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bench.processes import ROOT
 from bench.sample import Sample
 from bench.scenarios import Scenario
 
-ROUNDS_TELLING = 3  # fewer say nothing about being slower in all of them
+ROUNDS_TELLING = 3  # with fewer rounds "slower in each of them" may be chance
 Figure = Callable[[Sample], float | None]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The ratio of each round: its median, and between what values it moved."""
+    """The ratios of all rounds: their median, and their range."""
 
     median: float
     lowest: float
@@ -37,16 +37,16 @@ class Ratio:
 
 
 def cpu(sample: Sample) -> float:
-    """What a ratio of CPU compares."""
+    """Return the figure that a ratio of CPU compares."""
     return sample.cpu_us_per_op
 
 
 def rate(sample: Sample) -> float:
-    """What a ratio of throughput compares."""
+    """Return the figure that a ratio of throughput compares."""
     return sample.ops_per_second
 
 
-# What an aim may be about, by its name there; less is better.
+# What an aim may be about, by its name. Of each figure less is better.
 FIGURES: dict[str, Figure] = {
     "cpu": cpu,
     "time": lambda sample: 1 / sample.ops_per_second,
@@ -84,16 +84,16 @@ class Result:
 
     @property
     def name(self) -> str:
-        """The scenario's, and whether its servers were fresh."""
+        """The name of the scenario, and whether its servers were fresh."""
         return f"{self.scenario.name}{' fresh' if self.is_fresh else ''}"
 
     def median(self, label: str, figure: Figure) -> float:
-        """Of all rounds of one loop; NaN when there is none."""
+        """Return the median of all rounds of one loop, or NaN if it has none."""
         values = [one for one in map(figure, self.samples.get(label, ())) if one is not None]
         return statistics.median(values) if values else math.nan
 
     def ratio(self, of: str, to: str, figure: Figure) -> Ratio | None:
-        """How `of` compares to `to`, round by round."""
+        """Compare `of` with `to`, round by round."""
         pairs = zip(self.samples.get(of, ()), self.samples.get(to, ()), strict=False)
         figures = [(figure(one), figure(other)) for one, other in pairs]
         ratios = [one / other for one, other in figures if one is not None and other]
@@ -102,7 +102,7 @@ class Result:
         return Ratio(statistics.median(ratios), min(ratios), max(ratios))
 
     def verdicts(self, subject: Contestant, peer: Contestant) -> list[Verdict]:
-        """What was promised of the subject against this peer, and what was reached."""
+        """Return what was promised of the subject against this peer, and what was reached."""
         promised = aims.aims(self.scenario.name, peer.loop, subject.protocol, self.is_fresh)
         return [
             Verdict(aim, ratio)
@@ -133,11 +133,11 @@ class Report:
 
     @property
     def peers(self) -> list[Contestant]:
-        """Those it is compared with."""
+        """The loops that it is compared with."""
         return self.contestants[1:]
 
     def write(self, path: str) -> None:
-        """Keep everything that was measured, every sample of it, as JSON."""
+        """Write everything that was measured, every sample, as JSON."""
         document = asdict(self)
         for written, result in zip(document["results"], self.results, strict=True):
             written["ratios"] = self._ratios(result)
@@ -157,7 +157,7 @@ class Report:
 
 
 def read(path: str) -> Report:
-    """What Report.write() kept."""
+    """Read what Report.write() has written."""
     document = json.loads(Path(path).read_text())
     results = []
     for written in document["results"]:
@@ -173,7 +173,7 @@ def read(path: str) -> Report:
 
 
 def _congestion_control() -> str:
-    """TCP's, unless a socket says otherwise; "" where /proc does not show it."""
+    """Return TCP's default congestion control, or "" if /proc does not show it."""
     try:
         return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     except OSError:
@@ -181,7 +181,7 @@ def _congestion_control() -> str:
 
 
 def _commit() -> str:
-    """The commit of this source tree, with a plus sign when it was changed; "" elsewhere."""
+    """Return the commit of this source tree, with "+" if it was changed; "" where there is none."""
     try:
         described = subprocess.run(
             ["git", "-C", ROOT, "describe", "--always", "--abbrev=12", "--dirty=+"],
@@ -194,7 +194,7 @@ def _commit() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return what the figures depend on."""
     processor = platform.processor()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -19,9 +19,9 @@ class Sample:
     lost: int = 0
     p50_us: float | None = None
     p99_us: float | None = None
-    rss_bytes: int | None = None  # of the server, before the load leaves
-    rss_per_connection: float | None = None  # bytes, of each that is idle
-    noise: float = 0.0  # cores that other programs kept busy meanwhile
+    rss_bytes: int | None = None  # of the server, while the load is still there
+    rss_per_connection: float | None = None  # bytes, of each idle connection
+    noise: float = 0.0  # cores that other programs kept busy in the window
 
     @property
     def cpu_us_per_op(self) -> float:
@@ -30,7 +30,7 @@ class Sample:
 
     @property
     def cpu_seconds_per_gib(self) -> float:
-        """CPU time of the server for 2^30 bytes that the client got back, or a sink took."""
+        """CPU time of the server per GiB that the client got back, or that a sink took."""
         return self.cpu_seconds / self.bytes * 2**30 if self.bytes else math.nan
 
     @property
@@ -50,8 +50,8 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def merged(samples: Sequence[Sample]) -> Sample:
-    """One sample of several windows: sums of what is counted, the latest of what is memory, and
-    the medians of percentiles, which cannot be added."""
+    """Make one sample of several windows. Counts are added, memory is that of the last window, and
+    of percentiles, which cannot be added, it takes the median."""
     last = samples[-1]
     return Sample(
         sum(one.ops for one in samples),

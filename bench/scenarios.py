@@ -19,7 +19,7 @@ ZERO_COPY_SIZES = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """One measurement: which server, which client against it, and how much of what at a time."""
+    """One measurement: a server, the client that loads it, and how much it does at a time."""
 
     name: str
     group: str
@@ -30,7 +30,7 @@ class Scenario:
     depth: int = 1  # messages in flight on one connection; in one-way UDP groups of them
     transport: str = "tcp"  # or "unix", "tls", "udp"
     wrk: bool = False  # driven by wrk where it is installed
-    idle: int = 0  # connections besides that do nothing
+    idle: int = 0  # more connections, which do nothing
     segmented: bool = False  # UDP_SEGMENT and UDP_GRO, where the loop has them
     module: str = "servers"  # or one that measures itself: "callbacks", "clients", "children"
 
@@ -41,7 +41,7 @@ class Scenario:
 
 
 def _named(template: Scenario, *shapes: str) -> list[Scenario]:
-    """The template with the size and the connections of each shape: `10k-100`."""
+    """Make a scenario of the template for each shape, such as `10k-100`: size and connections."""
     found = []
     for shape in shapes:
         size, connections = shape.split("-")
@@ -60,11 +60,11 @@ def _http(name: str, server: str, connections: int) -> Scenario:
     return Scenario(name, "http", server, "http", connections=connections, wrk=True)
 
 
-# In one-way UDP so many datagrams are under way as a default receive buffer holds twice.
+# In one-way UDP half as many datagrams are under way as a default receive buffer holds.
 UDP = [
     Scenario("udp-64", "udp", "udp", "datagram", transport="udp", connections=10, depth=10),
     Scenario("udp-64-1", "udp", "udp", "datagram", transport="udp"),
-    # 50 in flight: what a socket's default receive buffer holds of this size with its overhead.
+    # 50 in flight are what a socket's default receive buffer holds of this size, with the overhead.
     Scenario(
         "udp-1k", "udp", "udp", "datagram", transport="udp", connections=10, depth=5, size=KIB
     ),
@@ -100,7 +100,7 @@ SCENARIOS = [
     _http("uvicorn-64", "uvicorn", 64),
     _http("aiohttp-64", "aiohttp", 64),
     *_named(Scenario("streams", "streams", "streams"), "64-1", "64-100", "10k-10"),
-    # Of a contestant that has streams of its own; the others' are asyncio's.
+    # A contestant may have streams of its own; others use asyncio's.
     *_named(Scenario("own-streams", "streams", "own-streams"), "64-1", "64-100", "10k-10"),
     *UDP,
     Scenario("sink-64k", "bulk", "sink", "sink", connections=4, size=64 * KIB),
@@ -126,7 +126,7 @@ SCENARIOS = [
     ),
 ]
 
-# A look at one of each kind: what `python -m bench` measures.
+# One of each kind. `python -m bench` measures these.
 FLOOR = (
     "echo-64-100",
     "echo-10k-10",

@@ -1,4 +1,4 @@
-"""The scenarios that a command line names, one by one or by group."""
+"""Finds the scenarios that a command line names, one by one or by group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUPS = (*CHOSEN, *dict.fromkeys(scenario.group for scenario in SCENARIOS), "al
 
 
 def select(names: list[str]) -> list[Scenario]:
-    """The scenarios that names, groups and patterns (`echo-*`) choose, in the table's order."""
+    """Return the scenarios of these names, groups and patterns (`echo-*`), in the table's order."""
 
     def is_chosen(scenario: Scenario, name: str) -> bool:
         if name in CHOSEN:

@@ -2,8 +2,8 @@
 
 A kind may say which protocol: `echo`, `buffered-echo` and `zero-copy-echo` do the same.
 
-Prints `listening on HOST:PORT` (or the path of a Unix socket) when it is ready, and serves until
-it is killed. The listening socket is made here and passed as `sock=`: all loops get the same.
+It prints `listening on HOST:PORT` (or the path of a Unix socket) when it is ready, and serves until
+it is killed. It makes the listening socket and passes it as `sock=`, so all loops get the same.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from bench.applications import serve_aiohttp, serve_uvicorn
 from bench.loops import free_large_block, new_loop
 
 BACKLOG = 4096
-RECEIVE_BUFFER = 4 << 20  # asked for where datagrams come in one direction
-# By name, for zcloop need not be installed where another loop is measured.
+RECEIVE_BUFFER = 4 << 20  # bytes asked for where datagrams come in one direction
+# Imported when named, since zcloop need not be installed where another loop is measured.
 FACTORIES = {
     "echo": "bench.protocols:Echo",
     "http": "bench.protocols:HttpHello",
@@ -46,7 +46,7 @@ KINDS = (*FACTORIES, *DATAGRAM_KINDS, *APPLICATIONS, "streams", "own-streams", "
 
 
 def open_socket(arguments: argparse.Namespace) -> socket.socket:
-    """The bound socket to serve, already listening when it is a stream."""
+    """Make the bound socket to serve. A stream socket listens already."""
     if arguments.unix:
         opened = socket.socket(socket.AF_UNIX)
         opened.bind(arguments.unix)
@@ -57,7 +57,7 @@ def open_socket(arguments: argparse.Namespace) -> socket.socket:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         opened.bind((arguments.host, arguments.port))
     else:
-        # With its protocol number, by which asyncio knows that TCP_NODELAY may be set.
+        # asyncio sets TCP_NODELAY only on a socket that has its protocol number.
         opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         opened.bind((arguments.host, arguments.port))
         opened.listen(BACKLOG)
@@ -66,8 +66,8 @@ def open_socket(arguments: argparse.Namespace) -> socket.socket:
 
 
 def protocol_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.BaseProtocol]:
-    """What makes the protocol of each connection; a proxy's also knows where to connect to, a
-    source's how much it sends at a time."""
+    """Return the factory of the connections' protocol. A proxy's also knows where to connect to,
+    and a source's how much it sends at a time."""
     kind, size = arguments.kind, arguments.size
     factory: Callable[..., asyncio.BaseProtocol] = pkgutil.resolve_name(FACTORIES[kind])
     if kind in ("source", "sendfile"):
@@ -79,7 +79,7 @@ def protocol_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.Base
 
 
 def datagram_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.DatagramProtocol]:
-    """What makes the protocol of a datagram socket."""
+    """Return the factory of a datagram socket's protocol."""
     size, depth, is_segmented = arguments.size, arguments.depth, arguments.segmented
     if arguments.kind == "udp-sink":
         return lambda: datagrams.DatagramSink(size, is_segmented)
@@ -89,7 +89,7 @@ def datagram_factory(arguments: argparse.Namespace) -> Callable[[], asyncio.Data
 
 
 def streams_starter(arguments: argparse.Namespace, is_unix: bool) -> Any:
-    """asyncio's start_server, or that of the loop's own package where it is asked for."""
+    """Return start_server of asyncio, or of the loop's own package if that is asked for."""
     package = arguments.loop.partition(":")[0]
     if arguments.kind == "own-streams" and package == "zcloop":
         starter = getattr(importlib.import_module(package), "start_server", None)
@@ -102,7 +102,7 @@ def streams_starter(arguments: argparse.Namespace, is_unix: bool) -> Any:
 async def start(
     arguments: argparse.Namespace, opened: socket.socket, tls: ssl.SSLContext | None
 ) -> Any:
-    """Start to serve; what is returned must be kept."""
+    """Start to serve. The caller has to keep what is returned."""
     loop = asyncio.get_running_loop()
     kind = arguments.kind
     is_unix = opened.family == socket.AF_UNIX
@@ -150,7 +150,7 @@ def main() -> None:
         tls.load_cert_chain(arguments.certificate)
     loop = new_loop(arguments.loop)
     opened = open_socket(arguments)
-    address = opened.getsockname()  # now, for some loops take the descriptor away
+    address = opened.getsockname()  # now, since some loops take the descriptor away
     kept = loop.run_until_complete(start(arguments, opened, tls))
     place = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
     print(f"listening on {place}", flush=True)

@@ -1,4 +1,4 @@
-"""The report on a terminal: a line for each scenario and loop."""
+"""The report for a terminal, with a line for each scenario and loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _text(ratio: Ratio | None) -> str:
 
 
 class Table:
-    """The lines of the report; ratios are of the subject to the loop of the row."""
+    """Make the lines of the report. A ratio is of the subject to the loop of its row."""
 
     def __init__(self, contestants: list[Contestant]) -> None:
         self.contestants = contestants
@@ -27,7 +27,7 @@ class Table:
         self.width = max(len(one.label) for one in contestants) + 2
 
     def header(self) -> str:
-        """The line above all rows."""
+        """Make the line above all rows."""
         return (
             f"{'scenario':<{NAME_WIDTH}}{'loop':<{self.width}}{'ops/s':>11}{'CPU us/op':>11}"
             f"{'p50 us':>9}{'p99 us':>9}{'RSS MiB':>9}{'calls/op':>10}{'noise':>7}"
@@ -35,7 +35,7 @@ class Table:
         )
 
     def rows(self, result: Result) -> list[str]:
-        """The lines of one scenario, one for each loop that was asked."""
+        """Make the lines of one scenario, one for each loop that was measured."""
         asked = {**result.samples, **result.failures}
         return [self._row(result, one).rstrip() for one in self.contestants if one.label in asked]
 
@@ -62,7 +62,7 @@ class Table:
 
 
 def summary(results: list[Result], contestants: list[Contestant]) -> str:
-    """How many aims were met, and which were not."""
+    """Say how many aims were met, and which were not."""
     verdicts = [
         (result.name, peer.label, verdict)
         for result in results

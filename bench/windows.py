@@ -1,4 +1,4 @@
-"""The measured window of a program that measures itself: in its loop, with its own CPU clock."""
+"""The window of a program that measures itself, in its loop and by its own CPU clock."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ WARM_UP_SECONDS = 0.2
 
 
 class WrongAnswerError(Exception):
-    """What came is not what is due."""
+    """Raised when something came that was not due."""
 
 
 async def pass_by(seconds: float, failed: asyncio.Future[None]) -> None:
-    """Wait, unless something fails meanwhile: then its exception is raised here."""
+    """Wait. If something fails meanwhile, its exception is raised here."""
     await asyncio.wait({failed}, timeout=seconds)
     if failed.done():
         failed.result()
@@ -37,7 +37,7 @@ async def window(
 
 
 def make_parser(doc: str | None, kinds: Iterable[str]) -> argparse.ArgumentParser:
-    """The options of every program that measures itself."""
+    """Make the options that every program has that measures itself."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("kind", choices=kinds)
     parser.add_argument("--loop", default="asyncio:new_event_loop")

@@ -7,8 +7,8 @@ A message is its length (four bytes) and so many bytes of readings: the number o
 bytes) and its value (a double). Each is answered by a line, and the end of the stream by a last
 one: how many bytes were read in place, and how many were copied.
 
-Two things copy: the transport, what is too small to be worth lending (`set_lease_limits`), and
-the parser, a message that is cut in two, of which it joins the parts.
+Two things are copied: the transport copies what is too small to be worth lending
+(`set_lease_limits`), and the parser joins the parts of a message that is cut in two.
 Only zcloop lends its memory: no other loop runs the server.
 """
 
@@ -28,7 +28,8 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 def message_size(data: memoryview | bytearray, start: int = 0) -> int:
-    """Of the message that begins there, with its length; of the length alone while that is cut."""
+    """Return the size of the message that begins there, with its length; while the length is cut,
+    only the size of the length."""
     if len(data) - start < LENGTH.size:
         return LENGTH.size
     size = LENGTH.unpack_from(data, start)[0]
@@ -44,7 +45,7 @@ class Receiver(zcloop.ZeroCopyProtocol):
         self.transport = transport
         self.closed = asyncio.get_running_loop().create_future()
         self.open.add(self)
-        self.part = bytearray()  # of a message whose end has not come
+        self.part = bytearray()  # the beginning of a message whose end has not come
         self.joined_bytes = 0
 
     def buffer_received(self, view: memoryview) -> None:

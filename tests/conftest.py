@@ -1,4 +1,4 @@
-"""Runs the project's own tests on the loop under test, bounds their time, fails what they leak.
+"""Runs the project's own tests on the loop under test, limits their time, and looks for leaks.
 
 ZCLOOP_TEST_LOOP=module:factory names the loop; zcloop:new_event_loop is the default. A test that
 is a coroutine function runs on a Runner of that loop; others take `loop`, `run`, `loop_factory`.
@@ -34,7 +34,7 @@ import zcloop
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 TEST_SECONDS = 30
-# Since Python 3.12 it warns; the children that tests fork need none of the threads.
+# Since Python 3.12 fork() warns when there are threads. The children of tests need none of them.
 FORK_BESIDE_THREADS = "ignore:This process .* is multi-threaded:DeprecationWarning"
 HERE = pathlib.Path(__file__).parent
 OURS = ("unit", "fault", "stress", "property")
@@ -55,7 +55,7 @@ def is_ours(item: pytest.Item) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell ignores Ctrl-C for what it starts in the background; tests of Ctrl-C need it.
+    # A shell lets what it starts in the background ignore Ctrl-C. Tests of Ctrl-C need it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "seconds(n): how long this test may take")
@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # What pytest itself holds is not looked through at the collection around each test.
+    # The collection around each test does not look through what pytest itself holds.
     gc.collect()
     gc.freeze()
 
@@ -119,7 +119,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def last_words(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A copy of the real standard error: pytest's capture would swallow a dump that exits."""
+    """A copy of the real standard error. pytest's capture would swallow a dump after which the
+    process exits."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         copy = os.dup(sys.stderr.fileno())
@@ -164,7 +165,7 @@ def nothing_leaks(request: pytest.FixtureRequest, time_is_bounded: None) -> Iter
 
 @pytest.fixture(scope="session")
 def backend() -> str:
-    """What zcloop's loops of this run are on: "uring" or "epoll"."""
+    """The backend of zcloop's loops in this run: "uring" or "epoll"."""
     return "uring" if "uring" in available() else "epoll"
 
 
@@ -180,7 +181,7 @@ def loop_factory() -> LoopFactory:
 
 @pytest.fixture
 def reported() -> list[dict]:
-    """What the exception handler of `loop` was given; what a test leaves in it fails the test."""
+    """What the exception handler of `loop` was given. What is left at the end fails the test."""
     return []
 
 
@@ -197,7 +198,7 @@ def runner(loop_factory: LoopFactory, reported: list[dict]) -> Iterator[asyncio.
 
 @pytest.fixture
 def loop(runner: asyncio.Runner) -> asyncio.AbstractEventLoop:
-    """The loop of `run`, for tests that drive it by hand; closed at the end."""
+    """The loop of `run`, for tests that run it themselves. It is closed at the end."""
     return runner.get_loop()
 
 

@@ -4,8 +4,8 @@
 
 Docker, containerd and Podman answer EPERM, gVisor and kernels without io_uring ENOSYS, SELinux
 EACCES. A seccomp filter gives the same answer here, without a container, root or a library. The
-command, and everything that it starts, keeps the filter to its end. It has no_new_privs as well,
-without which an ordinary user may not install a filter: sudo does not work in it.
+command, and everything that it starts, keeps the filter to its end. An ordinary user may install a
+filter only with no_new_privs, so sudo does not work in the command.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import struct
 import sys
 from collections.abc import Iterable, Sequence
 
-# Numbers that every newer system call has on all architectures (not on alpha and mips).
+# Newer system calls have the same number on all architectures but alpha and mips.
 CALLS = {"setup": 425, "enter": 426, "register": 427}
 ERRORS = ("EPERM", "ENOSYS", "EACCES")
 MACHINES = ("x86_64", "aarch64")
@@ -34,13 +34,13 @@ LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
 JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 RETURN = 0x06  # BPF_RET | BPF_K
-NUMBER_OFFSET = 0  # of `nr` in struct seccomp_data
+NUMBER_OFFSET = 0  # bytes, of `nr` in struct seccomp_data
 # A call by the x32 interface of x86-64 has this bit set in its number.
 WITHOUT_X32_BIT = 0xBFFFFFFF
 
 
 class _Program(ctypes.Structure):
-    """What the kernel calls struct sock_fprog."""
+    """The kernel's struct sock_fprog."""
 
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
@@ -51,7 +51,7 @@ def instruction(code: int, operand: int, if_true: int = 0, if_false: int = 0) ->
 
 
 def refusing(numbers: Iterable[int], error: int) -> list[bytes]:
-    """The instructions of a filter that answers `error` to these calls, and allows all others."""
+    """Make the instructions of a filter that answers `error` to these calls, and allows others."""
     refused = list(numbers)
     tests = [
         instruction(JUMP_IF_EQUAL, number, len(refused) - place)

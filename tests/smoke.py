@@ -20,7 +20,7 @@ import time
 import zcloop
 import zcloop.files
 
-LIMIT_S = 60.0  # for all; an emulated processor takes ten times as long as a real one
+LIMIT_S = 60.0  # for everything; an emulated processor takes ten times as long as a real one
 SIZES = (1, 16_384, 16_385, 1 << 20)
 
 

@@ -1,7 +1,7 @@
 /* The echo server behind a proxy, or before a client, under test: what a connection sends comes
- * back, no faster than it is taken. It prints where it listens, and serves until it is killed. Of
- * `once`, a connection ends with what was received first: the server closes, so that its client's
- * port is free at once.
+ * back, no faster than it is taken. It prints where it listens, and serves until it is killed. With
+ * `once` it closes a connection after the answer to what came first, so that its client's port is
+ * free at once.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -50,7 +50,7 @@ static void accept_one(int listener)
     watch(EPOLL_CTL_ADD, fd, EPOLLIN, peer);
 }
 
-/* Negative and EAGAIN when there is nothing to do before the next event. */
+/* Returns a negative number, with EAGAIN, when there is nothing to do before the next event. */
 static ssize_t move_some(struct peer *peer)
 {
     ssize_t done;

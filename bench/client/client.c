@@ -101,7 +101,7 @@ static double percentile_us(double share)
     return 0;
 }
 
-/* The right content, options.size bytes, of a message: number sequence of connection index. */
+/* Makes the right content, options.size bytes, of message `sequence` of connection `index`. */
 const uint8_t *pattern(uint32_t index, uint64_t sequence)
 {
     return pattern_bytes + (sequence * 61 + index * 17ull) % PATTERN_PERIOD;
@@ -202,7 +202,7 @@ static void report(double seconds, double cpu_seconds)
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.9f}\n", seconds, cpu_seconds);
 }
 
-/* One wait for events and the work on them; returns the time at which the wait ended. */
+/* Waits once for events, and works on them. Returns the time at which the wait ended. */
 static uint64_t turn(const struct peers *peers)
 {
     static uint64_t tick_ns, progress_ns, seen = UINT64_MAX;

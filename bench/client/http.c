@@ -11,7 +11,7 @@
 uint8_t *http_request;
 size_t http_request_size;
 
-/* The last answer found right: one that equals it byte for byte needs no parsing. */
+/* The last answer that was right. An answer that equals it byte for byte needs no parsing. */
 static uint8_t reference[REFERENCE_MAX];
 static size_t reference_size;
 

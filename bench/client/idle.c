@@ -1,6 +1,6 @@
 /* Idle connections of the load generator: opened first and left alone, beside those that work.
  *
- * What each costs the server is what its resident memory grew by until the end of the window. One
+ * The growth of the server's resident memory until the end of the window is what they cost it. One
  * in PING of them echoes once when it is opened: the server then has accepted all before it, and
  * its backlog never runs over.
  */

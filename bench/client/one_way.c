@@ -1,10 +1,9 @@
 /* UDP in one direction of the load generator, in groups of GROUP datagrams, options.depth of them
  * under way: so much fits into a socket's receive buffer, and nothing is lost.
  *
- * To a sink go groups of equal datagrams; it compares each, and sends the last of a group back.
- * From a source come groups of datagrams that all differ; it gets one byte for each group, and
- * sends the next. Segmented, a group is one system call here: UDP_SEGMENT when sending, UDP_GRO
- * when receiving.
+ * A sink gets groups of equal datagrams, compares each, and sends the last of a group back. A
+ * source sends groups of datagrams that all differ, and the next group for each byte that it gets.
+ * If they are segmented, a group is one system call here: UDP_SEGMENT to send, UDP_GRO to receive.
  */
 #define _GNU_SOURCE
 #include "client.h"

@@ -1,7 +1,7 @@
 /* A server in C, for what the machine can do: `server KIND [--unix PATH] [--size BYTES]`.
  *
  * It does what the servers of servers.py do, prints where it listens as they do, and serves until
- * it is killed. epoll.c and uring.c are two ways to wait and receive; one of them is linked.
+ * it is killed. epoll.c and uring.c are two ways to wait and receive; a server has one.
  */
 #define _GNU_SOURCE
 #include "floor.h"

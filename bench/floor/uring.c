@@ -1,9 +1,9 @@
 /* The floor by io_uring, by its system calls alone: multishot accept and receive from one pool of
  * buffers, made for the size of the messages, 2 MiB in all so that it stays in the cache.
  *
- * A small echo is a send in the ring that tries once and says nothing when all was sent (since
- * 5.17); the buffer is free when enter returns. What fails is seen before any buffer goes back, and
- * its rest is kept. Larger ones are sent at once, while the data is hot.
+ * A small echo is a send in the ring that tries once, and completes only on failure (since
+ * 5.17). The buffer is free when enter returns. Failures are seen before any buffer goes back, and
+ * the rest of the data is kept. Larger echoes are sent at once, while the data is in the cache.
  */
 #define _GNU_SOURCE
 #include "floor.h"
@@ -27,7 +27,7 @@
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL)
 #define NAME_SIZE 16           /* a sockaddr_in, before each datagram */
 
-/* What a completion is of: the low bits of its user_data, beside the peer; or a buffer's number. */
+/* The low bits of a completion's user_data: its operation. The others are the peer, or a buffer. */
 enum { ACCEPT, RECEIVE, ROOM, SEND, TAG = 7, TAG_BITS = 3 };
 
 struct sending {               /* one for each buffer */

@@ -1,4 +1,4 @@
-"""The source tree, read as text: what the tests of the architecture look at."""
+"""Reads the source tree as text, for the tests of the architecture."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from sources import masked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPINE = ("kernel", "ring", "memory", "operation", "pacing", "channel", "loop", "transport")
 ROOMS = ("sync", "ipc", "streams", "events")
 
-# Strings, with the line before them, and comments. The string that follows `cdef extern from` is C.
-PROSE = re.compile(
-    r"(?P<before>cdef extern from [^\n]*\n\s*)?"
-    r'(?:"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)',
-    re.DOTALL,
-)
 IMPORT = re.compile(
     r"^\s*(?:from\s+([\w.]+)\s+c?import\s*(\([^)]*\)|[^\n]*)|c?import\s+([^\n]+))", re.MULTILINE
 )
@@ -41,17 +36,14 @@ class Module:
         return set(re.findall(r"[A-Za-z_][\w.]*", self.code))
 
     def imports(self) -> Iterator[str]:
-        """Dotted names of everything imported or cimported, `from x import y` as x and x.y."""
+        """Yield dotted names of everything that it imports or cimports; `from x import y` is x and
+        x.y."""
         for source, names, modules in IMPORT.findall(self.code):
             if source:
                 yield source
                 yield from (f"{source}.{name}" for name in re.findall(r"\w+", names))
             else:
                 yield from re.findall(r"[\w.]+", modules)
-
-
-def without_prose(text: str) -> str:
-    return PROSE.sub(lambda found: found.group(0) if found.group("before") else "", text)
 
 
 @pytest.fixture(scope="session")
@@ -61,13 +53,13 @@ def root() -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def spine() -> tuple[str, ...]:
-    """The layers of the native half that all else stands on, lowest first."""
+    """The layers of the native half, lowest first. All else stands on them."""
     return SPINE
 
 
 @pytest.fixture(scope="session")
 def rooms() -> tuple[str, ...]:
-    """The features of the native half beside it, of which none knows another."""
+    """The features of the native half, which stand beside the spine. None knows another."""
     return ROOMS
 
 
@@ -77,7 +69,7 @@ def native() -> dict[str, Module]:
     texts: dict[str, str] = {}
     for path in sorted((ROOT / "_native").rglob("*.p[xy][dx]")):
         name = ".".join(path.relative_to(ROOT / "_native").with_suffix("").parts)
-        texts[name] = texts.get(name, "") + without_prose(path.read_text()) + "\n"
+        texts[name] = texts.get(name, "") + masked(path.read_text(), keeps_c=True) + "\n"
     return {name: Module(name, text) for name, text in texts.items()}
 
 
@@ -87,14 +79,14 @@ def facade() -> dict[str, Module]:
     paths = sorted((ROOT / "zcloop").rglob("*.py"))
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
     return {
-        name: Module(name, without_prose(path.read_text()))
+        name: Module(name, masked(path.read_text(), keeps_c=True))
         for name, path in zip(names, paths, strict=True)
     }
 
 
 @pytest.fixture(scope="session")
 def dependencies(native: dict[str, Module]) -> dict[str, set[str]]:
-    """For each native module those that it cimports or imports."""
+    """For each native module the native modules that it cimports or imports."""
     prefix = "zcloop._native."
     found = {}
     for name, module in native.items():

@@ -1,4 +1,4 @@
-"""What the benchmarks say of themselves: their README and their table of aims are complete."""
+"""The README and the table of aims of the benchmarks are complete, and their tables are true."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ print(json.dumps([found, len(tried), tried == sorted(set(tried))]))
 
 
 def said(root, program, *arguments):
-    # In a process of its own: with the source tree in sys.path it would find zcloop/ there.
+    # In a process of its own, since this one would find zcloop/ of the source tree in sys.path.
     command = [sys.executable, "-c", program, *arguments]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     return json.loads(shown.stdout)
@@ -115,7 +115,7 @@ def test_the_documentation_shows_the_runs_that_are_kept(root, name):
 
 
 def test_what_the_documentation_shows_of_a_run_is_what_was_measured(root, tmp_path):
-    """Tables of one group, too: putting each in once more changes nothing."""
+    """This includes tables of one group: to put each in once more changes nothing."""
     pages = [*(root / "docs").rglob("*.md"), root / "README.md"]
     with_tables = [page for page in pages if ".json" in page.read_text()]
     assert with_tables

@@ -1,4 +1,4 @@
-"""meson.build lists by hand what it builds and installs: nothing is forgotten there."""
+"""meson.build lists by hand what it builds and installs, and forgets nothing."""
 
 from __future__ import annotations
 

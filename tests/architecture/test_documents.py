@@ -10,54 +10,22 @@ from collections.abc import Iterable
 
 import pytest
 from references import (
-    LINK,
+    ELSEWHERE,
     Tree,
     anchors_of,
     blocks_of,
     files_of,
     links_of,
+    missing_files,
     spans_of,
     targets_of,
-    without_blocks,
-    words_of,
 )
-
-# A word with one of these endings names a file wherever it stands.
-SUFFIXES = (".md", ".py", ".pyx", ".pxd", ".pyi", ".sh", ".yml", ".toml", ".lua", ".svg", ".build")
-# Words that look like one of our files and are something else.
-ELSEWHERE = {
-    "zcloop/_native/": "where _native/ is installed",
-    "zcloop/zcloop": "the repository, as GitHub names it",
-    "zcloop/zero-copy": "a loop and a kind of server, as the benchmarks name them",
-}
 
 MAKE = re.compile(
     r"(?:^|&&|\|\||[;$]|\bsudo\b)[ \t]*(?:[A-Z_]+=\S+[ \t]+)*make[ \t]+([^\n]*)",
     re.MULTILINE,
 )
 MODULE = re.compile(r"\bpython[\d.]* (?:-[A-Z] )?-m ((?:bench|tests|zcloop)(?:\.\w+)*)")
-
-
-def missing_files(name: str, text: str, tree: Tree) -> list[str]:
-    """Files and folders of ours that are named and are not there. In a block of code only paths
-    from the top count: what it makes or reads may be the reader's."""
-
-    def is_path(word: str) -> bool:
-        return "/" in word and word.partition("/")[0] in tree.top
-
-    shown = LINK.sub("]", without_blocks(text))
-    lines = [word for word in words_of(shown) if word.endswith(SUFFIXES) or is_path(word)]
-    blocks = [word for block in blocks_of(text) for word in words_of(block) if is_path(word)]
-    return [
-        f"{name} names {word}, which is not there"
-        for word in dict.fromkeys([*lines, *blocks])
-        if not (
-            word in ELSEWHERE
-            or word in SUFFIXES
-            or word.startswith(("/", "~", "build/", ".venv/"))
-            or tree.has(word, posixpath.dirname(name))
-        )
-    ]
 
 
 def missing_targets(name: str, text: str, tree: Tree) -> list[str]:
@@ -87,8 +55,8 @@ def missing_modules(name: str, text: str, tree: Tree) -> list[str]:
 
 
 def broken_links(name: str, texts: dict[str, str], tree: Tree) -> list[str]:
-    """Links to what is not in the tree, or to an anchor that its document does not have; absolute
-    ones to this repository's main branch are looked up, too."""
+    """Return links to files that are not there, or to anchors that their document does not have.
+    Links to this repository's main branch on the web are looked up in the tree, too."""
     found = []
     for link in links_of(texts[name]):
         target = re.sub(rf"^{re.escape(tree.homepage)}/(?:blob|tree)/main/", "/", link)
@@ -145,7 +113,7 @@ def test_what_is_excepted_is_still_named(documents):
     assert [word for word in ELSEWHERE if word not in everything] == []
 
 
-# ---- that each check finds what it is for --------------------------------------------------------
+# ---- each check finds a planted offender ---------------------------------------------------------
 
 PLANTED = Tree(
     frozenset({"README.md", "docs/guide.md", "tests/unit/test_end_of_file.py", "bench/table.py"}),

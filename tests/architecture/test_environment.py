@@ -17,12 +17,12 @@ TABLES = ("CONTRIBUTING.md", "README.md")
 
 
 def named(text: str) -> set[str]:
-    """What is read, set, or spoken of: whoever names one owes the reader its meaning."""
+    """Return the variables that a text names. Whoever names one owes the reader its meaning."""
     return set(VARIABLE.findall(text))
 
 
 def explained(text: str) -> set[str]:
-    """What the first cells of a document's tables name, in rows whose second says something."""
+    """Return the variables in first cells of tables, in rows whose second cell is not empty."""
     rows = re.findall(r"^\|([^|]*)\|[^|\n]*\w[^|\n]*\|", text, re.MULTILINE)
     return {name for cell in rows for name in VARIABLE.findall(cell)}
 

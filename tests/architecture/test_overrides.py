@@ -1,8 +1,9 @@
-"""Whatever asyncio may call on one of our objects, that object takes.
+"""Our objects take whatever asyncio may call on them.
 
 The interpreter's own asyncio calls methods that we override, the private ones too, and each version
-may pass them more. So every method of ours that has the name of one of asyncio's is compared with
-that of the interpreter which runs this test: each call that theirs accepts, ours accepts.
+of Python may pass them more arguments. So every method of ours that has the name of a method of
+asyncio's is compared with that one, in the interpreter that runs this test. Each call that theirs
+accepts, ours has to accept.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from zcloop.loop._subprocess import SubprocessTransport
 from zcloop.loop._tls import SSLTransport, TlsProtocol
 from zcloop.loop._transports import DatagramTransport, StreamTransport
 
-# What stands in the place of a class of asyncio's without deriving from it.
+# Our classes that stand in for a class of asyncio's, many of them without deriving from it.
 COUNTERPARTS: dict[type, type] = {
     Loop: unix_events._UnixSelectorEventLoop,
     StreamTransport: selector_events._SelectorSocketTransport,
@@ -58,7 +59,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (zcloop.new_event_loop, asyncio.new_event_loop),
 ]
 
-# A slot of the face holds the bound method of the native half.
+# A slot of the Python half holds a bound method of the native half.
 NATIVE_HALVES: dict[type, type] = {
     StreamTransport: Stream,
     DatagramTransport: Datagram,
@@ -75,7 +76,7 @@ OURS_ALONE = {
 
 
 def refusals(ours: Signature, theirs: Signature) -> list[str]:
-    """What a caller may pass by `theirs`, or leave out, that `ours` does not accept."""
+    """Return what a caller may pass to `theirs`, or leave out, that `ours` does not accept."""
     found: list[str] = []
     mine = list(ours.parameters.values())
     kinds = {parameter.kind for parameter in mine}
@@ -118,7 +119,7 @@ def definer(cls: type, name: str) -> type:
 
 
 def implementation(cls: type, name: str) -> Any:
-    """What a call of the method arrives at: for a slot that is filled later, the native half's."""
+    """Return the function that a call arrives at. For a slot it is the native half's method."""
     found = inspect.getattr_static(cls, name)
     if isinstance(found, (types.MemberDescriptorType, LazySlot)):
         return getattr(NATIVE_HALVES[cls], name)
@@ -137,7 +138,7 @@ def classes() -> Iterator[type]:
 
 
 def overrides(cls: type) -> Iterator[tuple[str, Any, Any]]:
-    """Each method of ours that has a namesake of asyncio's: its name, ours, theirs."""
+    """Yield each method that asyncio has, too: its name, ours and theirs."""
     theirs = [one for one in cls.__mro__ if one.__module__.partition(".")[0] == "asyncio"]
     theirs.insert(0, COUNTERPARTS.get(cls, object))
     for name in sorted({name for one in theirs for name in dir(one) if not name.startswith("__")}):
@@ -185,7 +186,7 @@ def test_a_name_that_is_ours_alone_is_still_asyncios() -> None:
     assert [name for name in OURS_ALONE if not hasattr(COUNTERPARTS[Loop], name)] == []
 
 
-# ---- that the comparison finds what it is for ----------------------------------------------------
+# ---- the comparison finds planted offenders ------------------------------------------------------
 
 
 class Newer(base_events.BaseEventLoop):

@@ -1,4 +1,4 @@
-"""What pyproject.toml promises to pip and to a release agrees with itself, and with the tree."""
+"""pyproject.toml agrees with itself and with the tree in what it tells pip and a release."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 
-NEWEST = 15  # of Python 3
+NEWEST = 15  # minor version of the newest Python
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Loops that do wrong on purpose, for `test_harness` to see whether it is noticed."""
+"""Loops that do wrong on purpose. `test_harness` checks that the harness notices."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class HangingLoop(asyncio.SelectorEventLoop):
-    """Never ends a run, and cannot be interrupted by an exception."""
+    """A loop that never ends a run, and that no exception interrupts."""
 
     def run_until_complete(self, future: Any) -> Any:
         while True:
@@ -20,7 +20,7 @@ class HangingLoop(asyncio.SelectorEventLoop):
 
 
 class LingeringLoop(asyncio.SelectorEventLoop):
-    """Hangs when it is closed, except the first loop of the process."""
+    """A loop that hangs when it is closed, except the first loop of the process."""
 
     made = 0
 
@@ -35,14 +35,14 @@ class LingeringLoop(asyncio.SelectorEventLoop):
 
 
 class DyingLoop(asyncio.SelectorEventLoop):
-    """Takes the process with it."""
+    """A loop that ends the process."""
 
     def run_until_complete(self, future: Any) -> Any:
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
 class LeakingLoop(asyncio.SelectorEventLoop):
-    """Leaves a pipe open, except the first loop of the process."""
+    """A loop that leaves a pipe open, except the first loop of the process."""
 
     made = 0
 
@@ -54,7 +54,7 @@ class LeakingLoop(asyncio.SelectorEventLoop):
 
 
 class MutteringLoop(asyncio.SelectorEventLoop):
-    """Raises where the interpreter can only print the exception."""
+    """A loop that raises where the interpreter can only print the exception."""
 
     def close(self) -> None:
         muttering = _mutter()
@@ -63,7 +63,7 @@ class MutteringLoop(asyncio.SelectorEventLoop):
 
 
 class RefusingLoop(asyncio.SelectorEventLoop):
-    """Cannot make servers."""
+    """A loop that cannot make servers."""
 
     async def create_server(self, *args: Any, **keywords: Any) -> Any:
         raise NotImplementedError

@@ -44,7 +44,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def chosen_modules(wanted: str) -> list[str]:
-    """The present modules, or those of `--modules` in their order."""
+    """Return the modules of this Python, or those of `--modules` in their order."""
     present = modules.present()
     if not wanted:
         return present
@@ -70,7 +70,7 @@ def order_for(module: str, options: argparse.Namespace) -> Order:
 
 
 def describe(verdict: Verdict, *, verbose: bool) -> str:
-    """One line for the module, and below it whatever is not as it should be."""
+    """Make a line for the module, and lines for whatever is not as it should be."""
     report = verdict.report
     counts = Counter(test.outcome for test in report.tests.values())
     figures = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
@@ -92,7 +92,7 @@ def describe(verdict: Verdict, *, verbose: bool) -> str:
 
 
 def _shorten(text: str, *, verbose: bool, lines_max: int = 1) -> list[str]:
-    """The last line of a traceback says most, and after it the first."""
+    """Shorten a traceback: its last line says most, and after it the first."""
     lines = text.strip().splitlines()
     if verbose or len(lines) <= lines_max:
         return lines

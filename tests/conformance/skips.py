@@ -1,7 +1,7 @@
-"""Tests of CPython which zcloop does not pass although asyncio's selector loop does.
+"""Tests of CPython that asyncio's selector loop passes and zcloop does not.
 
-At most ten, each with its reason; `test_lists.py` enforces it, and that every one exists. Tests of
-the inside of asyncio's own classes do not belong here but in `harness/internals.py`, with proof.
+There are at most ten, each with its reason. `test_lists.py` checks that, and that each exists.
+Tests of the inside of asyncio's own classes belong in `harness/internals.py`, with proof.
 """
 
 from typing import NamedTuple

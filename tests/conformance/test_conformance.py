@@ -1,4 +1,4 @@
-"""Whatever CPython's tests pass on asyncio's selector loop, they pass on zcloop.
+"""Each test of CPython that passes on asyncio's selector loop passes on zcloop.
 
 One test for each module of `test.test_asyncio`; the modules run in the background, so that the
 first test waits for its own module only. In the environment, ZCLOOP_CONFORMANCE_FACTORY names
@@ -21,7 +21,7 @@ if not modules.suite_is_installed():
 
 @pytest.fixture(scope="module")
 def verdicts(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Verdict]]]:
-    """The verdict to come for each module that pytest has selected."""
+    """A future verdict for each module that pytest has selected."""
     factory = os.environ.get("ZCLOOP_CONFORMANCE_FACTORY", run.DEFAULT_FACTORY)
     jobs = int(os.environ.get("ZCLOOP_CONFORMANCE_JOBS", "2"))
     options = run.parse(["--factory", factory])

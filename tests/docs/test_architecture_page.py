@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md names what is there: layers, files, and functions in them."""
+"""ARCHITECTURE.md names what is there: layers, rooms, files, and functions in them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def find(path: str):
 
 
 def test_the_table_of_layers_is_the_tree():
-    table = PAGE.partition("## The turn")[0]
-    layers = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)
-    assert sorted(layers) == sorted(path.name for path in NATIVE.iterdir() if _has_code(path))
+    layers, rooms = (
+        re.findall(r"^\| `(\w+)` \| .* \| .* \|$", table, re.MULTILINE)
+        for table in PAGE.partition("## The turn")[0].split("| room |")
+    )
+    folders = [path.name for path in NATIVE.iterdir() if _has_code(path)]
+    assert sorted([*layers, *rooms]) == sorted(folders)
     conftest = (ROOT / "tests/architecture/conftest.py").read_text()
-    listed = re.search(r"^LAYERS = \((.*)\)$", conftest, re.MULTILINE)
-    assert listed is not None
-    assert re.findall(r"\w+", listed[1]) == layers
+    for name, listed in (("SPINE", layers), ("ROOMS", rooms)):
+        found = re.search(rf"^{name} = \((.*)\)$", conftest, re.MULTILINE)
+        assert found is not None
+        assert re.findall(r"\w+", found[1]) == listed
 
 
 def _has_code(path):

@@ -18,7 +18,7 @@ SECONDS_MAX = 30
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.reason is None], ids=str)
 def test_an_example_runs(example, tmp_path):
     script = tmp_path / "example.py"
-    # As many lines before it as the document has: an error names the document's line.
+    # The same number of lines stands before it, so that an error names the document's line.
     script.write_text("\n" * (int(example.place.rpartition(":")[2]) - 1) + example.code)
     shown = subprocess.run(
         (*COMMAND, str(script)), cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS_MAX
@@ -33,7 +33,7 @@ def test_a_fragment_is_python(example):
 
 
 def test_no_block_of_python_is_overlooked():
-    """One that is indented, or opened in another way, would not be run."""
+    """A block that is indented, or opened in another way, would not be run."""
     opened = sum(
         len(
             re.findall(

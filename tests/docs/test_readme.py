@@ -14,7 +14,7 @@ PAGE = ROOT / "docs/benchmarks/promptness.md"
 
 
 def row(name: str, page: Path) -> list[str]:
-    """The cells of a row, of its last table; the figures without marks and ranges."""
+    """Return the cells of a row of its last table, with figures without marks and ranges."""
     cells = re.findall(rf"^\| {re.escape(name)} \|(.*)\|$", page.read_text(), re.MULTILINE)[-1]
     return [re.sub(r"\*| \(.*?\)", "", cell).strip() for cell in cells.split("|")]
 

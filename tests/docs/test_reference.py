@@ -21,7 +21,7 @@ BY_HAND = re.compile(r"^```\{py:\w+\} ([\w.]+)", re.MULTILINE)
 
 
 def documented() -> set[str]:
-    """Full names of what the reference has an entry of, besides methods and attributes."""
+    """Return the full names of all entries of the reference but methods and attributes."""
     found = set()
     for page in REFERENCE.glob("*.md"):
         text = page.read_text()
@@ -52,7 +52,7 @@ def names(module: str) -> list[str]:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_is_in_the_reference(name):
     module = name if name == "zcloop" else f"zcloop.{name}"
-    # Streams are documented as what they are in zcloop itself.
+    # Streams are documented under their names in zcloop itself.
     places = ("zcloop", module)
     there = documented()
     assert names(module)
@@ -75,7 +75,7 @@ def test_the_reference_has_a_page_for_each_public_module():
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
-    """The cells of the table under this line of headings."""
+    """Return the cells of the table under this line of headings."""
     text = (REFERENCE / page).read_text()
     _, found, rest = text.partition(f"{heading}\n")
     assert found, heading
@@ -112,7 +112,7 @@ def test_every_statistic_is_in_the_table():
 
 
 def test_every_environment_variable_is_in_the_table():
-    """Of what is in git: a word that begins as ours do, anywhere in the project's code."""
+    """Return the words in git that begin as ours do, anywhere in the project's code."""
     shown = set(re.findall(r"`(ZCLOOP_\w+)`", (REFERENCE / "environment.md").read_text()))
     listed = subprocess.run(
         ("git", "ls-files", "-z"), cwd=ROOT, capture_output=True, text=True, check=False

@@ -32,7 +32,7 @@ def command(name, *arguments):
 
 @contextlib.contextmanager
 def worker(name, *arguments):
-    """A worker that works already, and the number of jobs that waited for it."""
+    """Yield a worker that works already, and the number of jobs that waited for it."""
     with subprocess.Popen(
         command(name, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -7,7 +7,7 @@ import resource
 import socket
 
 import pytest
-from peers import fill
+from peers import fill, io_passed
 from recording import DatagramRecorder, Recorder
 
 
@@ -48,7 +48,7 @@ async def test_five_thousand_readers_that_become_ready_at_once_are_all_called(ar
         for fd in fds:
             loop.add_reader(fd, reader, fd)
         if armed_first:
-            await asyncio.sleep(0.01)
+            await io_passed()
         for fd in fds:
             os.eventfd_write(fd, 1)
         await done
@@ -82,7 +82,7 @@ async def test_small_writes_of_thousands_whose_sockets_are_full_all_arrive():
         made.append((transport, protocol, peer, fill(ours)))
     for number, (transport, *_) in enumerate(made):
         transport.write(b"%d" % number)
-    await asyncio.sleep(0.01)
+    await io_passed()
     for number, (transport, protocol, peer, taken) in enumerate(made):
         received = 0
         while received < taken:
@@ -120,7 +120,7 @@ async def test_thousands_of_timeouts_reads_and_cancels_in_one_turn():
             tasks.append(asyncio.ensure_future(loop.sock_recv(one, 10)))
             if number % 2:
                 other.send(b"x")
-        await asyncio.sleep(0.01)
+        await io_passed()
         for task in tasks[::2]:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The collector runs in one allocation after another of what the loop does, and a finalizer acts.
+"""The collector runs in one allocation after another of what a loop does, and a finalizer acts.
 
 Up to Python 3.11 it may run in any allocation, of native code too; from 3.12 on between bytecodes.
 """
@@ -6,310 +6,33 @@ Up to Python 3.11 it may run in any allocation, of native code too; from 3.12 on
 import asyncio
 import contextlib
 import gc
-import os
 import socket
-import subprocess
-import sys
 
 import pytest
-from collecting import ALLOCATIONS, Final, collect_after, nothing_collected
+from collecting import (
+    ALLOCATIONS,
+    Final,
+    collect_after,
+    inflight,
+    nothing_collected,
+    on_its_own,
+    slept,
+)
 from datagrams import arrived, endpoint, nothing_more, receiver
-from lending import LeaseRecorder
-from peers import PAIRS, fill, gone, io_passed, payload, receive_exactly, tcp_pair, unix_pair
-from recording import DatagramRecorder, Recorder
+from peers import io_passed, payload, tcp_pair, unix_pair
+from recording import Recorder
 
 import zcloop
 from zcloop._native.transport.listener import Listener
 
-HERE = os.path.dirname(__file__)
 # The table of requests in flight grows when it is to hold one more than so many.
 TABLE_SIZE = 64
 SECONDS = 90
-END = payload(40_000, 99)
-
-
-def on_its_own(name: str) -> None:
-    """Run a coroutine function of this module for some allocations, each on a new loop, in a
-    process of its own whose free memory is overwritten: what is wrong there may crash it."""
-    source = (
-        f"import sys; sys.path[:0] = {[HERE, os.path.dirname(HERE)]!r}\n"
-        "import zcloop, test_finalizers_in_the_middle as module\n"
-        f"for number in range(-10, 15): zcloop.run(module.{name}(number))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-X", "faulthandler", "-c", source],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS,
-        env={**os.environ, "MALLOC_PERTURB_": "165"},
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-async def slept() -> None:
-    """Return when the loop has slept, and found what was there when this was called. It allocates
-    next to nothing meanwhile, so that the collector runs where it is wanted."""
-    loop = asyncio.get_running_loop()
-    over = loop.create_future()
-    loop.call_later(0.002, over.set_result, None)
-    await over
-
-
-def inflight() -> int:
-    return asyncio.get_running_loop().statistics()["inflight"]
 
 
 def operations() -> int:
     """Places taken in the table of requests."""
     return asyncio.get_running_loop().statistics()["operations"]
-
-
-# ---- writing -------------------------------------------------------------------------------------
-
-
-async def abort_while_others_are_flushed(allocations):
-    loop = asyncio.get_running_loop()
-    with contextlib.ExitStack() as stack, nothing_collected():
-        pairs = [stack.enter_context(unix_pair()) for _ in range(40)]
-        made = [await loop.create_connection(Recorder, sock=one.dup()) for one, _ in pairs]
-
-        def write():
-            for number, (transport, _) in enumerate(made):
-                transport.write(payload(100, number))
-                if number % 3 == 0:
-                    Final(transport.abort)
-            collect_after(allocations)
-
-        loop.call_soon(write)
-        await io_passed()
-        gc.collect()
-        for number, (_, peer) in enumerate(pairs):
-            assert peer.recv(200) == payload(100, number)
-        for transport, _ in made:
-            transport.abort()
-            await gone(transport)
-
-
-@pytest.mark.zcloop_only
-@pytest.mark.seconds(SECONDS)
-def test_a_finalizer_that_aborts_while_what_was_written_leaves():
-    on_its_own("abort_while_others_are_flushed")
-
-
-@pytest.mark.parametrize("pair", PAIRS)
-async def test_a_finalizer_that_aborts_while_room_is_waited_for(pair):
-    """No request is left on the socket, so that it is closed."""
-    loop = asyncio.get_running_loop()
-    await io_passed()
-    before = inflight()
-    for allocations in ALLOCATIONS:
-        with PAIRS[pair]() as (ours, _), nothing_collected():
-            transport, protocol = await loop.create_connection(Recorder, sock=ours)
-            fill(transport.get_extra_info("socket")._sock)
-            Final(transport.abort)
-            collect_after(allocations)
-            transport.write(bytes(100_000))
-            gc.collect()
-            await protocol.lost()
-            await io_passed()
-            assert inflight() == before, allocations
-            assert ours.fileno() == -1, allocations
-
-
-@pytest.mark.zcloop_only
-async def test_a_finalizer_that_writes_while_a_lease_is_sent_in_place():
-    """Every byte leaves once, in order."""
-    loop = asyncio.get_running_loop()
-    for allocations in ALLOCATIONS:
-        with tcp_pair() as (ours, peer), nothing_collected():
-            transport, _ = await loop.create_connection(Recorder, sock=ours)
-            transport.set_zero_copy_send("always")
-            view = transport.reserve(100_000)
-            view[:] = payload(100_000)
-            Final(lambda transport=transport: transport.write(b"after"))
-            collect_after(allocations)
-            transport.write(view)
-            gc.collect()
-            view.release()
-            transport.close()
-            received = await receive_exactly(peer, 300_000)
-            assert received in (payload(100_000) + b"after", b"after" + payload(100_000))
-            await gone(transport)
-
-
-class Loop(zcloop.Loop):
-    """Runs `hook` when a lease has come back to a transport that waits for that."""
-
-    hook = None
-
-    def call_soon_threadsafe(self, *args, **more):
-        hook, self.hook = self.hook, None
-        if hook is not None:
-            hook()
-        return super().call_soon_threadsafe(*args, **more)
-
-
-@pytest.mark.zcloop_only
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("act", ["write", "abort", "force_close"])
-def test_what_the_end_of_a_sent_lease_does_finds_the_queue_in_order(pair, act):
-    """It comes in the middle of those that one call has sent."""
-
-    async def send():
-        await io_passed()
-        before = inflight()
-        with PAIRS[pair]() as (ours, peer):
-            transport, protocol = await loop.create_connection(
-                lambda: LeaseRecorder(keeps=True, copybreak=0, quota=2_000_000), sock=ours
-            )
-            whole = bytes(fill(ours))
-            for number in range(300):  # each in a block of 8 KiB, more than one call sends
-                view = transport.reserve(5000)
-                view[:] = payload(5000, number)
-                whole += view
-                transport.write(view)
-                view.release()
-            peer.send(bytes(8000))
-            await protocol.until(lambda: protocol.views)
-            assert transport.lease_statistics()["pauses"] == 1
-            loop.hook = {
-                "write": lambda: transport.write(END),
-                "abort": transport.abort,
-                "force_close": lambda: transport._force_close(None),  # as asyncio's own TLS does
-            }[act]
-            received = bytearray()
-            while loop.hook is not None or (act == "write" and len(received) < len(whole + END)):
-                received += await loop.sock_recv(peer, 1 << 22)
-            await io_passed()
-            assert received == (whole + END)[: len(received)]
-            assert act == "write" or inflight() == before
-            protocol.release()
-            transport.abort()
-            await gone(transport)
-
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        loop = runner.get_loop()
-        runner.run(send())
-        assert loop.hook is None
-
-
-# ---- reading -------------------------------------------------------------------------------------
-
-
-class Acts(Recorder):
-    """Leaves garbage when it is connected, which `act` of the transport is the end of."""
-
-    def __init__(self, act, allocations):
-        super().__init__()
-        self.act = act
-        self.allocations = allocations
-
-    def connection_made(self, transport):
-        super().connection_made(transport)
-        Final(lambda: self.act(transport))
-        collect_after(self.allocations)
-
-
-@pytest.mark.parametrize("pair", PAIRS)
-async def test_a_finalizer_that_closes_while_reading_begins(pair):
-    loop = asyncio.get_running_loop()
-    await io_passed()
-    before = inflight()
-    for allocations in ALLOCATIONS:
-        with PAIRS[pair]() as (ours, peer), nothing_collected():
-            _, protocol = await loop.create_connection(
-                lambda allocations=allocations: Acts(lambda it: it.close(), allocations),
-                sock=ours,
-            )
-            gc.collect()
-            await protocol.lost()
-            await io_passed()
-            assert inflight() == before, allocations
-            assert peer.recv(1) == b""
-
-
-class ActsOnDatagrams(DatagramRecorder):
-    def __init__(self, act, allocations):
-        super().__init__()
-        self.act = act
-        self.allocations = allocations
-
-    def connection_made(self, transport):
-        super().connection_made(transport)
-        Final(lambda: self.act(transport))
-        collect_after(self.allocations)
-
-
-async def test_a_finalizer_that_closes_while_the_receiving_of_datagrams_begins():
-    loop = asyncio.get_running_loop()
-    await io_passed()
-    before = inflight()
-    for allocations in ALLOCATIONS:
-        with nothing_collected():
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda allocations=allocations: ActsOnDatagrams(lambda it: it.close(), allocations),
-                local_addr=("127.0.0.1", 0),
-            )
-            gc.collect()
-            await protocol.lost()
-            await io_passed()
-            assert inflight() == before, allocations
-            assert transport.get_extra_info("socket").fileno() == -1
-
-
-def pause_and_resume(transport):
-    transport.pause_reading()
-    transport.resume_reading()
-
-
-async def test_a_finalizer_that_pauses_and_resumes_while_reading_begins():
-    """One request receives, and no other."""
-    loop = asyncio.get_running_loop()
-    await io_passed()
-    before = inflight()
-    for allocations in ALLOCATIONS:
-        with unix_pair() as (ours, peer), nothing_collected():
-            transport, protocol = await loop.create_connection(
-                lambda allocations=allocations: Acts(pause_and_resume, allocations), sock=ours
-            )
-            gc.collect()
-            await io_passed()
-            assert inflight() == before + 1, allocations
-            await loop.sock_sendall(peer, payload(300_000))
-            assert await protocol.received(300_000) == payload(300_000)
-            transport.abort()
-            await protocol.lost()
-            await io_passed()
-            assert (loop.statistics()["slots_lent"], inflight()) == (0, before)
-            assert peer.recv(1) == b""
-
-
-async def exchange_the_protocol_of_a_view(allocations):
-    loop = asyncio.get_running_loop()
-    with unix_pair() as (ours, peer), nothing_collected():
-        transport, lent = await loop.create_connection(
-            lambda: LeaseRecorder(copybreak=0), sock=ours
-        )
-        plain = Recorder()
-        plain.transport = transport
-        await io_passed()
-
-        def begin():
-            peer.send(payload(8000))
-            Final(lambda: transport.set_protocol(plain))
-            collect_after(allocations)
-
-        loop.call_soon(begin)
-        await slept()
-        await io_passed()
-        assert lent.data + plain.data == payload(8000)
-        gc.collect()
-        transport.abort()
-        await plain.lost()
-
-
-@pytest.mark.zcloop_only
-@pytest.mark.seconds(SECONDS)
-def test_a_finalizer_that_exchanges_the_protocol_while_a_view_is_made():
-    on_its_own("exchange_the_protocol_of_a_view")
 
 
 # ---- datagrams -----------------------------------------------------------------------------------
@@ -347,7 +70,7 @@ async def send_many_while_one_is_sent_in_place(allocations):
 @pytest.mark.zcloop_only
 @pytest.mark.seconds(SECONDS)
 def test_a_finalizer_that_sends_while_a_datagram_is_sent_in_place():
-    on_its_own("send_many_while_one_is_sent_in_place")
+    on_its_own(__file__, "send_many_while_one_is_sent_in_place", SECONDS)
 
 
 # ---- the loop ------------------------------------------------------------------------------------

@@ -154,8 +154,7 @@ async def a_childs_pipe_that_a_grandchild_holds():
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     reading = asyncio.ensure_future(process.stdout.read())
-    while process.returncode is None:
-        await asyncio.sleep(0.01)
+    await until(lambda: process.returncode is not None)
 
     async def it_ends():
         assert process.returncode == 7

@@ -57,8 +57,7 @@ async def a_server_without_descriptors():
                 loop.set_exception_handler(handler)
 
             async def it_recovers():
-                while not made:
-                    await asyncio.sleep(0.01)
+                await until(lambda: made)
                 client.close()
                 await made[0].lost()
                 assert [context["exception"].errno for context in told] == [errno.EMFILE]

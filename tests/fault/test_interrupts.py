@@ -5,8 +5,9 @@ import contextlib
 import socket
 
 import pytest
-from peers import connection, fill, payload, unix_pair
+from peers import connection, fill, io_passed, payload, unix_pair
 from recording import BufferedRecorder, DatagramRecorder, Recorder
+from waits import until
 
 armed = []
 
@@ -96,7 +97,7 @@ def test_held_data_is_delivered_after_an_interrupted_delivery(loop):
         for number in range(10):
             peer.send(b"%d" % number)
             await asyncio.sleep(0)
-        await asyncio.sleep(0.001)
+        await io_passed()
         transport.resume_reading()
 
     with connections(loop, Streams, 1) as ((transport, protocol, peer),):
@@ -172,8 +173,7 @@ def test_connections_accepted_in_the_same_batch_are_served(loop, where):
         return await loop.create_server(factory, "127.0.0.1", 0)
 
     async def served(count):
-        while len(made) < count:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(made) >= count)
 
     server = loop.run_until_complete(serve())
     clients = [socket.create_connection(server.sockets[0].getsockname()) for _ in range(20)]

@@ -4,18 +4,18 @@ import asyncio
 import socket
 
 import pytest
-from peers import script
+from peers import io_passed, script
 from recording import Recorder
+from waits import until
 
 
 @pytest.mark.zcloop_only
 async def test_a_socket_that_listens_no_more_ends_the_listener_which_says_so(reported):
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Recorder, "127.0.0.1", 0)
-    await asyncio.sleep(0.001)
+    await io_passed()
     server.sockets[0]._sock.shutdown(socket.SHUT_RD)
-    while not reported:
-        await asyncio.sleep(0.001)
+    await until(lambda: reported)
     (context,) = reported
     reported.clear()
     assert context["exception"].errno == 22

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import namespaces
 import pytest
 from peers import script
 
@@ -61,4 +62,4 @@ PROGRAM = """
 @pytest.mark.needs("send_zero_copy")
 @pytest.mark.parametrize("end", ["close", "move"])
 def test_memory_that_the_network_has_is_kept_and_nothing_else(end):
-    script(PROGRAM, os.path.join(os.path.dirname(__file__), ".."), end)
+    script(PROGRAM, os.path.dirname(namespaces.__file__), end)

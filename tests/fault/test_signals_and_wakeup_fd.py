@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+from waits import until
 
 
 def kill(sig=signal.SIGUSR1):
@@ -30,11 +31,6 @@ def seen(loop):
     loop.remove_signal_handler(signal.SIGUSR1)
 
 
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.0001)
-
-
 def test_signals_between_runs_are_each_handled_by_the_next(loop, seen):
     for number in range(1, 51):
         kill()
@@ -48,7 +44,7 @@ def test_a_burst_of_ten_thousand_ends_with_all_later_signals_handled(loop, seen)
         for _ in range(10_000):
             kill()
         await until(lambda: seen)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # in which those come that were still in the pipe
         seen.clear()
         kill()
         await until(lambda: seen)
@@ -151,7 +147,7 @@ def test_a_signal_of_a_forked_child_is_not_handled_by_the_parent(loop, seen):
             kill()
             os._exit(0)
         os.waitpid(pid, 0)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # in which it would have come
 
     loop.run_until_complete(main())
     assert seen == []

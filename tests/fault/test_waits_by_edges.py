@@ -202,7 +202,7 @@ def test_a_child_forked_meanwhile_leaves_the_wait_to_its_parent():
         loop.run_until_complete(main())
         loop.close()
         """,
-        str(pathlib.Path(__file__).parent.parent),
+        str(pathlib.Path(__file__).parents[1] / "helpers"),
     )
     assert said == "7\n[]\n"
 

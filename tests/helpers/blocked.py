@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import platform
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from slowness import SLOWNESS
+from waits import block_until
 
 FUTEX = {"x86_64": "202", "aarch64": "98"}[platform.machine()]
-SECONDS_MAX = 10 * SLOWNESS
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Look until it is so, with no loop running."""
-    end = time.monotonic() + SECONDS_MAX
-    while not condition():
-        assert time.monotonic() < end, "it did not come to be"
-        os.sched_yield()
 
 
 def waiting_threads() -> int:
-    """How many threads wait in a System V call for somebody; Python does not know them."""
+    """Return how many threads wait in a System V call. Python does not know these threads."""
     found = 0
     for entry in pathlib.Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it just ended
@@ -36,19 +25,20 @@ def waiting_threads() -> int:
 
 
 def system_call(thread: int) -> str:
-    """The number of the system call that a thread sleeps in; "running" when in none."""
+    """Return the number of the system call that a thread sleeps in, or "running"."""
     return pathlib.Path(f"/proc/self/task/{thread}/syscall").read_text().split()[0]
 
 
 @contextlib.contextmanager
 def interrupted_by(handler: Callable[[], object]) -> Iterator[None]:
-    """A signal, with this handler, when this thread sleeps in a call (no futex: that's the GIL)."""
+    """Send this thread a signal with this handler as soon as it sleeps in a system call. A futex
+    does not count: a thread that waits for the GIL sleeps in one."""
     if not pathlib.Path("/proc/self/syscall").exists():
         pytest.skip("there is no /proc/PID/syscall here: User Mode Linux has none")
     here, ident = threading.get_native_id(), threading.get_ident()
 
     def interrupt() -> None:
-        until(lambda: system_call(here) not in ("running", FUTEX))
+        block_until(lambda: system_call(here) not in ("running", FUTEX))
         signal.pthread_kill(ident, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, lambda number, frame: handler())

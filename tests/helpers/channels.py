@@ -1,4 +1,4 @@
-"""An event channel's events, taken in tests: none may be missing, and none may be left."""
+"""Takes the events of an event channel, and checks that none is missing and none is left."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from slowness import SLOWNESS
 
 import zcloop
 
-# No event of a test takes so long; waiting ends with the event, not with the time.
+# No event of a test takes so long. The wait ends when the event comes.
 PATIENCE = 10 * SLOWNESS
 
 
 @contextlib.contextmanager
 def channel_of(entries: int = 64, **options: Any) -> Iterator[zcloop.EventChannel]:
-    """A channel that has nothing in flight and nothing to take at the end."""
+    """Make a channel. At the end of the block nothing may be in flight, and no event left."""
     with zcloop.EventChannel(entries, **options) as channel:
         yield channel
         assert channel.next_event() is None
@@ -30,7 +30,7 @@ def is_readable(channel: zcloop.EventChannel) -> bool:
 
 
 def next_of(channel: zcloop.EventChannel) -> zcloop.Event:
-    """The next event, which will come."""
+    """Wait for the next event."""
     event = channel.wait(PATIENCE)
     assert event is not None
     return event
@@ -41,7 +41,7 @@ def take(channel: zcloop.EventChannel, count: int) -> list[zcloop.Event]:
 
 
 def by_type(channel: zcloop.EventChannel, count: int) -> dict[str, zcloop.Event]:
-    """So many events, each of a type of its own."""
+    """Take `count` events, of which no two have the same type; return them by type."""
     events = {event.type: event for event in take(channel, count)}
     assert len(events) == count
     return events

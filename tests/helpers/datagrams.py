@@ -1,4 +1,4 @@
-"""Raw receivers of datagrams, and endpoints that send to them."""
+"""Raw sockets that receive datagrams, and endpoints that send to them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def receiver(
 async def endpoint(
     factory: Callable[[], DatagramRecorder] = DatagramRecorder, **options: Any
 ) -> AsyncIterator[tuple[asyncio.DatagramTransport, DatagramRecorder]]:
-    """A datagram endpoint with its recorder, aborted in the end."""
+    """Make a datagram endpoint and its recorder. The endpoint is aborted at the end."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(factory, **options)
     try:
@@ -42,12 +42,12 @@ async def endpoint(
 
 
 async def arrived(sock: socket.socket, count: int) -> list[bytes]:
-    """The next datagrams of the raw socket."""
+    """Receive the next `count` datagrams of the raw socket."""
     loop = asyncio.get_running_loop()
     return [await loop.sock_recv(sock, 1 << 17) for _ in range(count)]
 
 
 def nothing_more(sock: socket.socket) -> None:
-    """Assert that no datagram is there."""
+    """Assert that the raw socket holds no datagram."""
     with pytest.raises(BlockingIOError):
         sock.recv(10)

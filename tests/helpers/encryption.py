@@ -14,7 +14,7 @@ from recording import Recorder
 
 
 class Peer:
-    """The client: OpenSSL over a plain socket, so that a test decides what is sent together."""
+    """A TLS client made of OpenSSL and a plain socket. The test decides what is sent together."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self.sock = sock
@@ -43,13 +43,13 @@ class Peer:
                 return result
 
     def encrypted(self, *messages: bytes) -> bytes:
-        """The ciphertext of some records, not sent."""
+        """Encrypt these records and return the bytes; nothing is sent."""
         for message in messages:
             self.tls.write(message)
         return self.outgoing.read()
 
     def hello(self) -> bytes:
-        """The ClientHello, not sent."""
+        """Return the ClientHello; nothing is sent."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self.tls.do_handshake()
         return self.outgoing.read()
@@ -65,7 +65,7 @@ class Peer:
 async def encrypted(
     certificates: Certificates, factory: Callable[[], Any] = Recorder
 ) -> AsyncIterator[tuple[Any, Recorder]]:
-    """A protocol of our own, and the Recorder that is its TLS client."""
+    """Connect a server's protocol with a Recorder that is its TLS client."""
     loop = asyncio.get_running_loop()
     made: list[Any] = []
     server = await loop.create_server(

@@ -1,4 +1,4 @@
-"""What the kernel does for a loop: asked of a loop that tries, not of the kernel's version."""
+"""What the kernel does for a loop. A loop tries it: the version of a kernel does not tell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import struct
 import zcloop
 from zcloop.sync import Semaphore
 
-TURNS = 10  # until the kernel has answered
+TURNS = 10  # in which the kernel has answered
 UDP_SEGMENT, UDP_GRO = 103, 104
 
 

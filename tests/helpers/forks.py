@@ -1,4 +1,4 @@
-"""For programs of tests that fork: a child that runs a function, and its end."""
+"""Source text for programs that fork: a child that runs a function, and the wait for its end."""
 
 IN_CHILD = """
 def in_child(function):

@@ -1,4 +1,4 @@
-"""States in which something waits, that a loop sleeps in them, and that it goes on afterwards.
+"""States in which something waits: a loop has to sleep in each, and to go on afterwards.
 
 The counter of turns must stand still for 0.3 seconds, or for ZCLOOP_IDLE_SECONDS of the
 environment: 1 is what zcloop promises.
@@ -18,14 +18,14 @@ from peers import io_passed, payload, tcp_pair
 from recording import Recorder
 
 IDLE_SECONDS = float(os.environ.get("ZCLOOP_IDLE_SECONDS", "0.3"))
-# A timer's own: the turn that sleeps until it.
+# A timer needs one turn: the one that sleeps until it is due.
 TURNS_OF_A_TIMER = 1
 TURNS_MAX = 20
 SETTLED_SECONDS = 0.02
 TRIES_TO_SETTLE = 50
 DATA = payload(2_000_000)
 SMALL_BUFFER = 65536
-# What fills a socket's queue of errors: software timestamps of what is sent.
+# Software timestamps of what is sent fill a socket's queue of errors.
 TIMESTAMPS = 1 << 1 | 1 << 4 | 1 << 11
 SO_TIMESTAMPING = 37
 MSG_ERRQUEUE = 0x2000
@@ -36,7 +36,7 @@ State = Callable[[], AsyncIterator[End]]
 
 
 class States(dict[str, Any]):
-    """The states of one test file, by what they are called."""
+    """The states of one test file, by their names."""
 
     def add(self, function: State) -> State:
         """A generator that yields in the state, and what then ends the waiting and checks that."""
@@ -64,7 +64,7 @@ async def turns_in(seconds: float) -> int:
 
 
 async def settled() -> None:
-    """Return when nothing is going on: what was begun has come to where it waits."""
+    """Return when nothing goes on any more: everything that was begun waits for something."""
     await io_passed()
     for _ in range(TRIES_TO_SETTLE):
         if await turns_in(SETTLED_SECONDS) == TURNS_OF_A_TIMER:
@@ -74,7 +74,7 @@ async def settled() -> None:
 
 @contextlib.contextmanager
 def narrow_tcp() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected TCP sockets that hold little."""
+    """Two connected TCP sockets with small buffers."""
     with tcp_pair() as pair:
         for sock in pair:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
@@ -87,7 +87,7 @@ def half_close(sock: socket.socket) -> None:
 
 
 def has_error(sock: socket.socket, timeout_ms: int = 0) -> bool:
-    """Whether poll(2) says so."""
+    """Whether poll(2) reports an error for the socket."""
     poller = select.poll()
     poller.register(sock, 0)  # which is for errors alone
     found = poller.poll(timeout_ms)
@@ -95,7 +95,7 @@ def has_error(sock: socket.socket, timeout_ms: int = 0) -> bool:
 
 
 def keep_errors(sock: socket.socket) -> None:
-    """From now on the socket's queue of errors holds something, which nobody takes."""
+    """Put something into the socket's queue of errors, which nobody takes out."""
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, TIMESTAMPS)
     sock.send(b"x")
     assert has_error(sock, 5000)
@@ -109,7 +109,7 @@ def udp_socket() -> socket.socket:
 
 
 def keep_a_refusal(sock: socket.socket) -> None:
-    """In the queue of errors of a UDP socket: what it sent to was nobody's."""
+    """Put into a UDP socket's queue of errors that nobody listens where it sent to."""
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
     with udp_socket() as nobody:
         address = nobody.getsockname()
@@ -122,7 +122,7 @@ def keep_a_refusal(sock: socket.socket) -> None:
 
 @contextlib.asynccontextmanager
 async def under_way(call: Callable[..., Any], *arguments: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    """A task of this coroutine function; cancelled at the end, if it is not over."""
+    """Run this coroutine function as a task. If it has not ended, it is cancelled at the end."""
     task: asyncio.Task[Any] = asyncio.ensure_future(call(*arguments))
     try:
         yield task
@@ -132,6 +132,6 @@ async def under_way(call: Callable[..., Any], *arguments: Any) -> AsyncIterator[
 
 
 class Open(Recorder):
-    """Stays open after the peer's end of file."""
+    """A recorder that stays open after the peer's end of file."""
 
     keep_open = True

@@ -1,4 +1,4 @@
-"""What a value has that its JSON schema does not allow: the part of JSON Schema that we use.
+"""Compares a value with its JSON schema. This is the part of JSON Schema that zcloop uses.
 
 An unknown keyword in a schema is an error, so that no rule is passed over.
 """
@@ -23,7 +23,7 @@ _KNOWN = {
 
 
 def errors(value: Any, schema: dict[str, Any], path: str = "$") -> Iterator[str]:
-    """A sentence for each; none if the value is valid."""
+    """Return a sentence for each thing that the schema does not allow."""
     assert set(schema) <= _KNOWN, f"{path}: unknown keywords {set(schema) - _KNOWN}"
     if "type" in schema and not _is_of(value, schema["type"]):
         yield f"{path} is {value!r}, not of type {schema['type']}"

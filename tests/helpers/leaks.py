@@ -20,12 +20,12 @@ from zcloop.testing import assert_no_leases, leases_out
 # A loop that slept once keeps a read on its eventfd, and one on its signal pipe.
 WAKE_UPS = 2
 TURNS_TO_SETTLE = 100
-# What is 0 once a loop is closed.
+# Counters that are 0 once a loop is closed.
 MUST_BE_HOME = ("operations", "inflight", "slots_lent", "ready", "timers")
 
 
 def open_files() -> collections.Counter[str]:
-    """How many descriptors there are of each kind: a path, or socket, pipe, eventpoll, …"""
+    """Count the open descriptors by kind: a path, or socket, pipe, eventpoll, …"""
     kinds: collections.Counter[str] = collections.Counter()
     for entry in os.scandir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):  # the descriptor that lists the directory
@@ -34,7 +34,7 @@ def open_files() -> collections.Counter[str]:
 
 
 def children() -> set[int]:
-    """Every child of any thread, zombies included."""
+    """The pids of all children of all threads, zombies included."""
     found: set[int] = set()
     for task in pathlib.Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it just ended
@@ -43,7 +43,7 @@ def children() -> set[int]:
 
 
 def check_settled(loop: asyncio.AbstractEventLoop) -> None:
-    """With no transport open, the books of an open loop are back to nothing within a few turns."""
+    """If no transport of an open loop is open, its counters are back to 0 within a few turns."""
     if not isinstance(loop, zcloop.Loop) or loop.is_closed():
         return
     for _ in range(TURNS_TO_SETTLE):

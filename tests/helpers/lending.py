@@ -1,4 +1,4 @@
-"""A protocol that is lent what it receives, and where in memory that is."""
+"""A protocol that is lent what it receives, and checks of the memory that is lent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zcloop
 
 
 class LeaseRecorder(Recording, zcloop.ZeroCopyProtocol):
-    """`data` is a copy of all that came; with `keeps` every view is kept in `views`."""
+    """`data` is a copy of everything that came. With `keeps` it keeps every view in `views`."""
 
     keep_open = False
 
@@ -41,7 +41,7 @@ class LeaseRecorder(Recording, zcloop.ZeroCopyProtocol):
         return self.keep_open
 
     async def received(self, size: int) -> bytes:
-        """All that was received, once it is at least `size` bytes, or no more can come."""
+        """Wait until at least `size` bytes have come, or no more can come; return all of them."""
         await self.until(lambda: len(self.data) >= size or self.is_lost)
         return bytes(self.data)
 
@@ -55,6 +55,6 @@ def address_of(view: memoryview) -> int:
 
 
 def is_balanced(statistics: dict[str, int], prefix: str = "") -> bool:
-    """Every byte of the memory is with the kernel, lent, reserved or free."""
+    """Assert that the kernel's, lent, reserved and free bytes are all the bytes of the memory."""
     found = {name: statistics[prefix + name] for name in ("kernel", "lease", "reserve", "free")}
     return statistics[prefix + "size"] == sum(found.values())

@@ -1,9 +1,9 @@
-"""Native types, made wrongly and asked for everything that they have: a program of its own, since
-what goes wrong here ends it by a signal.
+"""A program that makes native types wrongly, and calls everything that they have. It is a program
+of its own because what goes wrong here ends it by a signal.
 
     python native_types.py zcloop._native.loop.handle:Handle ...
 
-names each type before it begins with it, and each call of it that is under way.
+It prints the name of each type before it begins with it, and of each call before it is made.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 
 PACKAGE = "zcloop._native"
 TYPE_SECONDS = 20
-HEAP_TYPE = 1 << 9  # of those that are written in Python
+HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE, which classes written in Python have
 
-# What ends the program by right, or is no method of the type's own.
+# Calls that may end the program, and methods that are not the type's own.
 LEFT_OUT = {"__class__", "__init_subclass__", "__subclasshook__", "__new__", "__del__"}
 
 
@@ -34,7 +34,7 @@ def is_native(kind: type) -> bool:
 
 
 def classes(package: str) -> Iterator[tuple[str, type]]:
-    """Every class of every module that is made there, with its path, module:name."""
+    """Every class with the module that defines it, as `module:name`."""
     for info in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
         for name, value in vars(importlib.import_module(info.name)).items():
             if isinstance(value, type) and value.__module__ == info.name:
@@ -42,12 +42,12 @@ def classes(package: str) -> Iterator[tuple[str, type]]:
 
 
 def native_types() -> list[str]:
-    """The native ones."""
+    """The paths of the native classes."""
     return sorted(path for path, kind in classes(PACKAGE) if is_native(kind))
 
 
 def faces() -> list[str]:
-    """Those in Python that derive from a native one."""
+    """The paths of Python classes that derive from a native one."""
     return sorted(
         path
         for path, kind in classes("zcloop")
@@ -56,7 +56,7 @@ def faces() -> list[str]:
 
 
 def arguments() -> Iterator[tuple[Any, ...]]:
-    """What nobody should give."""
+    """Arguments that nobody should pass."""
     yield ()
     for value in (None, 0, -1, 1 << 70, b"x", "x", object(), bytearray(8), lambda *_: None):
         yield (value,)
@@ -68,7 +68,7 @@ def arguments() -> Iterator[tuple[Any, ...]]:
 
 
 def attempts(kind: type, rightly: list[tuple[Any, ...]]) -> Iterator[Callable[[], Any]]:
-    """Ways to make one, rightly or not."""
+    """Ways to make an object of the type, rightly or not."""
     for given in [*arguments(), *rightly]:
         yield lambda given=given: kind(*given)
         yield lambda given=given: kind.__new__(kind, *given)
@@ -79,7 +79,7 @@ def attempts(kind: type, rightly: list[tuple[Any, ...]]) -> Iterator[Callable[[]
 
 
 def derived(kind: type, **methods: Any) -> type:
-    """A class that pickle finds."""
+    """A class that pickle can find by its name."""
     global Derived
     Derived = type("Derived", (kind,), {"__module__": __name__, **methods})
     return Derived
@@ -119,7 +119,7 @@ def copies(made: Any) -> Iterator[Callable[[], Any]]:
 
 
 def copied(made: Any) -> list[str]:
-    """What should have been a TypeError that says why."""
+    """Errors that should have been a TypeError that says why."""
     wrong = []
     for number, attempt in enumerate(copies(made)):
         try:
@@ -150,7 +150,7 @@ KEPT: list[Any] = []
 
 
 def keep_standard_input() -> None:
-    """Open descriptor 0, which is what memory that nobody has set says."""
+    """Open descriptor 0: a field that nobody has set names it."""
     if not has_standard_input():
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 

@@ -18,10 +18,12 @@ from slowness import SLOWNESS
 
 LOOP_NAME = os.environ.get("ZCLOOP_TEST_LOOP", "zcloop:new_event_loop")
 SCRIPT_SECONDS = 25 * SLOWNESS
+# The kernel may hold back small writes for 250 ms, by itself.
+RECEIVE_SECONDS = 5
 
 
 def payload(size: int, seed: int = 0) -> bytes:
-    """Bytes in which any loss, repetition or exchange of pieces shows."""
+    """Make bytes in which any loss, repetition or exchange of pieces shows."""
     return random.Random(seed).randbytes(size)
 
 
@@ -53,7 +55,7 @@ PAIRS = {"tcp": tcp_pair, "unix": unix_pair}
 async def connection(
     factory: Callable[[], Any], pair: Callable = tcp_pair
 ) -> AsyncIterator[tuple[Any, Any, socket.socket]]:
-    """transport, protocol and the peer's raw socket; the transport is gone at the end."""
+    """Yield a transport, its protocol and the peer's raw socket; all are closed at the end."""
     loop = asyncio.get_running_loop()
     with pair() as (ours, peer):
         transport, protocol = await loop.create_connection(factory, sock=ours)
@@ -84,7 +86,7 @@ async def receive_exactly(sock: socket.socket, size: int) -> bytes:
 
 
 async def receive_all(sock: socket.socket) -> bytes:
-    """Everything until the end of file."""
+    """Receive everything until the end of file."""
     return await receive_exactly(sock, sys.maxsize)
 
 
@@ -105,8 +107,24 @@ async def io_passed() -> None:
             await asyncio.sleep(0)
 
 
+def receive(sock: socket.socket, size: int) -> bytes:
+    """Receive so many bytes, while the loop stands still."""
+    sock.settimeout(RECEIVE_SECONDS)
+    try:
+        received = b""
+        while len(received) < size and (piece := sock.recv(min(size - len(received), 1 << 20))):
+            received += piece
+        return received
+    finally:
+        sock.setblocking(False)
+
+
+def receive_to_the_end(sock: socket.socket) -> bytes:
+    return receive(sock, sys.maxsize)
+
+
 def fill(sock: socket.socket) -> int:
-    """Send until the socket's buffer is full; returns how many bytes it took."""
+    """Send until the socket's buffer is full; return how many bytes it took."""
     size = 0
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -115,13 +133,13 @@ def fill(sock: socket.socket) -> int:
 
 
 def reset(sock: socket.socket) -> None:
-    """Close a TCP socket so that its peer gets RST."""
+    """Close a TCP socket so that its peer gets an RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def script(source: str, *arguments: str) -> str:
-    """Run a Python program on its own; its output. It must succeed, and say nothing on stderr.
+    """Run a Python program by itself; return its output. It must succeed and write no errors.
 
     `new_event_loop` of the loop under test, asyncio, os, signal, socket and sys are there.
     """

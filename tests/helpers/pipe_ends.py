@@ -19,7 +19,7 @@ async def closed(pipe: io.IOBase) -> None:
 
 @contextlib.asynccontextmanager
 async def reading_pipe(protocol: Any) -> AsyncIterator[tuple[Any, io.FileIO]]:
-    """The transport that reads, and the end to write to, which blocks."""
+    """Yield a transport that reads, and the end to write to, which blocks."""
     read_fd, write_fd = os.pipe()
     pipe = os.fdopen(read_fd, "rb", 0)
     loop = asyncio.get_running_loop()
@@ -34,7 +34,7 @@ async def reading_pipe(protocol: Any) -> AsyncIterator[tuple[Any, io.FileIO]]:
 
 @contextlib.asynccontextmanager
 async def writing_pipe(protocol: Any) -> AsyncIterator[tuple[Any, io.FileIO]]:
-    """The transport that writes, and the end to read from, which does not block."""
+    """Yield a transport that writes, and the end to read from, which does not block."""
     read_fd, write_fd = os.pipe()
     os.set_blocking(read_fd, False)
     pipe = os.fdopen(write_fd, "wb", 0)

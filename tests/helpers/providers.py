@@ -1,8 +1,8 @@
 """What makes zcloop's system calls in a test: zcloop itself, or C liburing where it is installed.
 
-`make test` runs the suite as most programs run, without liburing, and `make conformance` with it.
-What depends on it (tests of ring and channel) is run in both ways by any run, in processes of its
-own: tests/unit/ring/test_liburing.py, tests/unit/channel/test_switches.py.
+`make test` runs the suite without liburing, as most programs run; `make conformance` runs with it.
+Tests of the ring and the channel depend on it. tests/unit/ring/test_liburing.py and
+tests/unit/channel/test_switches.py run them both ways, in processes of their own.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Recording:
                 waiter.set_result(None)
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        """Return once the condition holds; it is looked at after every call."""
+        """Return once the condition holds. Each call of the protocol makes it look again."""
         if not condition():
             entry = condition, asyncio.get_running_loop().create_future()
             self._waiters.append(entry)
@@ -44,7 +44,7 @@ class Recording:
         return "connection_lost" in self.names
 
     async def lost(self) -> BaseException | None:
-        """What connection_lost was given, when it has been called."""
+        """Wait for connection_lost, and return what it was given."""
         await self.until(lambda: self.is_lost)
         return next(call[1] for call in self.calls if call[0] == "connection_lost")
 
@@ -63,7 +63,7 @@ class Recording:
 
 
 class Recorder(Recording, asyncio.Protocol):
-    """`data` is all that was received. `keep_open` is what eof_received answers."""
+    """`data` is everything that was received. `keep_open` is what eof_received returns."""
 
     keep_open = False
 
@@ -81,13 +81,13 @@ class Recorder(Recording, asyncio.Protocol):
         return self.keep_open
 
     async def received(self, size: int) -> bytes:
-        """All that was received, once it is at least `size` bytes, or no more can come."""
+        """Wait until at least `size` bytes have come, or no more can come; return all of them."""
         await self.until(lambda: len(self.data) >= size or self.is_lost)
         return bytes(self.data)
 
 
 class BufferedRecorder(Recording, asyncio.BufferedProtocol):
-    """Offers one buffer of `size` bytes again and again."""
+    """A recorder that offers one buffer of `size` bytes again and again."""
 
     size = 65536
 
@@ -134,6 +134,6 @@ class DatagramRecorder(Recording, asyncio.DatagramProtocol):
         return [call[1] for call in self.calls if call[0] == "error_received"]
 
     async def received(self, count: int) -> list[bytes]:
-        """The datagrams, once there are at least `count`."""
+        """Wait until at least `count` datagrams have come; return all of them."""
         await self.until(lambda: len(self.datagrams) >= count)
         return self.datagrams

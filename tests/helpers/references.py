@@ -1,4 +1,4 @@
-"""What a Markdown document refers to: its words, code, links and anchors, and what there is."""
+"""What a text refers to: its words, code, links and anchors; and what there is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Hidden folders that git keeps, and others that it does not.
+# Hidden folders that are ours, and folders that git ignores.
 KEPT = {".ci", ".github"}
 PRUNED = {"__pycache__", "build", "dist"}
 
@@ -27,9 +27,19 @@ ANCHOR = re.compile(r"<a\s[^>]*?(?:id|name)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t]*#*$", re.MULTILINE)
 
 
+# A word with one of these endings names a file.
+SUFFIXES = (".md", ".py", ".pyx", ".pxd", ".pyi", ".sh", ".yml", ".toml", ".lua", ".svg", ".build")
+# Words that look like one of our files and are something else.
+ELSEWHERE = {
+    "zcloop/_native/": "where _native/ is installed",
+    "zcloop/zcloop": "the repository, as GitHub names it",
+    "zcloop/zero-copy": "a loop and a kind of server, as the benchmarks name them",
+}
+
+
 @dataclass(frozen=True)
 class Tree:
-    """What there is to refer to."""
+    """What a text may refer to."""
 
     files: frozenset[str]
     targets: frozenset[str]
@@ -45,8 +55,8 @@ class Tree:
         return frozenset(path for path in self.files | self.folders if "/" not in path)
 
     def has(self, word: str, folder: str) -> bool:
-        """A file or a folder of this name: from the top, from the document's folder, or at the
-        end of a path. An asterisk stands for anything; `_end.py` is the end of a name."""
+        """Whether a file or a folder has this name: from the top, from the document's folder, or at
+        the end of a path. An asterisk stands for anything; `_end.py` is the end of a name."""
         word = word.rstrip("/")
         everything = self.files | self.folders
         if word in everything or posixpath.normpath(f"{folder}/{word}") in everything:
@@ -73,7 +83,7 @@ def targets_of(makefile: str) -> Iterator[str]:
 
 
 def without_blocks(text: str) -> str:
-    """A document without its blocks of code."""
+    """Return a document without its blocks of code."""
     return INDENTED.sub("\n", FENCE.sub("", text))
 
 
@@ -114,3 +124,25 @@ def links_of(text: str) -> Iterator[str]:
     for target, defined in LINK.findall(bare):
         yield (target or defined).strip("<>")
     yield from ATTRIBUTE.findall(bare)
+
+
+def missing_files(name: str, text: str, tree: Tree) -> list[str]:
+    """Name the files and folders of ours that the text names and that are not there. In a block of
+    code only paths from the top count, since its other files may be the reader's."""
+
+    def is_path(word: str) -> bool:
+        return "/" in word and word.partition("/")[0] in tree.top
+
+    shown = LINK.sub("]", without_blocks(text))
+    lines = [word for word in words_of(shown) if word.endswith(SUFFIXES) or is_path(word)]
+    blocks = [word for block in blocks_of(text) for word in words_of(block) if is_path(word)]
+    return [
+        f"{name} names {word}, which is not there"
+        for word in dict.fromkeys([*lines, *blocks])
+        if not (
+            word in ELSEWHERE
+            or word in SUFFIXES
+            or word.startswith(("/", "~", "build/", ".venv/"))
+            or tree.has(word, posixpath.dirname(name))
+        )
+    ]

@@ -1,4 +1,4 @@
-"""Kernels that refuse: zcloop's system calls are answered as an older kernel would answer them.
+"""Makes the kernel answer zcloop's system calls as an older one would.
 
 zcloop calls liburing through one table of functions. The `enter` of `refusing` puts a flag that
 no kernel knows into each new SQE of a refused form, so that the kernel itself answers -EINVAL.
@@ -17,7 +17,7 @@ from zcloop._native.channel import channel
 from zcloop._native.ring import liburing
 
 FORMS = ("multishot_receive", "multishot_message")
-# Opcode, and the flag of `ioprio` that asks for the form.
+# For each form its opcode, and the flag of `ioprio` that asks for it.
 _SQES = {
     "multishot_receive": (27, 2),
     "multishot_message": (10, 2),
@@ -38,7 +38,7 @@ _Register = ctypes.CFUNCTYPE(_int, _unsigned, _unsigned, _void, _unsigned)
 
 
 class _Functions(ctypes.Structure):
-    """struct Functions of liburing.pxd, without the one that nobody replaces."""
+    """The fields of struct Functions in liburing.pxd that a test may replace."""
 
     _fields_ = (("init", _Init), ("exit", _Exit), ("enter", _Enter), ("register", _Register))
 
@@ -53,8 +53,8 @@ def _table() -> _Functions:
 
 
 def _spoil(sqes: Any, forms: Collection[str], is_shortened: bool) -> int:
-    """Make SQEs of these forms ones that the kernel does not know, or that complete once; how
-    many there were."""
+    """Change SQEs of these forms so that the kernel does not know them, or completes them once.
+    Return how many there were."""
     count = 0
     refused = {_SQES[form] for form in forms}
     for start in range(0, len(sqes), _SQE_SIZE):
@@ -69,7 +69,7 @@ def _spoil(sqes: Any, forms: Collection[str], is_shortened: bool) -> int:
 
 
 def _miss(sqes: Any) -> int:
-    """Let cancels of one request look for another one; how many there were."""
+    """Make cancels of one request look for another one. Return how many there were."""
     count = 0
     for start in range(0, len(sqes), _SQE_SIZE):
         # A cancel of everything has other flags, and asks for no request.
@@ -169,7 +169,7 @@ def refusing(
 
 @contextlib.contextmanager
 def short_of_memory(takes: int) -> Iterator[None]:
-    """The kernel takes so many requests, and no more."""
+    """Let the kernel take so many requests, and no more."""
     table = _table()
     enter = _Enter.from_buffer_copy(ctypes.c_void_p(ctypes.cast(table.enter, _void).value))
     left = takes

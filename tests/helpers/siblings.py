@@ -1,4 +1,4 @@
-"""Processes that accept from one listening socket, and tell apart who answered."""
+"""Processes that accept from one listening socket, each of which says who it is."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ async def _serve(sock: socket.socket, handler: Handler, started: Signal) -> None
 
 @contextlib.contextmanager
 def sibling(sock: socket.socket, handler: Handler) -> Iterator[int]:
-    """A forked process that serves `sock` by `asyncio.start_server`, and is killed; its pid."""
+    """Fork a process that serves `sock` by `asyncio.start_server`; yield its pid. It is killed at
+    the end."""
     with signals(1) as (started,):
         pid = os.fork()
         if pid == 0:
@@ -100,20 +101,20 @@ def siblings(sock: socket.socket, handler: Handler, count: int) -> Iterator[list
 async def tell_pid(
     server: asyncio.Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """The handler that answers a line with the number of the process."""
+    """Make the handler that answers a line with the number of the process."""
     await reader.readline()
     writer.write(b"%d" % os.getpid())
 
 
 def asked(address: tuple[str, int], text: bytes = b"\n") -> socket.socket:
-    """A connection on which a line was sent, and nothing received so far."""
+    """Connect and send a line; nothing is received yet."""
     client = socket.create_connection(address, timeout=ANSWER_SECONDS)
     client.sendall(text)
     return client
 
 
 def answer(client: socket.socket) -> int:
-    """The number that comes back, after which the connection is closed."""
+    """Receive the number that comes back, and close the connection."""
     with client:
         text = b""
         while piece := client.recv(100):
@@ -122,5 +123,5 @@ def answer(client: socket.socket) -> int:
 
 
 def shares(address: tuple[str, int], count: int) -> collections.Counter[int]:
-    """How many of `count` connections, one after the other, each process has answered."""
+    """Make `count` connections, one after the other; count the answers of each process."""
     return collections.Counter(answer(asked(address)) for _ in range(count))

@@ -1,9 +1,9 @@
-"""How slow, and how coarse, things may be here, as under the kernels of tests/kernels."""
+"""How slow this machine may be, and how coarse its clocks. tests/kernels runs on slow ones."""
 
 import os
 import time
 
-# How many times as long as on a machine things may take.
+# By how much limits of time are multiplied.
 SLOWNESS = float(os.environ.get("ZCLOOP_TEST_SLOWNESS", "1"))
 
 

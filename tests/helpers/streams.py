@@ -49,7 +49,7 @@ async def connected(kind: str = "tcp", limit: int = 1 << 16, **more: Any) -> Asy
 
 @contextlib.asynccontextmanager
 async def stream_and_peer(limit: int = 1 << 16) -> AsyncIterator[Any]:
-    """reader, writer, and the raw socket at the other end."""
+    """Yield a reader, a writer, and the raw socket at the other end."""
     with tcp_pair() as (one, peer):
         reader, writer = await zcloop.open_connection(sock=one, limit=limit)
         try:

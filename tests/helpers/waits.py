@@ -1,4 +1,4 @@
-"""Tasks that wait for a semaphore or lock, and what is known of them without a clock."""
+"""Waiting for a condition, and for tasks that wait for a semaphore or a lock; nothing sleeps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_MAX = 10 * SLOWNESS
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until it is so, and other processes on the same processor, too."""
+    """Let the loop run until the condition holds, and other processes on this processor, too."""
     end = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < end, "the loop ran, and it did not come to be"
@@ -26,8 +26,16 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
+def block_until(condition: Callable[[], object]) -> None:
+    """Hold this thread until the condition holds, for where no loop runs."""
+    end = time.monotonic() + SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < end, "it did not come to be"
+        os.sched_yield()
+
+
 async def waiting(thing: Any, waits: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """A task that is counted as waiting for `thing`."""
+    """Start a task; return it when `thing` counts it as a waiter."""
     before = thing.waiting
     task = asyncio.create_task(waits)
     await until(lambda: thing.waiting > before or task.done())
@@ -45,7 +53,7 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
 async def waiters(
     thing: Any, acquire: Callable[[], Coroutine[Any, Any, Any]], count: int
 ) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """So many tasks that wait, in this order; cancelled at the end."""
+    """Start `count` tasks that wait, one after the other. They are cancelled at the end."""
     tasks = [await waiting(thing, acquire()) for _ in range(count)]
     try:
         yield tasks
@@ -57,7 +65,7 @@ async def waiters(
 
 @contextlib.contextmanager
 def child(run: Callable[[], object]) -> Iterator[int]:
-    """A forked process that runs this and must end well; its pid."""
+    """Fork a process that runs this function and must succeed; yield its pid."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -77,7 +85,7 @@ def child(run: Callable[[], object]) -> Iterator[int]:
 
 
 def dies_holding(mutex: Any) -> int:
-    """A process that acquires the mutex and is killed."""
+    """Fork a process that acquires the mutex and waits to be killed; return its pid."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

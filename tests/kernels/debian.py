@@ -21,12 +21,12 @@ PACKAGES = (
     *("python3", "iproute2", "kmod", "procps", "ca-certificates", "util-linux", "mount"),
     *("e2fsprogs", "openssl", "xz-utils", "strace"),
 )
-# What of the sources the tests need.
+# The parts of the sources that the tests need.
 SOURCES = "tests", "examples", "bench", "pyproject.toml"
 
 
 def run(*command: str | Path, **options: object) -> str:
-    """What a command said. Its failure ends this program."""
+    """Run a command and return its output. If it fails, this program ends."""
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **options)  # type: ignore[call-overload]
     if done.returncode:
         sys.exit(f"{shlex.join(map(str, command))} failed: {done.stdout[-2000:]}")
@@ -34,7 +34,7 @@ def run(*command: str | Path, **options: object) -> str:
 
 
 def make_root() -> Path:
-    """Debian 12's root, whose Python is 3.11; made once."""
+    """Return the root of Debian 12, whose Python is 3.11. It is made once."""
     root = BUILD / "root"
     if not (root / "usr/bin/python3").exists():
         shutil.rmtree(root, ignore_errors=True)
@@ -44,7 +44,8 @@ def make_root() -> Path:
 
 
 def make_payload(payload: Path, variables: Iterable[str], tests: Iterable[str]) -> None:
-    """A root that lies over Debian's: zcloop as it is installed here, its tests, what to do."""
+    """Make a root that lies over Debian's, with zcloop as it is installed here, its tests, and what
+    to do."""
     shutil.rmtree(payload, ignore_errors=True)
     ours = payload / "zcloop"
     ours.mkdir(parents=True)
@@ -56,7 +57,7 @@ def make_payload(payload: Path, variables: Iterable[str], tests: Iterable[str]) 
         copy = shutil.copytree if (SOURCE / name).is_dir() else shutil.copy
         copy(SOURCE / name, ours / name)
     shutil.copytree(sysconfig.get_path("purelib"), ours / "packages", symlinks=True)
-    # Not by PYTHONPATH: tests start interpreters with an environment of their own.
+    # PYTHONPATH would not do: tests start interpreters with an environment of their own.
     site = payload / "usr/local/lib/python3.11/dist-packages"
     site.mkdir(parents=True)
     (site / "zcloop.pth").write_text("/zcloop/packages\n")
@@ -67,7 +68,7 @@ class Kernel:
 
     release: str
     options = ""
-    """For pytest, besides those asked for, which come after them."""
+    """Options for pytest. Those that were asked for come after them."""
 
     @property
     def folder(self) -> Path:
@@ -79,7 +80,7 @@ class Kernel:
 
 
 class Mirror:
-    """apt with lists of its own: the machine's are left alone."""
+    """apt with lists of its own. The lists of this machine are left alone."""
 
     def __init__(self) -> None:
         folder = BUILD / "apt"
@@ -98,12 +99,12 @@ class Mirror:
             run("apt-get", "update", env=self._environment)
 
     def names(self, pattern: str) -> list[str]:
-        """The packages whose name the pattern matches."""
+        """Return the packages whose name the pattern matches."""
         listed = run("apt-cache", "search", "--names-only", pattern, env=self._environment)
         return [line.split()[0] for line in listed.splitlines()]
 
     def versions(self, package: str) -> list[tuple[str, str]]:
-        """Each version of a package, and the suite that has it."""
+        """Return each version of a package, and the suite that has it."""
         listed = run("apt-cache", "madison", package, env=self._environment)
         fields = [[each.strip() for each in line.split("|")] for line in listed.splitlines()]
         return [(version, place.split()[1].split("/")[0]) for _, version, place in fields]

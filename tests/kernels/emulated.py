@@ -1,8 +1,8 @@
-"""Debian's ordinary kernels in qemu, whose processors are emulated (TCG): it uses no /dev/kvm.
+"""Debian's ordinary kernels in qemu, which emulates the processors (TCG) and uses no /dev/kvm.
 
 A machine is a kernel and an initramfs: Debian's root, the kernel's modules, zcloop and its tests,
-one after another. /tmp is an ext4 disk. It is ten to thirty times slower than a machine, so that
-all unit and fault tests take hours. What it has, and a kernel as a process has not: two processors.
+one after another. /tmp is an ext4 disk. The emulation is ten to thirty times slower than the real
+machine, so all unit and fault tests take hours. It has two processors; User Mode Linux has one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import BinaryIO
 
 from debian import Kernel, Mirror, run
 
-# Of the root: what no test reads.
+# Folders of the root that no test reads.
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt")
-# Of a kernel's modules: what a test may need, and the disk.
+# Modules of a kernel that a test, or the disk, may need.
 MODULES = "net", "crypto", "lib", "arch/x86/crypto", "fs/ext4", "fs/jbd2", "fs/mbcache.ko"
 MODULES_OF_DRIVERS = "virtio", "block/virtio_blk.ko", "net/veth.ko", "net/dummy.ko", "net/tun.ko"
 
@@ -33,14 +33,14 @@ GUEST = {"DISK": "/dev/vda", "RESULTS": "/dev/ttyS1"}
 
 
 class Archive:
-    """A cpio archive as the kernel unpacks it ("newc"); several in a file are unpacked in turn."""
+    """A cpio archive in the form that the kernel unpacks ("newc"). A file may hold several."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._count = 0
 
     def add(self, name: str, mode: int, data: bytes = b"", device: int = 0) -> None:
-        """One file, folder or link of root's; a link's data is where it leads."""
+        """Add one file, folder or link of root's. The data of a link is its target."""
         self._count += 1
         encoded = name.encode(errors="surrogateescape") + b"\0"
         fields = (
@@ -54,7 +54,7 @@ class Archive:
         self._file.write(data + bytes(-len(data) % 4))
 
     def add_tree(self, source: Path, target: str, left_out: tuple[str, ...] = ()) -> None:
-        """What is in a folder, without what is in any of the others."""
+        """Add what is in a folder, without what is in any of the left-out folders."""
         self.add(target or ".", stat.S_IFDIR | 0o755)
         for folder, folders, files in os.walk(source):
             base = Path(folder).relative_to(source)
@@ -80,13 +80,13 @@ class Archive:
 
 @dataclass
 class Emulated(Kernel):
-    """A kernel and where it is: its image, and its modules as an archive."""
+    """A kernel: where its image is, and its modules as an archive."""
 
     package: str
 
     @classmethod
     def find(cls, mirror: Mirror, version: str) -> Emulated | None:
-        """The newest kernel of a version such as 6.1, if Debian has one."""
+        """Return the newest kernel of a version such as 6.1, if Debian has one."""
         pattern = rf"^linux-image-{re.escape(version)}(\.[0-9]+)*[-+.~a-z0-9]*-cloud-amd64$"
         exact = rf"linux-image-{re.escape(version)}\.\d"
         names = [each for each in mirror.names(pattern) if re.match(exact, each)]
@@ -120,7 +120,7 @@ class Emulated(Kernel):
                 copy(source, target)
         for source in found.glob("modules.*"):
             shutil.copy(source, kept)
-        # Debian's depmod, in Debian's root: the machine that this runs on may have none.
+        # depmod of Debian's root, since this machine may have none.
         inside = root / "lib" / "modules" / self.release
         inside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(kept, inside, dirs_exist_ok=True)
@@ -134,7 +134,7 @@ class Emulated(Kernel):
         self.modules.with_suffix(".part").rename(self.modules)
 
     def boot(self, root: Path, payload: Path) -> Path:
-        """Run it to its end. The path of the results, which is there if it told any."""
+        """Run the machine to its end. Return the path of the results; it exists if it told any."""
         initrd, disk = self.folder / "initrd", self.folder / "disk"
         results = self.folder / "results.xml"
         results.unlink(missing_ok=True)

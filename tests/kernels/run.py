@@ -89,9 +89,9 @@ def _last_lines(log: Path) -> str:
 
 
 def groups(tests: Sequence[str]) -> Iterator[list[str]]:
-    """What each pytest of a machine is to run: a folder, or the files beside folders.
+    """Return what each pytest of a machine is to run: a folder, or the files beside folders.
 
-    A test that takes its process along then takes only those of its folder along.
+    A test that ends its process then ends only the tests of its folder.
     """
     for test in tests:
         place = SOURCE / test

@@ -1,7 +1,7 @@
-"""Kernels as processes: User Mode Linux, which Debian builds of the kernel of each of its releases.
+"""Kernels as processes: User Mode Linux, which Debian builds from the kernel of each release.
 
-The kernel's own code runs, with Debian's settings, and programs run on the processor itself, so
-that the unit and fault tests take half an hour a kernel. What it has not: a second processor.
+The kernel's own code runs, with Debian's settings, and programs run on the processor itself. So the
+unit and fault tests take half an hour for each kernel. There is only one processor.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ PACKAGE = "user-mode-linux"
 MEMORY_MB = 4096
 DISK_MB = 2048
 HOURS_MAX = 3
-# A system call takes some 50 us, where the processor's own takes 0.1.
+# A system call takes some 50 us, where one of the machine's own kernel takes 0.1.
 SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
 MAPPINGS = 1 << 20
-# What pytest is not to run. Before 6.12, what a forked child of User Mode Linux maps in the place of
-# a mapping that its parent kept from it (MADV_DONTFORK) is the parent's memory still: a ring that the
-# child makes is the parent's as well, or what is read there is nonsense. Plain mmap() and fork() show
-# it, without zcloop; 6.12 does not have it.
+# Tests that pytest leaves out. Before 6.12 a forked child of User Mode Linux still finds memory of
+# its parent where it maps something in the place of a mapping that the parent kept from it
+# (MADV_DONTFORK). So a ring that the child makes is the parent's as well, or what is read there is
+# nonsense. Plain mmap() and fork() show this, without zcloop; 6.12 does not.
 LEFT_OUT = {
     "5.10": "--deselect tests/unit/loop/test_fork.py::"
     "test_parent_and_child_each_go_on_after_a_fork_inside_the_running_loop",
@@ -46,7 +46,7 @@ class UserMode(Kernel):
 
     @classmethod
     def find(cls, mirror: Mirror, version: str) -> UserMode | None:
-        """The kernel of a version such as 6.1, if Debian has it."""
+        """Return the kernel of a version such as 6.1, if Debian has it."""
         for package_version, suite in mirror.versions(PACKAGE):
             if re.match(rf"{re.escape(version)}(\.\d+)*um", package_version):
                 return cls(version, package_version, suite.removesuffix("-security"))
@@ -74,9 +74,9 @@ class UserMode(Kernel):
             (self.folder / name).mkdir()
 
     def boot(self, root: Path, payload: Path) -> Path:
-        """Run it to its end. The path of the results, which is there if it told any.
+        """Run the kernel to its end. Return the path of the results, which exists if it told any.
 
-        Raises the limit of mappings of this machine's processes (vm.max_map_count), for good.
+        This raises the limit of mappings of this machine's processes (vm.max_map_count), for good.
         """
         if int(MAPPINGS_MAX.read_text()) < MAPPINGS:
             MAPPINGS_MAX.write_text(f"{MAPPINGS}\n")

@@ -3,10 +3,10 @@
     apt-get install gcc-aarch64-linux-gnu qemu-user-static
     python tests/packaging/aarch64.py [FOLDER]      # make wheel-aarch64; FOLDER is build/aarch64
 
-An arm64 Python of this Debian is unpacked below the folder, with its headers; meson asks it, under
-qemu-user, what an extension module is called. The wheel is `linux_aarch64`: for Pythons of this
-Debian, to try; those of a release are built on a machine of that kind. qemu-user answers ENOSYS to
-the calls of io_uring, so that what runs is the epoll backend.
+An arm64 Python of this Debian is unpacked below the folder, with its headers. Under qemu-user it
+tells meson what an extension module is called. The wheel is `linux_aarch64`, for Pythons of this
+Debian. The wheels of a release are built on an aarch64 machine. qemu-user answers ENOSYS to the
+calls of io_uring, so the epoll backend runs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ c_args = ['-isystem', '{headers}']
 
 
 def run(*command: str | pathlib.Path, **options: object) -> str:
-    """What the command prints; its errors are seen, and end this program."""
+    """Run the command and return what it prints. Its errors are shown, and end this program."""
     done = subprocess.run(
         [str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, **options
     )
@@ -51,7 +51,7 @@ def run(*command: str | pathlib.Path, **options: object) -> str:
 
 
 def make_python(folder: pathlib.Path) -> pathlib.Path:
-    """A command that runs the arm64 Python."""
+    """Make a command that runs the arm64 Python."""
     root = folder / "root"
     if not (root / "usr/bin/python3").exists():
         packages = Packages(folder / "apt", release(), "arm64")
@@ -63,7 +63,7 @@ def make_python(folder: pathlib.Path) -> pathlib.Path:
 
 
 def build(folder: pathlib.Path, python: pathlib.Path) -> pathlib.Path:
-    """The wheel."""
+    """Build the wheel, and return its path."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     venv.create(folder / "tools", clear=True, with_pip=True)
     tools = folder / "tools/bin"
@@ -86,7 +86,7 @@ def build(folder: pathlib.Path, python: pathlib.Path) -> pathlib.Path:
         env={
             **os.environ,
             "PATH": f"{os.environ['PATH']}:{tools}",
-            # What meson-python and wheel take the tag from.
+            # meson-python and wheel take the tag from these.
             "_PYTHON_HOST_PLATFORM": "linux-aarch64",
         },
     )

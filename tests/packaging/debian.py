@@ -25,7 +25,7 @@ Acquire::Languages "none";
 
 
 def release() -> str:
-    """The code name of the Debian that runs here."""
+    """Return the code name of the Debian that runs here."""
     for line in pathlib.Path("/etc/os-release").read_text().splitlines():
         name, _, value = line.partition("=")
         if name == "VERSION_CODENAME":
@@ -34,7 +34,7 @@ def release() -> str:
 
 
 class Packages:
-    """The packages of one release and architecture; what they need comes along."""
+    """The packages of one release and architecture, and what they need."""
 
     def __init__(self, folder: pathlib.Path, suite: str, architecture: str) -> None:
         for name in ("lists/partial", "cache/archives/partial"):

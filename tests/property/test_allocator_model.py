@@ -16,7 +16,7 @@ class AllocatorModel(RuleBasedStateMachine):
         self.taken = {}  # first unit: order
 
     def free_runs(self):
-        """Aligned blocks that a buddy allocator may give, by order: all whose units are free."""
+        """Return the aligned blocks, by order, that the allocator may give: those of free units."""
         free = set(range(self.units))
         for unit, order in self.taken.items():
             free -= set(range(unit, unit + (1 << order)))

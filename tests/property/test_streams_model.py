@@ -40,7 +40,7 @@ def outcome(task):
 
 
 async def play(reader, steps):
-    """What the reads of `steps` came to, and how the reader stood after each step."""
+    """Return what the reads of `steps` gave, and how the reader stood after each step."""
     flow = Flow()
     reader.set_transport(flow)
     tasks, seen = [], []
@@ -70,7 +70,7 @@ async def play(reader, steps):
     return [outcome(task) for task in tasks], seen
 
 
-# Few letters and short separators, so that they are often found, and often split by a feed.
+# There are few letters and short separators, so that feeds often contain and split them.
 pieces = st.text(alphabet="ab\n", max_size=12).map(str.encode)
 separators = st.text(alphabet="ab\n", max_size=3).map(str.encode)
 reads = st.one_of(
@@ -119,7 +119,7 @@ def test_no_byte_is_lost_or_repeated_whatever_is_split(data, cuts, sizes):
        given_separators=st.lists(separators, max_size=3).map(tuple))  # fmt: skip
 @settings(max_examples=200, deadline=None)
 def test_the_first_separator_to_end_is_the_one(data, cut, given_separators):
-    """As Python 3.13 has it, on every version."""
+    """Do as Python 3.13 does, on every version."""
 
     async def read():
         reader = zcloop.StreamReader()

@@ -16,10 +16,11 @@ import os
 import random
 import signal
 import socket
-import struct
 import time
 
 import pytest
+from collecting import Final
+from frames import Frames, frame
 from peers import tcp_pair, unix_pair
 
 import zcloop
@@ -27,25 +28,8 @@ import zcloop
 SECONDS = float(os.environ.get("ZCLOOP_COLLECTOR_SECONDS", "3"))
 SEEDS = int(os.environ.get("ZCLOOP_COLLECTOR_SEEDS", "4"))
 SETTLE_SECONDS = 30
-HEAD = struct.Struct(">4sII")
-MAGIC = b"\xf0zc\xf1"
 LINKS = 4  # of each kind
 SIZES = (0, 1, 40, 700, 5_000, 20_000, 70_000, 200_000)
-
-
-def frame(number: int, size: int) -> bytes:
-    return HEAD.pack(MAGIC, number, size) + bytes([number % 251]) * size
-
-
-class Final:
-    """Garbage once it is made: a cycle, whose finalizer acts."""
-
-    def __init__(self, act) -> None:
-        self.me = self
-        self.act = act
-
-    def __del__(self) -> None:
-        self.act()
 
 
 class End:
@@ -54,29 +38,16 @@ class End:
     def __init__(self, world: World) -> None:
         self.world = world
         self.transport = None
-        self.buffer = bytearray()
+        self.frames = Frames()
         self.next = 0
         self.written: set[int] = set()
-        self.received: set[int] = set()
+        self.received = self.frames.received
         self.peer: End | None = None
         self.is_disturbed = False  # closed or aborted on purpose
         self.is_lost = False
 
     def protocol(self):
         return self.world.random.choice((Plain, Buffered, Lent))(self)
-
-    def feed(self, data) -> None:
-        self.buffer += data
-        while len(self.buffer) >= HEAD.size:
-            magic, number, size = HEAD.unpack_from(self.buffer)
-            assert magic == MAGIC, f"a frame begins with {magic!r}"
-            if len(self.buffer) < HEAD.size + size:
-                return
-            body = self.buffer[HEAD.size : HEAD.size + size]
-            assert body == bytes([number % 251]) * size, f"frame {number} is broken"
-            assert number not in self.received, f"frame {number} came twice"
-            self.received.add(number)
-            del self.buffer[: HEAD.size + size]
 
     def write_frames(self, count: int = 1) -> None:
         transport = self.transport
@@ -146,7 +117,7 @@ class Protocol:
         pass
 
     def came(self, data) -> None:
-        self.end.feed(data)
+        self.end.frames.feed(data)
         self.end.world.litter()
         safe_point()
 
@@ -193,8 +164,8 @@ class Datagrams(asyncio.DatagramProtocol):
         self.end.is_lost = True
 
     def datagram_received(self, data, address) -> None:
-        assert not self.end.buffer
-        self.end.feed(data)
+        assert not self.end.frames.buffer
+        self.end.frames.feed(data)
         self.end.world.litter()
         safe_point()
 

@@ -1,4 +1,4 @@
-"""The same again and again: descriptors and memory stay flat."""
+"""Descriptors and memory stay flat when the same is done again and again."""
 
 import asyncio
 import gc
@@ -16,12 +16,12 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_size():
-    """Bytes of memory that the process has."""
+    """Return the bytes of memory that the process has."""
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
 class Flat:
-    """Descriptors exactly as before, memory within a margin."""
+    """Assert that descriptors are as before, and memory is within a margin."""
 
     def __init__(self, margin):
         gc.collect()

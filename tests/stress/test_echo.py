@@ -38,7 +38,7 @@ class Disturbed(Recorder):
 
 
 async def exchange(address, source, total):
-    """Send `total` random bytes in random pieces; the digest of what came back and of what went."""
+    """Send `total` random bytes in random pieces; return digests of the echo and of what went."""
     reader, writer = await asyncio.open_connection(*address)
     went, came = hashlib.sha256(), hashlib.sha256()
 
@@ -66,7 +66,7 @@ async def exchange(address, source, total):
 
 
 async def vanish(address, source):
-    """A client that goes away in the middle of it."""
+    """A client that goes away in the middle of its work."""
     _, writer = await asyncio.open_connection(*address)
     writer.write(payload(source.randrange(1, 200_000)))
     for _ in range(source.randrange(10)):

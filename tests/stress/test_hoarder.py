@@ -42,7 +42,7 @@ class Hoarder(zcloop.ZeroCopyProtocol):
 
 @contextlib.contextmanager
 def served():
-    """Addresses of an echo and of a hoarder, on a loop in a thread; and that loop."""
+    """Yield the addresses of an echo and of a hoarder, on a loop in a thread, and that loop."""
     ready = threading.Event()
     found = {}
 
@@ -70,7 +70,7 @@ def served():
 
 
 async def p99(address):
-    """Of the round trips of all the others, in seconds; every byte is checked."""
+    """Measure the round trips of all the others in seconds, and check every byte."""
     took = []
 
     async def talk(seed):
@@ -89,7 +89,7 @@ async def p99(address):
 
 
 async def hoard(address, loop):
-    """Send until nothing more is taken: the hoarder is paused, and full is its socket."""
+    """Send until nothing more is taken: the hoarder is paused, and its socket is full."""
     _, writer = await asyncio.open_connection(*address)
     writer.write(bytes(64 << 20))
     deadline = time.monotonic() + 10
@@ -113,9 +113,9 @@ def test_the_others_do_not_notice_a_hoarder():
             ratios.append(await p99(found["echo"]) / without)
             assert loop.statistics()["starved_bytes"] <= 1 << 20
             writer.transport.abort()
-            # What its socket still holds is delivered, too, and then the reset is seen.
+            # First what its socket still holds is delivered, then the reset is seen.
             deadline = time.monotonic() + 10
-            # The last of it may come after the last look at what is kept.
+            # The last bytes may come after the last look at what is kept.
             while loop.statistics()["transports"] or Hoarder.kept:
                 assert time.monotonic() < deadline
                 while Hoarder.kept:

@@ -1,4 +1,4 @@
-"""Leases by the million, and released from everywhere at once: memory stays flat, books exact."""
+"""Millions of leases, released in many threads at once: memory stays flat, the books exact."""
 
 import asyncio
 import contextlib
@@ -79,7 +79,7 @@ async def test_a_million_received_leases():
 
 @pytest.mark.seconds(120)
 async def test_a_storm_of_releases_from_threads():
-    """Three holders at their quota, whose leases come back from four threads in any order."""
+    """Three holders are at their quota; their leases come back from four threads in any order."""
     loop = asyncio.get_running_loop()
     returning = queue.SimpleQueue()
 

@@ -35,13 +35,13 @@ def run(loop_factory, main):
 
 
 def spin(source):
-    """A moment, so that what follows meets the other side at any point of its way."""
+    """Wait for a random moment, so that what follows meets the other side anywhere on its way."""
     for _ in range(source.choice((0, 0, 10, 100, 400))):
         pass
 
 
 def meet(source, words):
-    """Mostly when the other side is counted as waiting, which is just before it sleeps."""
+    """Wait mostly until the other side is counted as waiting, which is just before it sleeps."""
     if source.random() < 0.7:
         give_up = time.monotonic() + STUCK_SECONDS
         while not words.waiting:
@@ -129,7 +129,7 @@ def test_cancelled_waits_lose_neither_tokens_nor_wake_ups(loop_factory):
             back.release()
 
     async def be_cancelled(source, takers):
-        """Waits and lets go; if it has a token by then, it gives that on."""
+        """Wait and let go. If it has a token by then, it passes that on."""
         while not takers.done():
             waits = asyncio.create_task(there.acquire())
             for _ in range(source.randrange(4)):

@@ -37,7 +37,7 @@ def sysv():
 
 
 def forked(loop_factory, coroutine_function):
-    """The pid of a child that runs it on a loop of its own."""
+    """Fork a child that runs it on a loop of its own; return its pid."""
     pid = os.fork()
     if pid == 0:
         status = 1
@@ -70,7 +70,7 @@ async def send_all(queue, seed, sender, lowest):
 
 
 class Books:
-    """What has come, and whether it may come now."""
+    """Knows what has come, and whether a message may come now."""
 
     def __init__(self):
         self.count = 0
@@ -122,7 +122,7 @@ def test_every_message_arrives_once_and_in_order(request, loop_factory, kind, se
 
 
 def test_who_waits_uses_no_processor(loop_factory, posix, sysv):
-    """CPU time of a second in which 20 tasks wait on each kind: no polling."""
+    """Nothing polls: the CPU time of a second in which 20 tasks wait on each kind shows it."""
 
     async def main():
         waiting = [asyncio.ensure_future(posix.receive()) for _ in range(20)]
@@ -141,7 +141,7 @@ def test_who_waits_uses_no_processor(loop_factory, posix, sysv):
 
 
 def test_two_processes_exclude_each_other_by_a_semaphore(loop_factory):
-    """Each adds to a number in a file, which is right only if they never do so together."""
+    """Each adds to a number in a file. The number is right only if they never do so together."""
     rounds = 5000
     semaphore = SysvSemaphore()
     reading = os.memfd_create("count")

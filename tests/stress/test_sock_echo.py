@@ -15,7 +15,7 @@ ROUND_TRIPS = int(os.environ.get("ZCLOOP_ROUND_TRIPS", "60000"))
 
 
 def ask(sockets, message, count):
-    """One request in flight on each connection, from a process on a core of its own."""
+    """Keep one request in flight on each connection, from a process on a core of its own."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     poll = select.epoll()
     by_fd = {sock.fileno(): sock for sock in sockets}
@@ -37,7 +37,7 @@ def ask(sockets, message, count):
 
 @pytest.mark.seconds(60)
 async def test_every_request_is_answered():
-    """The kernel's hint that it has work may be left over when there is none."""
+    """The kernel may leave its hint that it has work when there is none."""
     loop = asyncio.get_running_loop()
     message = payload(10_240)
 

@@ -24,8 +24,8 @@ class Suite:
         return f"{self.name}-{version(self.name)}"
 
 
-# aiohttp's own options start processes, measure coverage and print much. What it leaves out, stays
-# out: tests for Python's development mode, for a server in Docker, for its own releases.
+# aiohttp's own options would start processes, measure coverage and print much. The tests that it
+# leaves out stay out: for Python's development mode, for a server in Docker, for its releases.
 SUITES = {
     "anyio": Suite("anyio", ("tests", "pyproject.toml"), ("-m", "not network")),
     "aiohttp": Suite(
@@ -37,7 +37,7 @@ SUITES = {
 
 
 def unpack(suite: Suite, archives: Path, target: Path) -> None:
-    """Put the suite's tests into `target`, which is made anew; downloads what is not there yet."""
+    """Put the suite's tests into `target`, which is made anew. Missing archives are downloaded."""
     archive = archives / f"{suite.release}.tar.gz"
     if not archive.exists():
         _download(archives)

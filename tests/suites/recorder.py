@@ -40,7 +40,7 @@ def _write(**fields: Any) -> None:
 
 
 def _is_for_asyncio(item: pytest.Item) -> bool:
-    """anyio's tests run once for each backend, and with its own choice of loops for asyncio."""
+    """Whether the test runs on asyncio, and has not chosen another loop (anyio's tests do that)."""
     callspec = getattr(item, "callspec", None)
     backend = callspec.params.get("anyio_backend", "asyncio") if callspec else "asyncio"
     name, options = backend if isinstance(backend, tuple) else (backend, {})

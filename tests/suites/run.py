@@ -29,7 +29,7 @@ from known import KNOWN
 from trial import Outcome, Trial, TrialError
 
 BUILD = HERE.parents[1] / "build" / "suites"
-ALONE = 3  # times
+ALONE = 3  # times that a test runs alone
 
 
 @dataclass
@@ -88,7 +88,7 @@ def compare(suite: Suite, factory: str, pattern: str | None) -> Comparison:
 
 
 def reason(suite: Suite, test: str) -> str | None:
-    """Why the test may fail, if it may."""
+    """Return why the test may fail, or None if it may not."""
     name = f"{suite.name}:{test}"
     return KNOWN.get(name) or KNOWN.get(name.partition("[")[0])
 
@@ -100,7 +100,7 @@ def _worse(asyncio: dict[str, Outcome], subject: dict[str, Outcome]) -> list[str
 
 
 def _is_worse_again(trials: dict[str, Trial], test: str) -> bool:
-    """Once in its file, for what other tests leave behind; and alone."""
+    """Run the test once in its file, for what other tests leave behind, and then alone."""
     for selection in (test.partition("::")[0], *[test] * ALONE):
         asyncio, subject = (trials[loop].run([selection]) for loop in ("asyncio", "subject"))
         if test in _worse(asyncio, subject):
@@ -117,7 +117,7 @@ def _look_at_loops(comparison: Comparison, *, is_whole: bool) -> None:
 
 
 def describe(comparison: Comparison) -> str:
-    """The numbers of both loops, and below them each test that has to be looked at."""
+    """Print the numbers of both loops, and below them each test that has to be looked at."""
     suite, lines = comparison.suite, []
     for loop, outcomes in (("asyncio", comparison.asyncio), ("subject", comparison.subject)):
         counts = Counter(outcome.outcome for outcome in outcomes.values())
@@ -141,7 +141,7 @@ def _line(kind: str, test: str, outcomes: dict[str, Outcome]) -> str:
 
 
 def write(comparisons: Iterable[Comparison], out: Path) -> None:
-    """Every outcome as JSON."""
+    """Return every outcome as JSON."""
     document = {comparison.suite.release: asdict(comparison) for comparison in comparisons}
     out.write_text(json.dumps(document, indent=1))
 

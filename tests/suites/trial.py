@@ -16,10 +16,10 @@ from pathlib import Path
 from archives import HERE, Suite
 
 TEST_TIMEOUT_S = 120  # aiohttp's own limit; a loaded machine has needed 25 of anyio's 20
-SILENCE_MAX_S = 300.0  # the test's limit did not end it: native code does not come back
+SILENCE_MAX_S = 300.0  # then the test's limit did not end it: native code does not come back
 CRASHES_MAX = 20
-PYTEST_TOOK_PLACE = (0, 1)  # all passed; some failed
-LOG_TAIL = 2000  # characters
+PYTEST_TOOK_PLACE = (0, 1)  # exit statuses: all passed; some failed
+LOG_TAIL = 2000  # characters of a log that are shown
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Outcome:
 
 
 class TrialError(Exception):
-    """pytest could not run the suite."""
+    """Raised when pytest could not run the suite."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Trial:
         raise TrialError(f"{CRASHES_MAX} processes ended before their tests did")
 
     def _run_process(self, file: Path, selection: list[str]) -> int:
-        """The status of pytest; negative for a signal."""
+        """Run pytest, and return its status; a signal is negative."""
         pytest = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "recorder"]
         plugins = ["-p", "no:cacheprovider", "-p", "no:asyncio", f"--timeout={TEST_TIMEOUT_S}"]
         with (self.scratch / "log").open("wb") as log:

@@ -1,4 +1,4 @@
-"""What is native is made by whom it is for, is not copied, and cannot be made to crash."""
+"""Native objects are made only by whom they are for, are not copied, and do not crash."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MADE_BY_NATIVE_CODE = [
     "loop.watch:Watch",
     "memory.region:Lease",
     "operation.file_status:FileStatus",
-    "operation.futex_wait:FutexWait",
+    "sync.futex_wait:FutexWait",
     "operation.message:Message",
     "operation.operation:Operation",
     "operation.operation:Owner",
@@ -54,9 +54,9 @@ MADE_BY_NATIVE_CODE = [
     "operation.request:Request",
     "operation.send_zero_copy:SendZeroCopy",
     "transport.address_cache:AddressCache",
-    "transport.datagram_flow:DatagramFlow",
     "transport.descriptor:Descriptor",
-    "transport.done:Done",
+    "pacing.datagram_flow:DatagramFlow",
+    "streams.done:Done",
     "transport.endpoint:Endpoint",
     "transport.lease_holder:LeaseHolder",
     "transport.low_water_mark:LowWaterMark",
@@ -118,7 +118,7 @@ def test_what_native_code_makes_is_refused_to_python(path):
 
 @dataclasses.dataclass
 class Request:
-    """As a program has one."""
+    """Make one as a program has it."""
 
     body: Any
 
@@ -135,7 +135,7 @@ COPIES: dict[str, Callable[[Any], object]] = {
 
 
 def is_refused(made: Any) -> bool:
-    """Whether each way to copy it is a TypeError that says why."""
+    """Check that each way to copy it is a TypeError that says why."""
     for name, attempt in COPIES.items():
         with pytest.raises(TypeError, match=r"pickle|copied") as refused:
             attempt(made)

@@ -9,8 +9,8 @@ import pytest
 
 LAUNCHER = pathlib.Path(__file__).parents[1] / "refuse_uring.py"
 NAMES = ("setup", "enter", "register")
-# What each call answers to arguments that no kernel takes: a bad address, a bad descriptor. The
-# last one is the x32 interface's io_uring_setup, which most kernels do not have.
+# Calls with arguments that no kernel takes: a bad address, a bad descriptor. The last one is
+# io_uring_setup of the x32 interface, which most kernels do not have.
 CALLS = """
 import ctypes, errno, json, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -42,7 +42,7 @@ def answers(*arguments, program=CALLS):
 
 @pytest.fixture(scope="module")
 def unfiltered():
-    """What this machine itself answers."""
+    """Return what this machine answers without the launcher."""
     shown = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, check=True)
     return json.loads(shown.stdout)
 

@@ -1,14 +1,14 @@
-"""Whether io_uring can be had, and what refuses it, told apart by what four calls answer.
+"""Whether io_uring can be had, and if not, what refuses it. The answers of four calls tell:
 
-    io_uring_setup   a ring as large as a loop's, and when memory is short, the smallest
-    io_uring_enter   on no ring: EBADF says that the call has reached the kernel
+    io_uring_setup      makes a ring as large as a loop's; when memory is short, the smallest
+    io_uring_enter      is called without a ring: EBADF says that it has reached the kernel
     io_uring_register   likewise
-    a request        a NOP on the ring, when there is one
+    a request           is a NOP on the ring, when there is one
 
 The sysctl and security modules decide in io_uring_setup alone, so that the other two calls reach
 the kernel. A seccomp filter knows numbers of calls: it answers all that it refuses alike, before
-the kernel looks at their arguments. That is how the two are told apart when the errno is the same,
-and both may be true at once. `judge` is a table of this and asks nothing itself.
+the kernel looks at their arguments. So the other two calls tell a filter from the sysctl, although
+both answer EPERM. Both may refuse at once. `judge` is a table of this and asks nothing itself.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from zcloop.doctor.probe_ring import (
 from zcloop.doctor.surroundings import CAP_IPC_LOCK, CAP_SYS_ADMIN, Surroundings
 from zcloop.doctor.system_calls import SystemCalls, name_of
 
-# What a filter or a policy answers. The kernel itself answers other errnos to a wrong descriptor.
+# What a filter or a policy answers. To a wrong descriptor the kernel itself answers other errnos.
 _REFUSALS = (-errno.EPERM, -errno.EACCES, -errno.ENOSYS)
 NO_DESCRIPTORS = (-errno.EMFILE, -errno.ENFILE)
+# What a loop needs of a ring.
 _NEEDED = {"NODROP": FEAT_NODROP, "EXT_ARG": FEAT_EXT_ARG, "CQE_SKIP": FEAT_CQE_SKIP}
 
 # A loop's ring, and the sets of flags that it tries, best first.
@@ -59,12 +60,12 @@ CAUSES = {
     "old_kernel": "this kernel's io_uring is too old: 5.19 or newer is needed",
     "unknown": "something unknown refuses it",
 }
-"""What can be a cause, each as it follows "io_uring cannot be had: "."""
+"""Each cause, and how the sentence "io_uring cannot be had: …" goes on."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the calls answered: 0 or more, or an errno as a negative number; None: not asked."""
+    """What the calls answered: 0 or more, or an errno as a negative number. None: not asked."""
 
     setup: int
     enter: int
@@ -86,6 +87,7 @@ class Access:
 
     @property
     def is_available(self) -> bool:
+        """Whether io_uring can be had: nothing refuses it."""
         return not self.causes
 
 
@@ -109,7 +111,7 @@ def ask(calls: SystemCalls) -> Answers:
 
 
 def _nop(ring: ProbeRing) -> int:
-    """What a request that does nothing answers; a ring that cannot be mapped answers, too."""
+    """The result of a request that does nothing, or the error of mapping the ring."""
     try:
         return ring.perform(request(0))[0]
     except OSError as error:
@@ -125,7 +127,7 @@ def _setup_of(calls: SystemCalls, entries: int, completions: int) -> int:
 
 
 def judge(answers: Answers, around: Surroundings) -> Access:
-    """What the answers mean here."""
+    """Say what the answers mean in these surroundings."""
     causes: list[str]
     if answers.setup >= 0:
         causes = _of_a_ring(answers)
@@ -147,7 +149,7 @@ def judge(answers: Answers, around: Surroundings) -> Access:
 
 
 def _of_a_ring(answers: Answers) -> list[str]:
-    """A ring was made: what may be wrong with it."""
+    """The causes, when a ring was made and something is wrong with it."""
     if answers.request in _REFUSALS:
         return ["seccomp"]
     if answers.request == -errno.ENOMEM:
@@ -160,13 +162,13 @@ def _of_a_ring(answers: Answers) -> list[str]:
 
 
 def _lacking(answers: Answers) -> list[str]:
-    """What a loop cannot do without, of a ring's features."""
+    """The features that a loop needs and the ring does not have."""
     return [name for name, bit in _NEEDED.items() if not answers.features & bit]
 
 
 def _of_eperm(answers: Answers, around: Surroundings) -> list[str]:
-    """The sysctl, a filter, or both. A filter on io_uring_setup alone shows only when the sysctl
-    cannot be the cause."""
+    """The causes of EPERM: the sysctl, a filter, or both. A filter that refuses io_uring_setup
+    alone is found only when the sysctl cannot be the cause."""
     causes = ["sysctl"] if is_switched_off(around) else []
     if answers.enter == -errno.EPERM or (not causes and _has_filter(around)):
         causes.append("seccomp")
@@ -176,7 +178,7 @@ def _of_eperm(answers: Answers, around: Surroundings) -> list[str]:
 
 
 def _is_hidden(answers: Answers, around: Surroundings) -> bool:
-    """ENOSYS is a filter's, and not the kernel's own: the kernel has io_uring."""
+    """Whether ENOSYS comes from a filter: the kernel itself has io_uring."""
     has_io_uring = around.io_uring_disabled is not None or answers.enter != -errno.ENOSYS
     return has_io_uring or _has_filter(around)
 
@@ -198,7 +200,7 @@ def is_memory_limited(around: Surroundings) -> bool:
 
 
 def _evidence(answers: Answers, around: Surroundings) -> list[str]:
-    """Everything that the judgement rests on, a sentence each."""
+    """What the judgement rests on, one sentence for each thing."""
     said = [f"io_uring_setup answers {name_of(answers.setup)}"]
     if answers.small_setup is not None:
         said.append(f"io_uring_setup of one entry answers {name_of(answers.small_setup)}")

@@ -1,7 +1,8 @@
-"""The system calls that the seccomp profile allows whatever their arguments are.
+"""The system calls that the seccomp profile allows, whatever their arguments are.
 
-They are the kernel's tables of x86, x32, arm and arm64, with calls of later kernels up to 6.17,
-without these, which a container without added capabilities cannot use, or should not:
+The list is the kernel's tables for x86, x32, arm and arm64, and the calls that were added up to
+Linux 6.17. It leaves out the following calls. A container without added capabilities cannot use
+them, or should not:
 
     code for the kernel    kexec_load, kexec_file_load, init_module, finit_module, bpf
     mounts, namespaces     mount, umount2, fsopen and its kin, pivot_root, setns, unshare
@@ -13,10 +14,11 @@ without these, which a container without added capabilities cannot use, or shoul
     files of others        open_by_handle_at, fanotify_init, lookup_dcookie
     obsolete               nfsservctl, uselib, ustat, sysfs, vm86, and what never was implemented
 
-That is what the default profiles of Docker and Podman refuse, too. `clone`, `clone3`, `personality`
-and `socket` are allowed by their arguments, in `seccomp_profile`.
+The default profiles of Docker and Podman refuse these calls, too. `seccomp_profile` allows `clone`,
+`clone3`, `personality` and `socket` for some of their arguments.
 """
 
+# In the order of the alphabet.
 _NAMES = """
 _llseek _newselect accept accept4 access adjtimex alarm arch_prctl arm_fadvise64_64
 arm_sync_file_range bind breakpoint brk cacheflush cachestat capget capset chdir chmod chown
@@ -64,3 +66,4 @@ utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid writ
 """
 
 ALLOWED = frozenset(_NAMES.split())
+"""The same as a set."""

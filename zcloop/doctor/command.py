@@ -13,6 +13,7 @@ from zcloop.doctor import issue, report, seccomp_profile, text
 from zcloop.doctor.surroundings import Surroundings
 from zcloop.doctor.system_calls import SystemCalls
 
+# What --help says below the list of options.
 _EPILOG = """\
 exit status: 0 everything is there; 1 zcloop runs with less than it could; 2 it cannot run here;
 64 wrong command line; 74 the output cannot be written.
@@ -24,7 +25,7 @@ exit status: 0 everything is there; 1 zcloop runs with less than it could; 2 it 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what is asked for; the exit status is returned."""
+    """Print what is asked for, and return the exit status."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.seccomp_profile is not None:
@@ -68,7 +69,7 @@ def _parser() -> CommandLine:
 
 
 def _profile(base: str) -> dict[str, object]:
-    """Ours, or the one in the file `base` with io_uring allowed."""
+    """Our profile, or the one in the file `base` with io_uring allowed."""
     if not base:
         return seccomp_profile.profile(os.uname().machine)
     with open(base, encoding="utf-8") as file:
@@ -83,7 +84,7 @@ def _as_json(value: object) -> str:
 
 
 def _write(shown: str, parser: CommandLine) -> None:
-    """To standard output. Who reads it may leave early (`| head`); a full disk is an error."""
+    """Write to standard output. A full disk is an error; a reader that has left is none."""
     try:
         sys.stdout.write(shown)
         sys.stdout.flush()

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Writes the profile that the cures of SECCOMP use.
 PROFILE = "python -m zcloop doctor --seccomp-profile > io_uring.json"
 
 
 @dataclass(frozen=True)
 class Cure:
-    """Where it is typed, or written, and the lines."""
+    """Where the lines are typed, or written, and the lines."""
 
     where: str
     lines: tuple[str, ...]
 
 
+# A seccomp filter refuses the calls of io_uring.
 SECCOMP = (
     Cure(
         "docker",
@@ -51,6 +53,7 @@ SECCOMP = (
     ),
 )
 
+# kernel.io_uring_disabled refuses io_uring to this process.
 SYSCTL = (
     Cure(
         "root on the host",
@@ -61,6 +64,7 @@ SYSCTL = (
     ),
 )
 
+# The sysctl is 1: the members of one group may use io_uring.
 SYSCTL_GROUP = (
     Cure(
         "root on the host, for one group",
@@ -69,6 +73,7 @@ SYSCTL_GROUP = (
     *SYSCTL,
 )
 
+# The policy of a security module refuses io_uring.
 SELINUX = (
     Cure(
         "root on the host",
@@ -78,6 +83,7 @@ SELINUX = (
     Cure("docker", ("docker run --security-opt label=disable IMAGE",)),
 )
 
+# The same, of the other security module.
 APPARMOR = (
     Cure(
         "root on the host",
@@ -97,6 +103,7 @@ APPARMOR = (
     ),
 )
 
+# RLIMIT_MEMLOCK is too small: 64 MiB are enough for 42 loops that lend memory.
 MEMLOCK = (
     Cure("a shell, up to its hard limit", ("ulimit -l 65536   # KiB",)),
     Cure(
@@ -117,17 +124,20 @@ MEMLOCK = (
     ),
 )
 
+# A process has as many descriptors open as RLIMIT_NOFILE allows.
 DESCRIPTORS = (
     Cure("a shell, up to its hard limit", ("ulimit -n 65536",)),
     Cure("systemd", ("systemctl edit UNIT   # and write:", "[Service]", "LimitNOFILE=65536")),
     Cure("docker", ("docker run --ulimit nofile=65536 IMAGE",)),
 )
 
+# The kernel was built without io_uring, or is no Linux.
 NO_IO_URING = (
     Cure("docker, where the runtime is gVisor", ("docker run --runtime=runc IMAGE",)),
     Cure("the kernel's configuration", ("CONFIG_IO_URING=y",)),
 )
 
+# The kernel is older than what zcloop could use.
 KERNEL = (
     Cure(
         "root on Debian, amd64",
@@ -137,12 +147,13 @@ KERNEL = (
     Cure("root on Fedora and its kin", ("dnf upgrade kernel",)),
 )
 
+# A variable of the environment switches off what the kernel has.
 BACKEND = (Cure("a shell", ("unset ZCLOOP_BACKEND",)),)
 WITHOUT = (Cure("a shell", ("unset ZCLOOP_WITHOUT",)),)
 
 
 def ordered(cures: tuple[Cure, ...], container: str | None) -> tuple[Cure, ...]:
-    """Those for where we are first."""
+    """The cures, with those for this kind of container first."""
     if container is None:
         return cures
     return tuple(sorted(cures, key=lambda cure: not cure.where.startswith(container)))

@@ -1,4 +1,4 @@
-"""What zcloop makes use of where the kernel has it, each tried on a ring or a socket of its own."""
+"""What zcloop uses where the kernel has it. Each feature is tried on its own ring or socket."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from zcloop.doctor.probe_ring import (
 )
 from zcloop.doctor.system_calls import SystemCalls, name_of
 
+# The numbers of <linux/io_uring.h>, <linux/udp.h> and <linux/futex.h>, by their names there.
 _OP_RECVMSG, _OP_RECV, _OP_URING_CMD, _OP_SEND_ZC, _OP_FUTEX_WAIT = 10, 27, 46, 47, 51
 _RECEIVE_MULTISHOT = 1 << 1
 _SEND_ZC_REPORT_USAGE = 1 << 3
@@ -32,6 +33,7 @@ _RSRC_REGISTER_SPARSE = 1
 _SOCKET_URING_OP_SETSOCKOPT = 3
 _UDP_SEGMENT = 103
 _FUTEX2_SIZE_U32 = 2
+# The buffer ring of a probe.
 _GROUP = 1
 
 
@@ -58,14 +60,14 @@ class Feature:
 
 @dataclass(frozen=True)
 class Found:
-    """A feature, and whether it is here."""
+    """A feature, and whether it is there."""
 
     feature: Feature
     outcome: Outcome
 
 
 def find(calls: SystemCalls, has_ring: bool) -> list[Found]:
-    """Try each. Without a ring only what needs none is tried, and the rest is not there."""
+    """Try each feature. If no ring can be had, those that need one count as missing, untried."""
     found = []
     for feature in FEATURES:
         if feature.probe is None:
@@ -79,7 +81,7 @@ def find(calls: SystemCalls, has_ring: bool) -> list[Found]:
 
 
 def _on_a_ring(calls: SystemCalls, probe: Callable[[ProbeRing], Outcome]) -> Outcome:
-    """A ring for each: what one probe leaves in flight ends with its ring."""
+    """Try it on a new ring: what the probe leaves in flight ends with the ring."""
     for flags in (SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN, 0):
         try:
             with ProbeRing(calls, flags=flags) as ring:
@@ -99,7 +101,7 @@ def _answered(what: str, result: int, is_there: bool) -> Outcome:
 
 
 def _give_buffer(ring: ProbeRing) -> int:
-    """A buffer ring with one slot, of a page; what registering it answered."""
+    """Register a buffer ring with one slot of a page; the kernel's answer is returned."""
     entries = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
     slot = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
     struct.pack_into("=QIHH", entries, 0, address_of(slot), mmap.PAGESIZE, 0, 1)  # the tail is 1
@@ -220,6 +222,7 @@ def _pair(kind: int) -> Iterator[tuple[socket.socket, socket.socket]]:
         yield one, other
 
 
+# In the order in which the report shows them.
 FEATURES = (
     Feature(
         "multishot_receive",

@@ -1,4 +1,4 @@
-"""What of all that was seen matters: what is wrong, why we think so, and what cures it."""
+"""Which of the facts matter: what is wrong, why we think so, and what cures it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zcloop.doctor.memory import POOL_SIZE, Memory
 from zcloop.doctor.surroundings import Surroundings
 
 SEVERITIES = {"broken": 2, "less": 1}
-"""Whether zcloop cannot run at all, or runs with less than it could; and the exit status."""
+"""The exit statuses. `broken`: zcloop cannot run at all; `less`: with less than it could."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Finding:
 
     @property
     def status(self) -> int:
+        """The exit status that this finding asks for."""
         return SEVERITIES[self.severity]
 
 
@@ -40,7 +41,7 @@ def find(
     loop: LoopReport,
     around: Surroundings,
 ) -> list[Finding]:
-    """What stands in the way first, then what is missing."""
+    """All findings: first what stands in the way, then what is missing."""
     severity = "less" if loop.error is None else "broken"
     found = [_refused(cause, severity, access, around) for cause in access.causes]
     found += _without_loop(loop)
@@ -134,7 +135,7 @@ def _without_pins(memory: Memory, around: Surroundings) -> list[Finding]:
 
 
 def _without_descriptors(features: list[Found], around: Surroundings) -> list[Finding]:
-    """There are too few to try everything; a loop will not get far with them."""
+    """There were too few descriptors to try everything; a loop will not get far with them."""
     evidence = tuple(
         f"{one.feature.name} {one.outcome.evidence}"
         for one in features
@@ -147,7 +148,7 @@ def _without_descriptors(features: list[Found], around: Surroundings) -> list[Fi
 
 
 def _older_kernel(access: Access, features: list[Found]) -> list[Finding]:
-    """Features that the kernel lacks, and not a limit or a filter keeps away."""
+    """Features that the kernel itself lacks: no limit and no filter keeps them away."""
     others = {-errno.ENOMEM, -errno.EPERM, -errno.EACCES, *NO_DESCRIPTORS}
     if access.is_register_refused:
         others.add(-errno.ENOSYS)
@@ -180,7 +181,7 @@ def _not_used(loop: LoopReport) -> list[Finding]:
 
 
 def _switched_off(features: list[Found], loop: LoopReport) -> list[Finding]:
-    """What is here and ZCLOOP_WITHOUT names."""
+    """Features that are there, and that ZCLOOP_WITHOUT names."""
     named = os.environ.get("ZCLOOP_WITHOUT", "")
     off = [
         one.feature.name

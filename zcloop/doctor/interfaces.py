@@ -2,12 +2,12 @@
 control.
 
 A zero-copy send needs a driver that takes pages from anywhere (scatter-gather) and computes the
-checksum in hardware. What never leaves the machine is copied for its receiver: loopback, and the
-veth that joins namespaces (unless its peer runs an XDP program). Zero-copy receive (6.15) needs a
-driver with queues that user space may own; zcloop does not use it.
+checksum in hardware. The kernel copies what stays in the machine for its receiver: by loopback, and
+by the veth that joins namespaces (unless its peer runs an XDP program). Zero-copy receive (6.15)
+needs a driver with queues that user space may own; zcloop does not use it.
 
-Sockets are asked, and not /sys/class/net, which shows the interfaces of the network namespace that
-it was mounted in.
+A socket is asked for the interfaces of its own network namespace. /sys/class/net would show those
+of the namespace that it was mounted in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 from zcloop.doctor.surroundings import Surroundings
 
+# The numbers of <linux/sockios.h>, <linux/ethtool.h> and <linux/if.h>, by their names there, and
+# the bytes of struct ethtool_drvinfo and struct ifreq.
 _SIOCETHTOOL = 0x8946
 _ETHTOOL_GDRVINFO, _ETHTOOL_GTXCSUM, _ETHTOOL_GSG = 0x03, 0x16, 0x18
 _DRVINFO_SIZE = 196
@@ -30,13 +32,13 @@ _IFREQ_SIZE = 40
 
 # Drivers whose packets go on in this machine, to a socket or a program, which copies them.
 _LOCAL = {"veth", "tun"}
-# Those that had zero-copy receive when this was written.
+# The drivers that had zero-copy receive in Linux 6.15.
 _RECEIVING = {"bnxt_en", "fbnic", "gve", "mlx5_core"}
 
 
 @dataclass(frozen=True)
 class Interface:
-    """One of /sys/class/net. What cannot be found out is None."""
+    """One network interface. What cannot be found out is None."""
 
     name: str
     kind: str
@@ -83,7 +85,8 @@ def _interface(sock: socket.socket, name: str) -> Interface:
 
 
 def sending(kind: str, gathers: bool | None, sums: bool | None) -> str:
-    """What a zero-copy send by such an interface does: never, copies, possible or unknown."""
+    """Whether such an interface sends without a copy: `never`, `copies`, `possible` or `unknown`,
+    and the reason behind a colon."""
     if kind == "loopback":
         return "never: what is sent to this machine is always copied"
     if kind in _LOCAL:
@@ -97,7 +100,7 @@ def sending(kind: str, gathers: bool | None, sums: bool | None) -> str:
 
 
 def receiving(kind: str) -> str:
-    """What zero-copy receive could do on such an interface."""
+    """What zero-copy receive could do on an interface of this kind."""
     if kind in _RECEIVING:
         return "possible from Linux 6.15 on with this driver, and not used by zcloop"
     return "never" if kind == "loopback" else "not with this driver"

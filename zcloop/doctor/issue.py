@@ -49,17 +49,17 @@ def render(report: Report) -> str:
 def anonymous(found: dict[str, Any]) -> dict[str, Any]:
     """A copy without what names this machine or its people."""
     copy = json.loads(json.dumps(found))
-    # A profile of AppArmor is often called by the path of a program.
+    # A profile of AppArmor often has the path of a program for its name.
     copy["io_uring"]["security_label"] = None
     for number, interface in enumerate(copy["interfaces"], 1):
         interface["name"] = f"interface {number}"
-    # The only texts that are not ours: a kernel that somebody built, and an error.
+    # Two texts are not ours: the name of a kernel that somebody built, and an error.
     cleaned: dict[str, Any] = _cleaned(copy, _names())
     return cleaned
 
 
 def _names() -> re.Pattern[str]:
-    """The machine's name, long and short, and where people's folders are."""
+    """The machine's name, long and short, and the paths of people's folders."""
     node = os.uname().nodename
     hosts = [re.escape(name) for name in {node, node.partition(".")[0]} - {"", "localhost"}]
     folders = [re.escape(os.path.expanduser("~").rstrip("/")), r"/home/[^/\s:'\"]+"]

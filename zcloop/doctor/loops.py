@@ -12,7 +12,7 @@ from zcloop.doctor.system_calls import name_of
 
 @dataclass(frozen=True)
 class LoopReport:
-    """Of `zcloop.new_event_loop()` in this process, with its environment."""
+    """What `zcloop.new_event_loop()` gives in this process, with its environment."""
 
     backend: str | None
     """uring or epoll; None when no loop can be made."""
@@ -31,7 +31,7 @@ def ask() -> LoopReport:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loop: Any = zcloop.new_event_loop()
-    except Exception as error:  # whatever it is: it is what the reader wants to know
+    except Exception as error:  # any error is what the reader wants to know
         return LoopReport(None, {}, f"{type(error).__name__}: {error}", epoll)
     try:
         # A zcloop without a second backend says neither.

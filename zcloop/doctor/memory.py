@@ -21,12 +21,12 @@ from zcloop.doctor.system_calls import SystemCalls
 POOL_SIZE = 1536 * 1024
 """Bytes of the region that a loop pins when it first lends memory."""
 
-# More than this is not tried: it is enough for 42 loops, and pinning takes 0.03 ms a MiB.
+# The most that is tried: it is enough for 42 loops, and to pin it takes 2 ms (0.03 ms a MiB).
 _PINNED_MAX = 64 * 1024 * 1024
 _STEP = mmap.PAGESIZE
 
-# The oldest way to register, since its end is waited for: what is taken out of a table one by one
-# is still charged for up to a second before 6.3.
+# The oldest way to register buffers, since the kernel waits for its end. Buffers that are taken
+# out of a table one by one are still charged for up to a second before Linux 6.3.
 _REGISTER_BUFFERS, _UNREGISTER_BUFFERS = 0, 1
 
 
@@ -50,6 +50,7 @@ class Memory:
 
 
 def look(calls: SystemCalls, around: Surroundings, has_ring: bool) -> Memory:
+    """Read the limits, and measure what can be pinned, if a ring can be had."""
     soft, hard = around.memlock
     is_limited = is_memory_limited(around)
     pinnable = charge = loops = None

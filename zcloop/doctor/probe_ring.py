@@ -1,4 +1,4 @@
-"""A ring of a few entries, which performs one request at a time: what features are tried on.
+"""A ring of a few entries, which performs one request at a time. Features are tried on it.
 
 It is made of the system calls and three mappings, apart from the ring of the loop, so that it can
 say what is wrong where that one does not work.
@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from zcloop.doctor.system_calls import PARAMS_SIZE, SystemCalls
 
+# The numbers of <linux/io_uring.h>, by their names there.
 SETUP_CQSIZE = 1 << 3
 SETUP_CLAMP = 1 << 4
 SETUP_SUBMIT_ALL = 1 << 7  # since 5.18
@@ -30,11 +31,12 @@ FEAT_EXT_ARG = 1 << 8  # since 5.11
 FEAT_CQE_SKIP = 1 << 11  # since 5.17
 FEAT_MIN_TIMEOUT = 1 << 15  # since 6.12
 
+# More of them, and the sizes of its structures.
 _ENTER_GETEVENTS = 1
 _ENTER_EXT_ARG = 1 << 3
 _OFFSET_SUBMISSIONS, _OFFSET_COMPLETIONS, _OFFSET_SQES = 0, 0x8000000, 0x10000000
 _SQE_SIZE, _CQE_SIZE = 64, 16
-# A kernel that does not answer a probe in this time is taken to lack what was asked.
+# If the kernel does not answer a probe in this time, the feature counts as missing.
 _ANSWER_SECONDS = 1
 # sq_entries, cq_entries, flags, thread cpu, thread idle, features, wq_fd, three reserved; eight
 # offsets and an address of the submission queue; the same of the completion queue.
@@ -78,7 +80,7 @@ class ProbeRing:
         self.close()
 
     def close(self) -> None:
-        """Idempotent. What is still in flight is cancelled by the kernel."""
+        """Close the ring; again does nothing. The kernel cancels what is still in flight."""
         for one in self._maps:
             one.close()
         self._maps = ()
@@ -92,7 +94,7 @@ class ProbeRing:
         return memory
 
     def register(self, opcode: int, argument: bytes | None, count: int) -> int:
-        """As SystemCalls.register, of this ring."""
+        """Call SystemCalls.register for this ring."""
         buffer = None if argument is None else ctypes.create_string_buffer(argument, len(argument))
         return self._calls.register(self.fd, opcode, buffer, count)
 

@@ -1,4 +1,4 @@
-"""Everything that was found, as one object, and as JSON, of which `schema.json` says how."""
+"""Everything that was found, as one object, and as JSON that `schema.json` describes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from zcloop.doctor.surroundings import Surroundings
 from zcloop.doctor.system_calls import SystemCalls, name_of
 
 SCHEMA = 1
-"""Changes when a reader of the JSON has to change."""
+"""The version of the JSON's form. It changes when a reader of it has to change."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the parts found; see each for its fields."""
+    """What the parts found. Each part says what its fields mean."""
 
     versions: dict[str, str | None]
     access: access.Access
@@ -62,7 +62,7 @@ class Report:
 
 
 def gather(calls: SystemCalls, around: Surroundings) -> Report:
-    """Ask everything. Takes some milliseconds, and leaves nothing open."""
+    """Ask everything. That takes some milliseconds, and leaves nothing open."""
     found = access.judge(access.ask(calls), around)
     has_ring = found.answers.setup >= 0 and found.answers.request == 0
     table = features.find(calls, has_ring)

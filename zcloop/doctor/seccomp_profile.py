@@ -3,11 +3,11 @@
 A profile replaces the default one of the container's runtime, so it has to be complete: a list of
 all that is allowed. This one refuses what the default profiles of Docker and Podman refuse to a
 container without added capabilities, and allows the three calls of io_uring besides. It uses what
-every runtime understands (no conditions on capabilities, which containerd does not know), so that
-a container with added capabilities (`--cap-add`) needs the profile of its own runtime, extended:
-`extended` does that.
+every runtime understands. It has no conditions on capabilities, since containerd knows none. So a
+container with added capabilities (`--cap-add`) needs the profile of its own runtime with the calls
+of io_uring added: `extended` makes that.
 
-io_uring is refused by default because holes have been found in it: who allows it should keep the
+The runtimes refuse io_uring because holes have been found in it. Whoever allows it should keep the
 kernel up to date.
 """
 
@@ -18,13 +18,14 @@ from typing import Any
 
 from zcloop.doctor.allowed_calls import ALLOWED
 
+# The three system calls that the default profiles refuse.
 IO_URING = ("io_uring_setup", "io_uring_enter", "io_uring_register")
 
 ARCHITECTURES = {
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
-"""A machine's own, and those whose programs it runs as well."""
+"""For each machine its own architecture, and those whose programs it runs as well."""
 
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET: no new namespaces.
 _CLONE_NAMESPACES = 0x7E020000
@@ -86,7 +87,7 @@ def extended(base: Any) -> dict[str, Any]:
 
 
 def _names(rule: Any) -> list[str]:
-    """Of a rule; the oldest profiles have one name in each."""
+    """The names of a rule. The oldest profiles have one name in each rule."""
     if isinstance(rule, dict):
         names = rule.get("names", [rule["name"]] if "name" in rule else None)
         if isinstance(names, list):

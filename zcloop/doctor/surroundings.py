@@ -12,9 +12,11 @@ import resource
 from dataclasses import dataclass
 from functools import cached_property
 
+# The numbers of <linux/capability.h>.
 CAP_IPC_LOCK = 14
 CAP_SYS_ADMIN = 21
 
+# What /proc/self/status says after `Seccomp:`.
 SECCOMP_MODES = {0: "none", 1: "strict", 2: "filter"}
 
 
@@ -34,7 +36,7 @@ class Surroundings:
         self.root = pathlib.Path(root)
 
     def read(self, path: str) -> str | None:
-        """The file without spaces at its ends, or None."""
+        """The text of the file without spaces at its ends, or None."""
         try:
             text = (self.root / path).read_text(errors="replace")
         except OSError:
@@ -42,7 +44,7 @@ class Surroundings:
         return text.strip("\0 \n\t")
 
     def number(self, path: str) -> int | None:
-        """The file's one number, or None."""
+        """The one number that the file holds, or None."""
         try:
             return int(self.read(path) or "")
         except ValueError:
@@ -50,7 +52,7 @@ class Surroundings:
 
     @cached_property
     def status(self) -> dict[str, str]:
-        """/proc/self/status by name."""
+        """The values of /proc/self/status by their names."""
         lines = (self.read("proc/self/status") or "").splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -61,10 +63,12 @@ class Surroundings:
 
     @property
     def io_uring_group(self) -> int | None:
+        """The group that may use io_uring while the sysctl is 1. None before 6.6."""
         return self.number("proc/sys/kernel/io_uring_group")
 
     @property
     def is_in_io_uring_group(self) -> bool:
+        """Whether this process is in that group."""
         return self.io_uring_group in {os.getegid(), *os.getgroups()}
 
     @property
@@ -86,7 +90,7 @@ class Surroundings:
 
     @property
     def security_modules(self) -> tuple[str, ...]:
-        """Those that have policies and run: selinux, apparmor, smack, tomoyo."""
+        """The modules with policies that run here: selinux, apparmor, smack, tomoyo."""
         listed = (self.read("sys/kernel/security/lsm") or "").split(",")
         found = [name for name in ("selinux", "apparmor", "smack", "tomoyo") if name in listed]
         if not listed[0]:  # securityfs is not there in most containers
@@ -121,7 +125,7 @@ class Surroundings:
 
     @cached_property
     def memory(self) -> dict[str, int]:
-        """/proc/meminfo by name: bytes, or counts of huge pages."""
+        """The values of /proc/meminfo by their names: bytes, or counts of huge pages."""
         found = {}
         for line in (self.read("proc/meminfo") or "").splitlines():
             name, _, value = line.partition(":")

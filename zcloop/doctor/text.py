@@ -10,6 +10,7 @@ from zcloop.doctor.findings import Finding
 from zcloop.doctor.memory import POOL_SIZE
 from zcloop.doctor.report import Report
 
+# Escape sequences of terminals, those of _OF_STATUS by exit status.
 _RESET = "\x1b[0m"
 _BOLD, _DIM = "\x1b[1m", "\x1b[2m"
 _OF_STATUS = ("\x1b[1;32m", "\x1b[1;33m", "\x1b[1;31m")

@@ -92,7 +92,7 @@ ENTRIES = (
 
 
 def is_internal(test: unittest.TestCase) -> bool:
-    """Whether no loop but asyncio's own can be meant by this test."""
+    """Whether this test can only be about asyncio's own loops."""
     return any(entry.covers(test) for entry in ENTRIES)
 
 

@@ -13,7 +13,7 @@ _MAPPINGS = Path("/proc/self/maps")
 
 
 class Leftovers:
-    """Compares the process with what it was at construction; `look` after each test."""
+    """Compares the process with what it was when this was made. Call `look` after each test."""
 
     def __init__(self) -> None:
         self._before = _open_descriptors()
@@ -21,12 +21,12 @@ class Leftovers:
         self._since: dict[str, str] = {}
 
     def look(self, test_id: str) -> None:
-        """Remember which test each new descriptor was first seen after; it may yet be closed."""
+        """Remember after which test each new descriptor was first seen. It may still be closed."""
         present = set(os.listdir(_DESCRIPTORS)) - self._before.keys()
         self._since = {number: self._since.get(number, test_id) for number in present}
 
     def found(self) -> list[str]:
-        """One line for each thing that is still there; collect garbage before."""
+        """Return one line for each thing that is still there. Collect garbage before this."""
         lines = [
             f"descriptor {number} ({target}), open since {self._since.get(number, 'the last test')}"
             for number, target in _open_descriptors().items()

@@ -34,14 +34,14 @@ _inside_factory: ContextVar[bool] = ContextVar("inside_factory", default=False)
 
 @dataclass
 class LoopCount:
-    """How many loops the factory made, and how many selector loops were made behind its back."""
+    """Counts the loops that the factory made, and selector loops that were made without it."""
 
     made: int = 0
     strays: int = 0
 
 
 def resolve(factory: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """The callable that `module:attribute` names."""
+    """Return the callable that `module:attribute` names."""
     module_name, separator, attribute = factory.partition(":")
     if not separator or not attribute:
         raise ValueError(f"a factory is written module:callable, not {factory!r}")
@@ -54,7 +54,7 @@ def resolve(factory: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class _StandInType(type):
-    """Makes the stand-in answer calls and class tests for the loop under test."""
+    """Lets the stand-in answer calls and class tests as the loop under test would."""
 
     factory: Callable[[], asyncio.AbstractEventLoop]
     count: LoopCount

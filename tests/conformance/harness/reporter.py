@@ -56,7 +56,7 @@ class Reporter(unittest.TestResult):
         self._last, self._current = self._current, None
 
     def _expect_progress(self) -> None:
-        """The time after a test counts as well: a loop may hang in its close."""
+        """Watch the time after a test as well, since a loop may hang in its close."""
         faulthandler.dump_traceback_later(self._timeout_s, file=self._stacks)
 
     def _send_stop(self, test_id: str, outcome: str, detail: str, seconds: float = 0.0) -> None:
@@ -73,13 +73,13 @@ class Reporter(unittest.TestResult):
         self._reported.add(test_id)
 
     def _mark(self, outcome: str, detail: str) -> None:
-        """The first trouble of a test names it; what follows is usually its consequence."""
+        """Keep the first trouble of a test: what follows is usually its consequence."""
         if self._outcome == "passed":
             self._outcome = outcome
         self._detail = f"{self._detail}\n{detail}".strip()
 
     def _note_unraisable(self, unraisable: Any) -> None:
-        """What the interpreter could only print fails the test it happened in.
+        """Fail the test in which something happened that the interpreter could only print.
 
         Between two tests it is trouble: IsolatedAsyncioTestCase closes its loop after the test.
         """
@@ -118,7 +118,7 @@ class Reporter(unittest.TestResult):
             self._mark("skipped", reason)
 
     def addExpectedFailure(self, test: unittest.TestCase, err: Trouble) -> None:
-        """A pass, as far as a loop is concerned."""
+        """Count an expected failure as a pass: the loop does as asyncio does."""
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
         self._mark("failed", "unexpected success")

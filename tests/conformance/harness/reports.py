@@ -49,7 +49,7 @@ class ModuleReport:
 
 @dataclass(frozen=True)
 class Order:
-    """One module to run; `worker` explains the fields that its request has, too."""
+    """One module to run. `worker` explains the fields, which its request has as well."""
 
     module: str
     factory: str | None

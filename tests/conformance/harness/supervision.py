@@ -15,7 +15,7 @@ from harness.reports import ModuleReport, Order, TestReport
 
 
 def run_module(order: Order) -> ModuleReport:
-    """Every selected test of a module with its outcome."""
+    """Run every selected test of a module, and return its outcome."""
     report = ModuleReport(order.module)
     began = time.monotonic()
     left = None if order.only is None else list(order.only)

@@ -66,7 +66,7 @@ def judge(order: Order) -> Verdict:
 
 
 def _compare(verdict: Verdict, order: Order, suspects: list[str]) -> None:
-    """Tests the selector loop gives no outcome for stay regressions: nothing excuses them."""
+    """Compare suspects with the selector loop. What has no outcome there stays a regression."""
     baseline = run_module(
         replace(order, factory=None, only=tuple(suspects), internals=True, native_streams=False)
     )

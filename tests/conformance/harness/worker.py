@@ -49,7 +49,7 @@ from harness.reporter import Reporter
 
 
 def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
-    """The tests of a suite of suites, in order."""
+    """Yield the tests of nested suites in order."""
     for item in suite:
         if isinstance(item, unittest.TestSuite):
             yield from flatten(item)
@@ -65,7 +65,8 @@ def _load(request: SimpleNamespace) -> unittest.TestSuite:
 
 
 def _select(request: SimpleNamespace) -> tuple[list[unittest.TestCase], list[str]]:
-    """Tests to run, in the module's own order so that class fixtures run once, and ids left out."""
+    """Return the tests to run, in the module's order so that class fixtures run once, and the ids
+    that are left out."""
     only = None if request.only is None else frozenset(request.only)
     leave_out = frozenset(request.leave_out)
     tests, left_out = [], []
@@ -105,7 +106,7 @@ def _run(request: SimpleNamespace, reporter: Reporter) -> None:
 
 
 def _die_with_parent() -> None:
-    """A hung worker must not outlive a supervisor that was killed."""
+    """End this worker when its supervisor dies: it could hang for ever."""
     pr_set_pdeathsig = 1  # prctl(2)
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 

@@ -6,6 +6,7 @@ import threading
 import pytest
 from peers import connection, unix_pair
 from recording import Recorder
+from waits import until
 
 from zcloop._native.channel.loop_channel import LoopChannel
 
@@ -49,11 +50,9 @@ async def test_operations_come_and_go_with_their_owners():
         await protocol.received(1)
         assert loop.statistics()["operations"] == before + 1
         transport.pause_reading()
-        await asyncio.sleep(0.001)
-        assert loop.statistics()["operations"] == before
+        await until(lambda: loop.statistics()["operations"] == before)
         transport.resume_reading()
-        await asyncio.sleep(0.001)
-        assert loop.statistics()["operations"] == before + 1
+        await until(lambda: loop.statistics()["operations"] == before + 1)
     await asyncio.sleep(0)
     assert loop.statistics()["operations"] == before
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from channels import by_type, next_of
-from peers import unix_pair
+from peers import io_passed, unix_pair
 from recording import Recorder
 
 import zcloop
@@ -37,7 +37,7 @@ async def test_what_comes_behind_descriptors_is_received():
     ours, peer = socket.socketpair()
     with peer:
         transport, protocol = await loop.create_connection(Recorder, sock=ours)
-        await asyncio.sleep(0.01)
+        await io_passed()
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [peer.fileno()]))]
         transport.pause_reading()
         await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_more_connections_than_slots_are_all_served():
     loop = asyncio.get_running_loop()
     pairs = [socket.socketpair() for _ in range(500)]
     made = [await loop.create_connection(Recorder, sock=ours) for ours, _ in pairs]
-    await asyncio.sleep(0.01)
+    await io_passed()
     for _ in range(3):
         for _, peer in pairs:
             peer.send(b"x")
@@ -121,7 +121,7 @@ async def test_a_closed_and_reused_descriptor_is_another_file():
         ours, peer = socket.socketpair()
         ours.setblocking(False)
         waiting = asyncio.create_task(loop.sock_recv(ours, 1))
-        await asyncio.sleep(0.001)
+        await io_passed()
         peer.send(b"%d" % number)
         assert await asyncio.wait_for(waiting, 5) == b"%d" % number
         ours.close()  # the registration is not taken out: the next one has the same number

@@ -17,7 +17,7 @@ from zcloop.doctor.probe_ring import ProbeRing, RefusedError
 from zcloop.doctor.system_calls import SystemCalls
 
 LAUNCHER = pathlib.Path(__file__).parents[2] / "refuse_uring.py"
-# Of the environment only what a program needs: no ZCLOOP_ switches, and nothing of a container.
+# The part of the environment that a program needs, without ZCLOOP_ switches and container marks.
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 Doctor = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,7 +47,7 @@ def doctor() -> Doctor:
 
 @pytest.fixture(scope="session")
 def diagnosis(doctor: Doctor) -> Callable[..., dict[str, Any]]:
-    """What `--json` prints, with the exit status checked against it."""
+    """Return what `--json` prints. The exit status has to agree with it."""
 
     def run(**options: Any) -> dict[str, Any]:
         shown = doctor("--json", **options)
@@ -61,7 +61,7 @@ def diagnosis(doctor: Doctor) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def status_without_io_uring() -> int:
-    """1 where there is a second backend, and 2 where there is none."""
+    """The exit status without io_uring: 1 if there is a second backend, 2 if there is none."""
     return 1 if hasattr(zcloop.Loop, "backend") else 2
 
 

@@ -1,4 +1,4 @@
-"""What answers of the kernel mean, as a table: each line is a machine, known from its evidence."""
+"""What answers of the kernel mean, as a table. Each line is a machine, known by its evidence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def granted(request=0, features=NEEDED, enter=BADF, register=INVAL):
 
 @pytest.fixture
 def machine(tmp_path):
-    """Files of a machine: `filtered` by seccomp, with or without privileges, and a sysctl."""
+    """Make the files of a machine: `filtered` by seccomp, with or without privileges, a sysctl."""
 
     def make(filtered=False, sysctl=None, group=-1, capabilities=0, modules="", version=""):
         files = {
@@ -161,7 +161,7 @@ def test_cures_for_where_we_are_come_first(machine, monkeypatch):
 
 
 class Refusing(SystemCalls):
-    """A kernel that answers every setup so, but those of at most `small` entries."""
+    """A kernel that answers every setup so, except those of at most `small` entries."""
 
     def __init__(self, answer, small=0):
         super().__init__()

@@ -26,7 +26,7 @@ ESCAPE = "\x1b["
 
 
 def on_a_terminal(*arguments, **environment):
-    """What the doctor writes to a terminal."""
+    """Return what the doctor writes to a terminal."""
     ours, its = pty.openpty()
     command = [sys.executable, "-P", "-m", "zcloop", "doctor", *arguments]
     variables = {"PATH": os.environ["PATH"], "TERM": "xterm", **environment}
@@ -189,7 +189,7 @@ def test_an_issue_has_no_names_of_hosts_users_folders_or_interfaces(refuse, doct
     text = doctor("--issue", before=before, refuse=refuse, **people).stdout
     assert "interface 1" in text
     assert re.findall("bluebeard|castle|judith|gabriele|/home", text) == []
-    # And the names are there where nobody asked to leave them out.
+    # The names are there if nobody asks to leave them out.
     assert "judith0" in doctor("--json", before=before, **people).stdout
 
 
@@ -247,7 +247,7 @@ def test_help_says_what_the_exit_status_means(doctor):
 
 
 class TestFrontDoor:
-    """`python -m zcloop` without the doctor."""
+    """Run `python -m zcloop` without the doctor."""
 
     def run(self, *arguments):
         command = [sys.executable, "-P", "-m", "zcloop", *arguments]

@@ -1,4 +1,4 @@
-"""Five environments and their kin, for real: the right diagnosis, its evidence, and a cure."""
+"""The doctor in five real environments and their kin: right diagnosis, evidence, and cure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 SYSCTL = pathlib.Path("/proc/sys/kernel/io_uring_disabled")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: needs root")
 
-# Everything is imported, and looked at once, before the user is another, who may not read files of
-# ours.
+# Everything is imported and looked at once before the user changes: the other one may not read our
+# files.
 AS_A_USER = """
 import json, os, resource, sys
 from zcloop.doctor import report
@@ -30,8 +30,8 @@ os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
 print(json.dumps(report.as_dict(report.gather(SystemCalls(), Surroundings()))))
 """
-# The sysctl is the whole machine's, so it is wrong for as short a time as can be: between a byte
-# to this process and its answer.
+# The sysctl is that of the whole machine. So it is wrong for a short time only: between a byte to
+# this process and its answer.
 ON_A_WORD = """
 import json, sys
 from zcloop.doctor import report
@@ -52,7 +52,7 @@ def as_a_user(memlock):
 
 
 def lines(found):
-    """All that the cures say to type."""
+    """Return all that the cures say to type."""
     return [
         line for finding in found["findings"] for cure in finding["cures"] for line in cure["lines"]
     ]
@@ -63,7 +63,7 @@ def test_healthy(needs_io_uring, diagnosis):
     assert found["io_uring"]["available"] and found["io_uring"]["causes"] == []
     assert found["loop"]["backend"] == "uring" and found["loop"]["error"] is None
     codes = {finding["code"] for finding in found["findings"]}
-    # An older kernel is healthy, too, and may lack features.
+    # An older kernel is healthy as well, and may lack features.
     assert codes <= {"older_kernel"} and found["status"] == len(codes)
 
 
@@ -121,7 +121,7 @@ def test_sysctl_shown_in_a_mount_namespace(
     shown = tmp_path / "io_uring_disabled"
     shown.write_text(f"{value}\n")
     mount = f'mount --bind {shown} {SYSCTL} && exec "$@"'
-    if value == 1:  # root is allowed then: without the capability, and in another group
+    if value == 1:  # root is allowed then, unless it has no capability and is in another group
         mount = mount.replace(
             "exec", "exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin"
         )

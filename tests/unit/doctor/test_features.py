@@ -1,4 +1,4 @@
-"""Each feature is tried: what is found is what this kernel has, and what a lesser one lacks."""
+"""Each feature is tried. The doctor finds what this kernel has, and what a lesser one lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REGISTER_PROBE, REGISTER_BUFFERS2, REGISTER_BUFFER_RING = 8, 15, 22
 
 
 class Lesser(SystemCalls):
-    """This kernel, but that it refuses some opcodes of io_uring_register, and says less."""
+    """This kernel, except that it refuses opcodes of io_uring_register, and has fewer features."""
 
     def __init__(self, refused=(), answer=-errno.EINVAL, hidden=0):
         super().__init__()
@@ -54,7 +54,7 @@ def missing(calls):
 
 @pytest.mark.parametrize("feature", features.FEATURES, ids=NAMES)
 def test_a_kernel_has_what_it_is_new_enough_for(feature, needs_io_uring):
-    # An older one may have it, too: Debian's 6.1 knows the flag of send_zero_copy.
+    # An older kernel may have it, too: Debian's 6.1 knows the flag of send_zero_copy.
     since = tuple(int(number) for number in feature.since.split("."))
     outcome = found(SystemCalls())[feature.name]
     assert outcome.is_available >= (since <= RELEASE), outcome.evidence
@@ -129,7 +129,7 @@ def test_a_loop_uses_what_the_doctor_has_found(needs_io_uring, diagnosis):
     if not used:
         pytest.skip("the loops of this zcloop have no `features`")
     assert used.keys() == found["features"].keys()
-    # What a kernel lacks a loop may not have found out yet.
+    # A loop may not have found out yet what the kernel lacks.
     there = {name for name, one in found["features"].items() if one["available"]}
     assert there <= {name for name in used if used[name]}
 

@@ -1,4 +1,4 @@
-"""The verdict: what follows from a loop's word, the environment and the kernel's answers."""
+"""The verdict that follows from what a loop, the environment and the kernel say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_LOOP = LoopReport(None, {}, "OSError: [Errno 24] Too many open files", "EMFIL
 
 @pytest.fixture
 def verdict(tmp_path, monkeypatch):
-    """The report of a machine on which the kernel and a loop say this."""
+    """Make the report of a machine on which the kernel and a loop say this."""
     for name in ("ZCLOOP_BACKEND", "ZCLOOP_WITHOUT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("resource.getrlimit", lambda _: (65536, 65536))

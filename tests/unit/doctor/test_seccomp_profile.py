@@ -21,8 +21,8 @@ needs_libseccomp = pytest.mark.skipif(
     reason="makes a filter of the profile: needs libseccomp2 (apt-get install libseccomp2)",
 )
 
-# Gets the name of libseccomp and the file of a profile. It reads the profile as the runtime of a
-# container does, puts itself under it, and becomes what its other arguments say.
+# A program that gets the name of libseccomp and the file of a profile. It reads the profile as the
+# runtime of a container does, puts itself under it, and becomes what its other arguments say.
 LOADER = """
 import ctypes, json, os, sys
 
@@ -139,7 +139,7 @@ def printed(doctor):
 
 @pytest.fixture
 def under(printed, tmp_path):
-    """The output of a program of Python under the profile."""
+    """Run a Python program under the profile, and return its output."""
 
     def run(program):
         path = tmp_path / "io_uring.json"

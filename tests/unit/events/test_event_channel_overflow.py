@@ -6,9 +6,9 @@ import socket
 import time
 
 import pytest
-from blocked import until
 from channels import channel_of, is_readable, take
 from peers import tcp_pair
+from waits import block_until
 
 from zcloop import requests
 
@@ -111,7 +111,7 @@ def test_descriptors_that_are_dropped_are_closed(tmp_path):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(8):
             channel.open(tmp_path / "file")
-        until(lambda: len(os.listdir("/proc/self/fd")) == before + 8)
+        block_until(lambda: len(os.listdir("/proc/self/fd")) == before + 8)
         channel.timeout(0)
         time.sleep(0.05)  # by then it is over, too
         fds = [event.result for event in take(channel, 2)]
@@ -128,7 +128,7 @@ def test_descriptors_that_came_with_a_dropped_message_are_closed():
         channel.post("fills it")
         channel.recvmsg(ours, [bytearray(4)], 64)
         socket.send_fds(peer, [b"x"], [peer.fileno()])
-        until(lambda: not select.select([ours], [], [], 0)[0])  # it has been received,
+        block_until(lambda: not select.select([ours], [], [], 0)[0])  # it has been received,
         time.sleep(0.05)  # and is a completion: over epoll a moment later, by the ring's thread
         while channel.wait(0.01) is not None:
             pass

@@ -11,10 +11,10 @@ import select
 import threading
 
 import pytest
-from blocked import until, waiting_threads
+from blocked import waiting_threads
 from channels import PATIENCE, by_type, channel_of, is_readable, next_of
 from refusals import futex_kernel
-from waits import child
+from waits import block_until, child
 
 import zcloop
 from zcloop import requests, sync
@@ -126,7 +126,7 @@ def test_such_a_wait_cannot_be_linked():
 
 
 def waits_in(count):
-    until(lambda: waiting_threads() == count)
+    block_until(lambda: waiting_threads() == count)
 
 
 def test_a_wait_takes_one_thread_at_most_and_none_when_it_is_over(who_waits):
@@ -153,7 +153,7 @@ def test_submitting_waits_until_somebody_releases():
     with channel_of() as channel:
         semaphore = sync.Semaphore(0)
         releaser = threading.Thread(
-            target=lambda: (until(lambda: semaphore.waiting), semaphore.release())
+            target=lambda: (block_until(lambda: semaphore.waiting), semaphore.release())
         )
         releaser.start()
         channel.submit([requests.wait_for(semaphore)], wait=True)
@@ -223,7 +223,7 @@ def test_the_wait_goes_on_when_the_thread_that_asked_has_ended(who_waits):
         asker = threading.Thread(target=ask)
         asker.start()
         asker.join()
-        until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
+        block_until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
         channel.take_over()
         semaphore.release()
         assert next_of(channel).errno == 0
@@ -239,12 +239,12 @@ def test_who_has_arrived_at_a_barrier_has_when_its_thread_ends():
             channel.take_over()
             channel.request(barrier)
             assert channel.next_event() is None
-            until(lambda: barrier.n_waiting == 1)
+            block_until(lambda: barrier.n_waiting == 1)
 
         asker = threading.Thread(target=ask)
         asker.start()
         asker.join()
-        until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
+        block_until(lambda: not os.path.exists(f"/proc/self/task/{asker.native_id}"))
         channel.take_over()
         assert barrier.wait_blocking(PATIENCE) == 1
         assert next_of(channel).result == 0

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waits import block_until
 
 import zcloop
 from zcloop._native.ring.uring import UringRing as Ring
@@ -44,8 +45,7 @@ def test_an_idle_loop_is_idle():
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        while not loop.statistics()["sleeps"]:
-            time.sleep(0.001)
+        block_until(lambda: loop.statistics()["sleeps"])
         time.sleep(0.05)
         assert is_free(5)
     finally:

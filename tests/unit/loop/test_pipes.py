@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import pytest
-from peers import payload, unix_pair
+from peers import io_passed, payload, unix_pair
 from recording import Recorder
 
 
@@ -37,7 +37,7 @@ async def test_a_paused_read_pipe_delivers_nothing_and_loses_nothing():
     reading.pause_reading()
     assert not reading.is_reading()
     writing.write(b"held")
-    await asyncio.sleep(0.005)
+    await io_passed()
     assert reader.data == b""
     reading.resume_reading()
     assert await reader.received(4) == b"held"

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from peers import script
+from waits import until
 
 
 def kill(sig=signal.SIGUSR1):
@@ -64,8 +65,7 @@ def test_several_signals_are_all_handled(loop, handled):
         kill(signal.SIGUSR1)
         kill(signal.SIGUSR2)
         await handled[1]
-        while len(handled[0]) < 2:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(handled[0]) == 2)
 
     loop.run_until_complete(main())
     assert sorted(handled[0]) == [signal.SIGUSR1, signal.SIGUSR2]
@@ -75,8 +75,7 @@ def test_a_thousand_signals_one_by_one_are_all_handled(loop, handled):
     async def main():
         for number in range(1, 1001):
             kill()
-            while len(handled[0]) < number:
-                await asyncio.sleep(0.0001)
+            await until(lambda number=number: len(handled[0]) >= number)
 
     loop.run_until_complete(main())
 

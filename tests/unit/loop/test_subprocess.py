@@ -10,7 +10,7 @@ import threading
 from asyncio.subprocess import PIPE, STDOUT
 
 import pytest
-from peers import payload, script
+from peers import io_passed, payload, script
 
 
 async def run(*arguments, data=None, **options):
@@ -123,7 +123,7 @@ async def test_the_protocol_gets_pipe_data_and_the_end_last():
 async def test_waiting_for_a_child_can_be_cancelled_and_done_again():
     process = await asyncio.create_subprocess_exec("cat", stdin=PIPE)
     waiting = asyncio.ensure_future(process.wait())
-    await asyncio.sleep(0.001)
+    await io_passed()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

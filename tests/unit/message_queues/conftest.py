@@ -5,7 +5,8 @@ import os
 import uuid
 
 import pytest
-from blocked import until, waiting_threads
+from blocked import waiting_threads
+from waits import block_until
 
 from zcloop.message_queues import PosixQueue, SysvQueue, SysvSemaphore, unlink
 
@@ -14,7 +15,7 @@ from zcloop.message_queues import PosixQueue, SysvQueue, SysvSemaphore, unlink
 def no_thread_is_left(nothing_leaks):
     """Also none of those that Python does not know."""
     yield
-    until(lambda: waiting_threads() == 0)
+    block_until(lambda: waiting_threads() == 0)
 
 
 @pytest.fixture

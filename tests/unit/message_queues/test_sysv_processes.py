@@ -5,8 +5,9 @@ import os
 import signal
 
 import pytest
-from blocked import until, waiting_threads
+from blocked import waiting_threads
 from peers import io_passed, script
+from waits import block_until
 
 from zcloop.message_queues import SysvQueue
 
@@ -61,7 +62,7 @@ def test_a_forked_child_has_no_thread_and_leaves_the_parents_alone(sysv, loop, l
     operation = sysv._operation_receive(5)
     also = loop.create_task(loop.perform(operation))
     loop.run_until_complete(io_passed())
-    until(lambda: waiting_threads() == 2)
+    block_until(lambda: waiting_threads() == 2)
 
     def use():
         assert waiting_threads() == 0
@@ -96,10 +97,10 @@ def test_what_a_coroutine_waited_for_is_made_back_at_the_processs_end(semaphore,
         async def main():
             waiting = asyncio.ensure_future(semaphore.acquire(1, undo=True))
             await io_passed()
-            until(lambda: semaphore.waiting(1) == (1, 0))
+            block_until(lambda: semaphore.waiting(1) == (1, 0))
             semaphore.release(1)
             await waiting
-            until(lambda: waiting_threads() == 0)
+            block_until(lambda: waiting_threads() == 0)
             assert semaphore.value(1) == 0
 
         with asyncio.Runner(loop_factory=loop_factory) as runner:

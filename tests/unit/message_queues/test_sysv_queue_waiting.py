@@ -7,8 +7,9 @@ import random
 import threading
 
 import pytest
-from blocked import interrupted_by, until, waiting_threads
+from blocked import interrupted_by, waiting_threads
 from peers import io_passed
+from waits import block_until
 
 from zcloop.message_queues import SysvQueue
 
@@ -78,15 +79,15 @@ async def test_room_ends_the_wait_of_a_full_queue(sysv):
 
 async def test_threads_are_there_while_somebody_waits(sysv):
     receiving = [await begin(sysv.receive()) for _ in range(5)]
-    until(lambda: waiting_threads() == 5)
+    block_until(lambda: waiting_threads() == 5)
     for task in receiving[:3]:
         task.cancel()
     await asyncio.wait(receiving[:3])
-    until(lambda: waiting_threads() == 2)
+    block_until(lambda: waiting_threads() == 2)
     sysv.try_send(b"x")
     sysv.try_send(b"y")
     await asyncio.gather(*receiving[3:])
-    until(lambda: waiting_threads() == 0)
+    block_until(lambda: waiting_threads() == 0)
 
 
 @pytest.mark.parametrize("data", [b"kept", b""])
@@ -208,13 +209,13 @@ def test_a_loop_closed_under_a_wait_leaves_no_thread(sysv, loop_factory):
     operation = sysv._operation_receive()
     waiting = loop.create_task(loop.perform(operation))
     loop.run_until_complete(io_passed())
-    until(lambda: waiting_threads() == 1)
+    block_until(lambda: waiting_threads() == 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         loop.run_until_complete(waiting)
     loop.close()
     del operation, waiting
-    until(lambda: waiting_threads() == 0)
+    block_until(lambda: waiting_threads() == 0)
     sysv.try_send(b"")
     assert sysv.status().messages == 1
 

@@ -6,8 +6,9 @@ import os
 import random
 
 import pytest
-from blocked import interrupted_by, until, waiting_threads
+from blocked import interrupted_by, waiting_threads
 from peers import io_passed
+from waits import block_until
 
 from zcloop.message_queues import SysvSemaphore
 
@@ -80,7 +81,7 @@ async def test_a_cancelled_acquire_has_changed_nothing(semaphore):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert semaphore.waiting(1) == (0, 0)
-    until(lambda: waiting_threads() == 0)
+    block_until(lambda: waiting_threads() == 0)
     semaphore.release(1)
     assert semaphore.value(1) == 1
 

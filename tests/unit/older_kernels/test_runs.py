@@ -10,6 +10,7 @@ import warnings
 import pytest
 from peers import payload, tcp_pair
 from recording import DatagramRecorder, Echo, Recorder
+from waits import until
 
 
 class Everything:
@@ -68,10 +69,9 @@ class Everything:
     async def settled(self):
         """The server's connections have seen their end."""
         if hasattr(self.loop, "statistics"):
-            while self.loop.statistics()["transports"]:
-                await asyncio.sleep(0.001)
+            await until(lambda: not self.loop.statistics()["transports"])
         else:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # asyncio does not say
 
 
 def in_thread(function):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from peers import io_passed, payload
+from waits import until
 
 import zcloop
 
@@ -63,7 +64,13 @@ class Open:
     async def __aexit__(self, *exception):
         self.transport.close()
         self.peer.close()
-        await asyncio.sleep(0.001)
+        await all_closed()
+
+
+async def all_closed():
+    """Return when no transport of the loop is open any more."""
+    loop = asyncio.get_running_loop()
+    await until(lambda: not loop.statistics()["transports"])
 
 
 def address_of(view):
@@ -121,8 +128,9 @@ async def test_over_its_quota_an_endpoint_is_not_read_from_until_views_are_back(
             peer.send(payload(8000, seed))
             held.append((await protocol.views.get())[0])
         peer.send(b"waits")
-        await asyncio.sleep(0.01)
-        assert asyncio.get_running_loop().statistics()["paused_holders"] == 1
+        loop = asyncio.get_running_loop()
+        await until(lambda: loop.statistics()["paused_holders"] == 1)
+        await io_passed()
         assert protocol.views.empty()
         for view in held:
             view.release()
@@ -135,7 +143,7 @@ async def test_what_was_held_goes_to_the_protocol_of_the_resumption():
     async with Open(Views) as (transport, protocol, peer):
         transport.pause_reading()
         peer.send(payload(5000))
-        await asyncio.sleep(0.01)
+        await io_passed()
         other = Bytes()
         transport.set_protocol(other)
         transport.resume_reading()
@@ -223,10 +231,11 @@ async def test_the_next_owner_of_a_closed_number_keeps_its_datagrams():
         assert stranger.fileno() == number
         stranger.bind(("127.0.0.1", 0))
         sender.sendto(b"for the stranger", stranger.getsockname())
+        # A thread that still reads from the number would have taken it in this time.
         await asyncio.sleep(0.02)
         assert stranger.recv(100, socket.MSG_DONTWAIT) == b"for the stranger"
         transport.abort()
-        await asyncio.sleep(0.001)
+        await all_closed()
         assert stranger.fileno() == number
 
 
@@ -238,11 +247,10 @@ async def test_a_refusal_reaches_the_protocol_under_the_policy():
     transport, protocol = await loop.create_datagram_endpoint(Views, remote_addr=address)
     transport.set_receive_policy("latest")
     transport.sendto(b"anybody there?")
-    while not protocol.errors:
-        await asyncio.sleep(0.001)
+    await until(lambda: protocol.errors)
     assert isinstance(protocol.errors[0], ConnectionRefusedError)
     transport.close()
-    await asyncio.sleep(0.001)
+    await all_closed()
 
 
 @pytest.mark.parametrize(("policy", "depth"), [("newest", 1), ("latest", 0), ("latest", 1025)])
@@ -283,7 +291,6 @@ async def test_many_datagrams_arrive_one_by_one_and_in_order(factory, is_segment
         if is_segmented:
             assert loop.statistics()["completions"] - before < len(MIXED) // 4
         sender.close()
-        await asyncio.sleep(0.001)
 
 
 async def test_many_go_to_an_address_and_from_leases():
@@ -300,7 +307,6 @@ async def test_many_go_to_an_address_and_from_leases():
             view, _ = await protocol.views.get()
             assert view == bytes([index]) * 1000
         sender.close()
-        await asyncio.sleep(0.001)
 
 
 async def test_leases_that_are_seen_as_words_keep_their_boundaries():
@@ -319,7 +325,6 @@ async def test_leases_that_are_seen_as_words_keep_their_boundaries():
             assert view == expected
         assert sender.lease_statistics()["sent_bytes"] == 4007
         sender.close()
-        await asyncio.sleep(0.001)
 
 
 async def test_segmented_receive_ends_where_the_kernel_has_no_multishot_form():
@@ -338,7 +343,6 @@ async def test_segmented_receive_ends_where_the_kernel_has_no_multishot_form():
             view, _ = await protocol.views.get()
             assert view == bytes([index]) * 1000
         sender.close()
-        await asyncio.sleep(0.001)
 
 
 async def test_what_is_no_buffer_is_refused_before_anything_is_sent():

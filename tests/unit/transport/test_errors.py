@@ -5,7 +5,7 @@ import contextlib
 import logging
 
 import pytest
-from peers import connection, fill, payload, reset, tcp_pair, unix_pair
+from peers import connection, fill, io_passed, payload, reset, tcp_pair, unix_pair
 from recording import Recorder
 
 
@@ -78,7 +78,7 @@ async def test_a_reset_while_reading_is_paused_is_told_after_the_data():
         peer.send(b"before")
         reset(peer)
         transport.write(b"answer")
-        await asyncio.sleep(0.01)
+        await io_passed()
         transport.resume_reading()
         assert isinstance(await protocol.lost(), ConnectionError)
 

@@ -5,11 +5,11 @@ import contextlib
 import itertools
 import socket
 import threading
-import time
 
 import pytest
 from peers import connection, io_passed, tcp_pair
 from recording import Recording
+from waits import until
 
 pytestmark = pytest.mark.zcloop_only
 
@@ -117,10 +117,7 @@ async def test_the_rest_comes_without_more_being_sent(make, is_debugged):
         await flood.end()
         await protocol.until(lambda: protocol.size == flood.sent)
         assert protocol.last == TAIL
-        deadline = time.monotonic() + 5
-        while low_water(protocol.sock) > 1:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.001)
+        await until(lambda: low_water(protocol.sock) <= 1)
 
 
 async def test_the_other_way_of_reading_is_tried():

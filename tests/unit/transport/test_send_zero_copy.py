@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import namespaces
 import pytest
 from peers import connection, payload, receive_exactly, script, unix_pair
+from waits import until
 
 import zcloop
 
@@ -30,6 +31,12 @@ def statistics(transport):
     return SimpleNamespace(**transport.lease_statistics())
 
 
+async def notified():
+    """Return when the kernel has said of each lease whether it copied, and lets go of it."""
+    loop = asyncio.get_running_loop()
+    await until(lambda: not (loop.leases() or loop.statistics()["notifying"]))
+
+
 async def test_to_the_same_machine_the_kernel_is_not_asked():
     async with connection(asyncio.Protocol) as (transport, _, peer):
         await write_leases(transport, peer, [SIZE] * 4)
@@ -43,11 +50,10 @@ async def test_loopback_reports_that_it_copied():
     async with connection(asyncio.Protocol) as (transport, _, peer):
         transport.set_zero_copy_send("always")
         await write_leases(transport, peer, [SIZE, 5_000_000, 4096])
-        await asyncio.sleep(0.01)
+        await notified()
         found = statistics(transport)
         assert found.kernel_copied_bytes == SIZE + 5_000_000 + 4096
         assert found.sent_zero_copy_bytes == found.sent_bytes == found.leases == 0
-        assert asyncio.get_running_loop().statistics()["notifying"] == 0
 
 
 @pytest.mark.needs("send_zero_copy")
@@ -64,7 +70,7 @@ async def test_leases_of_several_transports_in_one_turn_are_sent_as_each_wants(s
                 transport.write(view)
         for end in (peer, other):
             assert await receive_exactly(end, size) == payload(size)
-        await asyncio.sleep(0.01)  # until the kernel has said that it copied, as it does here
+        await notified()
         assert statistics(always).kernel_copied_bytes == statistics(auto).sent_bytes == size
         assert statistics(always).sent_bytes == statistics(auto).kernel_copied_bytes == 0
 
@@ -104,12 +110,7 @@ async def test_an_end_with_a_send_in_flight_gives_the_memory_back(end):
         if end == "close":
             await receive_exactly(peer, size)
         peer.close()
-        loop = asyncio.get_running_loop()
-        for _ in range(1000):
-            if not loop.leases() and loop.statistics()["notifying"] == 0:
-                break
-            await asyncio.sleep(0.001)
-        assert loop.leases() == []
+        await notified()
 
 
 def test_a_send_in_flight_goes_on_in_the_next_run(loop):
@@ -174,8 +175,8 @@ NETWORK = """
 
 
 def sent_over_veth(kind):
-    here = os.path.dirname(__file__)
-    return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), kind)))
+    helpers = os.path.dirname(namespaces.__file__)
+    return SimpleNamespace(**json.loads(script(NETWORK, helpers, kind)))
 
 
 @pytest.mark.needs("send_zero_copy")

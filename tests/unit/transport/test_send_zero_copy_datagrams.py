@@ -215,8 +215,8 @@ NETWORK = """
 
 
 def sent_over_veth(*arguments):
-    here = os.path.dirname(__file__)
-    return SimpleNamespace(**json.loads(script(NETWORK, os.path.join(here, "../.."), *arguments)))
+    helpers = os.path.dirname(namespaces.__file__)
+    return SimpleNamespace(**json.loads(script(NETWORK, helpers, *arguments)))
 
 
 @pytest.mark.needs("send_zero_copy")
