@@ -13,8 +13,6 @@ from sources import declarations, masked
 UNEXPLAINED = {
     "_native/ipc/sysv_messages.pyx": "EXCEPT",
     "_native/loop/awaitable.pxd": "NEW WAITING OVER",
-    "_native/loop/core.pyx": "SPIN_MAX_US COALESCE_MAX_US",
-    "_native/loop/scheduler.pxd": "SPARE_HANDLES_MAX",
     "_native/memory/allocator.pyx": "NONE ORDERS FREE",
     "_native/memory/lender.pyx": "COPYBREAK TRACES",
     "_native/memory/mapping.pyx": "HUGE_PAGE",
@@ -46,11 +44,8 @@ UNEXPLAINED = {
     "_native/sync/words.pyx": "ALIGNMENT",
     "_native/transport/address_cache.pyx": "ENTRIES",
     "_native/transport/datagram.pyx": "DATAGRAM_MAX",
-    "_native/transport/endpoint.pxd": "ZERO_COPY_ALWAYS ZERO_COPY_NEVER",
-    "_native/transport/endpoint.pyx": "HIGH_WATER NEVER ZERO_COPY_MODES",
-    "_native/transport/low_water_mark.pyx": (
-        "HIGH ENOUGH_MIN ENOUGH_MAX FRUITFUL BYTES_PER_SECOND HALT_SECONDS"
-    ),
+    "_native/transport/lease_holder.pxd": "ZERO_COPY_ALWAYS ZERO_COPY_NEVER",
+    "_native/transport/lease_holder.pyx": "ZERO_COPY_MODES",
     "_native/transport/socket_call.pxd": "RECEIVE RECEIVE_INTO SEND_ALL",
     "_native/transport/socket_call.pyx": "NAMES SCRATCH_SIZE",
     "_native/transport/stream.pxd": "MAY_JOIN_NEVER",
@@ -59,7 +54,6 @@ UNEXPLAINED = {
     "zcloop/__main__.py": "DOCTOR",
     "zcloop/files/__init__.py": "COPY_SIZE",
     "zcloop/files/_text.py": "CHUNK_SIZE",
-    "zcloop/loop/_running.py": "BLOCKING_METHODS",
     "zcloop/loop/_sending_files.py": "BLOCK_SIZE",
     "zcloop/loop/_serving.py": "OUT_OF_RESOURCES INTERNET",
     "zcloop/loop/_sockets.py": "NOT_YET",

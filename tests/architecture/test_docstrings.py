@@ -43,7 +43,6 @@ UNDOCUMENTED = {
 
 UNNAMED = {
     "zcloop.EventChannel.wait": "ValueError",
-    "zcloop.Loop.call_at": "TypeError",
     "zcloop.files.BinaryFile.readinto": "TypeError",
     "zcloop.files.TextFile.seek": "UnsupportedOperation ValueError",
     "zcloop.files.TextFile.truncate": "UnsupportedOperation",
@@ -52,7 +51,6 @@ UNNAMED = {
     "zcloop.message_queues.ftok": "OSError ValueError",
     "zcloop.requests.EventRequest.set_priority": "ValueError",
     "zcloop.requests.wait_for": "TypeError",
-    "zcloop.transports.DatagramTransport.set_lease_limits": "ValueError",
 }
 """By function: errors that its docstring does not name yet. The list only shrinks."""
 

@@ -19,15 +19,12 @@ FOLDERS = ("_native", "bench", "examples", "tests", "zcloop")
 TO_SPLIT = "several subjects, which are to become files of their own"
 FILES = {
     "_native/channel/channel.pyx": (461, TO_SPLIT),
-    "_native/channel/loop_channel.pyx": (641, TO_SPLIT),
+    "_native/channel/loop_channel.pyx": (662, TO_SPLIT),
     "_native/events/event_queue.pyx": (406, TO_SPLIT),
-    "_native/loop/core.pyx": (698, TO_SPLIT),
     "_native/memory/region.pyx": (420, TO_SPLIT),
     "_native/ring/readiness.pyx": (1161, TO_SPLIT),
     "_native/transport/datagram.pyx": (960, TO_SPLIT),
-    "_native/transport/endpoint.pyx": (661, TO_SPLIT),
     "_native/transport/stream.pyx": (1011, TO_SPLIT),
-    "zcloop/loop/_loop.py": (503, TO_SPLIT),
 }
 FUNCTIONS: dict[str, tuple[int, str]] = {}
 

@@ -31,7 +31,6 @@ UNUSED = {
     "_native/kernel/uring.pxd: ops_len": LEFT_BEHIND,
     "_native/kernel/uring.pxd: sigmask": LEFT_BEHIND,
     "_native/kernel/uring.pxd: sigmask_sz": LEFT_BEHIND,
-    "_native/loop/core.pxd: signal_fd": LEFT_BEHIND,
     "_native/operation/message.pxd: control": "it keeps alive what `header` points to",
     "_native/transport/datagram.pxd: object_count": LEFT_BEHIND,
     "_native/sync/barrier_words.pyx: ROUND_MASK": LEFT_BEHIND,

@@ -27,7 +27,6 @@ OTHERS = {
     "BlockingCall: take": "an attempt to get what the call waits for",
     "Datagram: release": "it frees an entry of a queue",
     "DatagramFlow: leave": "it ends a run",
-    "ExecutorCall: settle": "it finishes a future",
     "FlowControl: settle": "it finishes a future",
     "FutexWait: take": "an attempt to get what is waited for",
     "Healer: cancel": "it stops a timer",
