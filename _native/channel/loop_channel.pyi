@@ -1,22 +1,25 @@
-from typing import Self
-
 from typing_extensions import disjoint_base
 
-from zcloop._native.channel.channel import Channel
-from zcloop._native.ring.ring import Ring
+from zcloop._native.channel.pausable import PausableChannel
+from zcloop._native.memory.buffer_ring import BufferRing
 
 @disjoint_base
-class LoopChannel(Channel):
-    def __new__(
-        cls,
-        entries: int = 256,
-        completion_entries: int = 2048,
-        is_shared: bool = False,
-        backend: str | None = None,
-    ) -> Self: ...
+class LoopChannel(PausableChannel):
+    has_send_zero_copy: bool
+    has_segmented_send: bool
+    has_push: bool
+
     @property
-    def pinned(self) -> int: ...
+    def has_minimal_wait(self) -> bool: ...
     @property
-    def ring(self) -> Ring: ...
-    def close(self) -> None: ...
-    def abandon(self) -> None: ...
+    def buffers(self) -> BufferRing | None: ...
+    @property
+    def flood(self) -> BufferRing | None: ...
+    @property
+    def lending(self) -> BufferRing | None: ...
+    @property
+    def lending_datagrams(self) -> BufferRing | None: ...
+    @property
+    def datagrams(self) -> BufferRing | None: ...
+    @property
+    def segmented(self) -> BufferRing | None: ...

@@ -51,7 +51,6 @@ cdef class EventQueue:
             raise ValueError(f"overflow={overflow!r}: 'keep' what is beyond the bound, or 'drop' "
                              "it")
         self.channel = SharedChannel(entries, entries, True, backend)
-        self.channel.start()
         self.owner = PyThread_get_thread_ident()
         self.gate = threading.Lock()
         self.is_dropping = overflow == "drop"
@@ -182,7 +181,7 @@ cdef class EventQueue:
         """The healer's time is over; there is another one while something is to be watched."""
         self.healer.forget()
         self.healer = None
-        for operation in list(self.channel.operations):
+        for operation in list(self.channel.table.operations):
             if operation is not None:
                 self.watch_over(operation)
         return 0
@@ -196,7 +195,7 @@ cdef class EventQueue:
             self.sleep(self.channel.ring.visible() + 1, limit)
             if (self.healer is not None and self.channel.ring.visible() == 1
                     and self.channel.are_complete([self.healer.operation])):
-                self.channel.take()     # or it would fill a channel of one entry
+                self.channel.reap_one()     # or it would fill a channel of one entry
                 self.heal()
             for operation in operations:
                 self.watch_over(operation)
@@ -211,7 +210,7 @@ cdef class EventQueue:
         cdef uint64_t token = NOBODY
         self.check()
         if request.is_pending and self.channel.holds(request.operation):
-            token = self.channel.token_of(request.operation)
+            token = self.channel.table.token_of(request.operation)
             request.is_cancelled = True
         return self.ask(make_event_request("cancel", request, make_cancel(token), data))
 
@@ -279,7 +278,7 @@ cdef class EventQueue:
         cdef Operation operation
         cdef Event event
         while True:
-            operation = self.channel.take()
+            operation = self.channel.reap_one()
             if operation is not None:
                 event = self.event_of(operation, self.channel.result)
             elif self.channel.is_overfull():
@@ -320,7 +319,7 @@ cdef class EventQueue:
         return make_event("overflow", self, beyond, 0, None)
 
     cdef int drop_visible(self) except -1:
-        cdef Operation operation = self.channel.take()
+        cdef Operation operation = self.channel.reap_one()
         cdef EventRequest request
         while operation is not None:
             request = <EventRequest> operation.owner
@@ -331,7 +330,7 @@ cdef class EventQueue:
                 request.forget()
                 self.dropped += 1
                 self.dropped_requests.append(request)
-            operation = self.channel.take()
+            operation = self.channel.reap_one()
         return 0
 
     cdef int sleep(self, unsigned count, int64_t timeout_ns) except -1:
@@ -358,7 +357,7 @@ cdef class EventQueue:
 
     def end(self):
         """close(), whoever's thread it is."""
-        requests = [(<Operation> each).owner for each in self.channel.operations
+        requests = [(<Operation> each).owner for each in self.channel.table.operations
                     if each is not None]
         self.channel.close()
         self.healer = None

@@ -46,7 +46,7 @@ cdef class Core(Scheduler):
     cdef inline bint is_busy(self) noexcept:
         """Whether this turn has others to serve, or has served others that wait for its end."""
         return (self.ready.count() != 0 or len(self.flushing) != 0
-                or self.channel.completion_head != self.channel.completion_tail)
+                or not self.channel.completions.is_empty())
 
     cdef bint is_idle_until(self, double when) noexcept
     cdef int want_flush(self, Client client) except -1

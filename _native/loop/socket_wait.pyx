@@ -17,7 +17,7 @@ cdef object InvalidStateError = exceptions.InvalidStateError
 
 
 cdef SocketWait make_socket_wait(
-        Channel channel, list holders, object socket, int fd, bint to_write, object future,
+        LoopChannel channel, list holders, object socket, int fd, bint to_write, object future,
         SocketWait before):
     """After `before`, if that has ended in vain: what its poll has learnt stays known."""
     cdef SocketWait wait = SocketWait.__new__(SocketWait)

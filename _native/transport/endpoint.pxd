@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t, uint8_t
 
-from zcloop._native.channel.channel cimport Channel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.kernel.flag cimport flag
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.core cimport Core
@@ -19,7 +19,7 @@ cdef enum ZeroCopyMode:
 cdef class Endpoint(Client):
     # Ordered by size: there are as many of these as connections.
     cdef readonly Core core
-    cdef Channel channel
+    cdef LoopChannel channel
     cdef readonly object face           # the asyncio transport that the protocol knows
     cdef readonly object protocol
     cdef object context

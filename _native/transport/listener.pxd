@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from zcloop._native.channel.channel cimport Channel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.loop.core cimport Core
 from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.operation.poll cimport Poll
@@ -8,7 +8,7 @@ from zcloop._native.operation.poll cimport Poll
 
 cdef class Listener(SocketHolder):
     cdef Core core
-    cdef Channel channel
+    cdef LoopChannel channel
     cdef object context             # of who began to serve
     cdef Poll turn                  # of the processes that wait, it wakes the next one
     cdef Poll watch                 # wakes all of them: somebody may sleep through his turn

@@ -38,6 +38,7 @@ from libc.string cimport memcpy, memset
 from asyncio import constants, protocols
 from asyncio.log import logger
 
+from zcloop._native.channel.buffer_rings cimport FLOOD
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS, os_error
 from zcloop._native.kernel.tcp cimport corked
@@ -324,7 +325,7 @@ cdef class Stream(Endpoint):
 
     cdef int note_slot_size(self, BufferRing pool, size_t size, uint32_t flags) except -1:
         """Whether this is the right way to receive what comes."""
-        if pool is self.channel.flood:
+        if pool.group == FLOOD:
             self.small_reads = self.small_reads + 1 if size <= SMALL_READ_MAX else 0
             self.is_bulk = self.full_reads == 0
             if self.small_reads < SMALL_READS_TO_RING and not self.is_bulk:
