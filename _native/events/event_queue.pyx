@@ -55,7 +55,6 @@ cdef class EventQueue:
         self.overflow = make_overflow(channel, self.healing, overflow == "drop")
         self.gate = threading.Lock()
         self.channel = channel      # now there is something to close: see `is_closed`
-        self.channel.start()
         self.owner = PyThread_get_thread_ident()
         _queues.add(self)
 
@@ -194,7 +193,7 @@ cdef class EventQueue:
         cdef uint64_t token = NOBODY
         self.check()
         if request.is_pending and self.channel.holds(request.operation):
-            token = self.channel.token_of(request.operation)
+            token = self.channel.table.token_of(request.operation)
             request.is_cancelled = True
         return self.ask(make_event_request("cancel", request, make_cancel(token), data))
 
@@ -315,7 +314,7 @@ cdef class EventQueue:
 
     def end(self):
         """close(), in any thread."""
-        requests = [(<Operation> each).owner for each in self.channel.operations
+        requests = [(<Operation> each).owner for each in self.channel.table.operations
                     if each is not None]
         self.channel.close()
         self.healing.timer = None

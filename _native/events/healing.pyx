@@ -39,7 +39,7 @@ cdef class Healing:
         """The timer has ended: look at everything in flight."""
         self.timer.forget()
         self.timer = None
-        for operation in list(self.channel.operations):
+        for operation in list(self.channel.table.operations):
             if operation is not None:
                 self.watch(<Operation> operation)
         return 0

@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from zcloop._native.channel.loop_channel import LoopChannel
+from zcloop._native.channel.channel import Channel
 
 @disjoint_base
-class SharedChannel(LoopChannel): ...
+class SharedChannel(Channel): ...

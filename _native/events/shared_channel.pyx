@@ -1,24 +1,34 @@
 """A channel that a program polls: what is submitted goes to the kernel at once, from any thread
-that holds the GIL, and completions are taken one at a time.
+that holds the GIL, and completions are reaped one at a time.
 
-They stay where the kernel put them until they are taken, so that the channel's fd is readable
-while there is one. The kernel keeps those beyond the channel's room in a list of its own; `surface`
-brings them in when the room is free.
+Completions stay where the kernel put them until they are reaped, so that the channel's fd is
+readable while there is one. The kernel keeps those beyond the channel's room in a list of its own;
+`surface` brings them in when the room is free.
 """
 
-from libc.errno cimport EAGAIN, EINTR
+cimport cython
 
+from libc.errno cimport EAGAIN, EINTR
+from libc.stdint cimport int64_t, uint64_t
+
+from zcloop._native.channel.channel cimport IGNORED, Channel, discard_completion
 from zcloop._native.kernel.atomics cimport load_relaxed, store_release
 from zcloop._native.kernel.errors cimport ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
     CQE_F_MORE, OP_NOP, SQE_IO_LINK, io_uring_cqe, io_uring_sqe, kernel_timespec,
 )
-from zcloop._native.operation.operation cimport IDLE, INFLIGHT
+from zcloop._native.operation.operation cimport IDLE, INFLIGHT, Operation
+from zcloop._native.operation.poll cimport Poll
 
-cdef uint64_t IGNORED = 0       # as in uring
 
+@cython.no_gc_clear     # as Channel
+cdef class SharedChannel(Channel):
+    """Made with a ring that is shared. Its methods are called under the GIL, `sleep` lets go of
+    it."""
 
-cdef class SharedChannel(LoopChannel):
+    def __dealloc__(self):
+        self.let_go()
+
     cdef int submit_all(self, list operations, bint is_linked) except -1:
         """Hand IDLE operations in with one system call (or, of many in parallel, one for each
         ring full). OSError if the kernel does not take all: the others are IDLE again."""
@@ -29,8 +39,7 @@ cdef class SharedChannel(LoopChannel):
         if is_linked and count > self.ring.entries:
             raise ValueError(f"{count} linked requests: at most {self.ring.entries}, the entries "
                              "of this channel, go in at once")
-        while self.capacity - self.inflight < count:
-            self.grow()     # now: nothing may run between taking an SQE and the submission
+        self.table.ensure_slots(count)      # nothing may run between an SQE and the submission
         while done < count:
             end = min(count, done + self.ring.entries)
             for index in range(done, end):
@@ -47,31 +56,55 @@ cdef class SharedChannel(LoopChannel):
             done = end
         return 0
 
+    cdef int retire(self, Operation operation) except -1:
+        """An operation ended without a completion, since the kernel did not take it."""
+        if operation.state != IDLE:
+            self.table.count -= 1
+            self.table.release(operation)
+        return 0
+
+    cdef io_uring_cqe next_completion(self) noexcept:
+        """The first visible completion, off the ring."""
+        cdef unsigned head = load_relaxed(self.ring.uring.cq.khead)
+        cdef io_uring_cqe cqe = self.ring.uring.cq.cqes[head & self.ring.uring.cq.ring_mask]
+        store_release(self.ring.uring.cq.khead, head + 1)
+        self.ring.took()
+        self.completed += 1
+        return cqe
+
     cdef Operation reap_one(self):
         """The operation that ended first, IDLE again, and its `result`; None when none is
         visible. No system call."""
         cdef io_uring_cqe cqe
-        cdef unsigned head
         cdef Operation operation
         while self.ring.visible():
-            head = load_relaxed(self.ring.uring.cq.khead)
-            cqe = self.ring.uring.cq.cqes[head & self.ring.uring.cq.ring_mask]
-            store_release(self.ring.uring.cq.khead, head + 1)
-            self.ring.took()
-            self.completed += 1
+            cqe = self.next_completion()
             if cqe.user_data == IGNORED:
                 continue
-            self.record(cqe.user_data, cqe.res, cqe.flags)
-            self.completion_head = self.completion_tail = 0
-            operation = <Operation> self.operations[<unsigned> cqe.user_data]
+            self.table.note_completion(cqe.user_data, cqe.flags)
+            operation = self.table.operation_of(cqe.user_data)
             if cqe.flags & CQE_F_MORE and operation.is_poll:
                 self.note_edge(<Poll> operation, cqe.res)
                 continue
-            operation.state = IDLE
-            self.release(operation.slot)
+            self.table.release(operation)
             self.result = (<Poll> operation).conclude(cqe.res) if operation.is_poll else cqe.res
             return operation
         return None
+
+    cdef int reap(self) except -1:
+        """At close nobody is told: what completes gives back what it brought."""
+        cdef io_uring_cqe cqe
+        cdef Operation operation
+        while self.ring.visible():
+            cqe = self.next_completion()
+            if cqe.user_data == IGNORED:
+                continue
+            self.table.note_completion(cqe.user_data, cqe.flags)
+            operation = self.table.operation_of(cqe.user_data)
+            if not cqe.flags & CQE_F_MORE:
+                self.table.release(operation)
+            discard_completion(operation, cqe.res, cqe.flags)
+        return 0
 
     cdef int note_edge(self, Poll poll, int result) except -1:
         """A poll by edges goes on, unless this is what it waits for: then its end says so."""
@@ -87,9 +120,6 @@ cdef class SharedChannel(LoopChannel):
         poll.found = result
         return 0
 
-    cdef bint is_visible(self) noexcept:
-        return self.ring.visible() != 0
-
     cdef bint is_overfull(self) noexcept:
         """Whether the kernel keeps completions beyond the channel's room."""
         return self.ring.has_overflow()
@@ -97,7 +127,7 @@ cdef class SharedChannel(LoopChannel):
     cdef unsigned surface(self, Operation unseen) except? 0:
         """With nothing visible: bring in what the kernel kept; how many came that are somebody's,
         without `unseen` (or None)."""
-        cdef uint64_t token = IGNORED if unseen is None else self.token_of(unseen)
+        cdef uint64_t token = IGNORED if unseen is None else self.table.token_of(unseen)
         cdef unsigned head, index
         cdef unsigned count = 0
         cdef uint64_t user_data
@@ -119,7 +149,7 @@ cdef class SharedChannel(LoopChannel):
         cdef unsigned index
         cdef Py_ssize_t missing = len(operations)
         cdef uint64_t token
-        wanted = {self.token_of(<Operation> operation) for operation in operations}
+        wanted = {self.table.token_of(<Operation> operation) for operation in operations}
         for index in range(self.ring.visible()):
             token = self.ring.uring.cq.cqes[(head + index) & self.ring.uring.cq.ring_mask].user_data
             missing -= token in wanted
@@ -156,7 +186,5 @@ cdef class SharedChannel(LoopChannel):
 
     cdef bint holds(self, Operation operation) noexcept:
         """Whether it is in flight here, and in no other channel."""
-        return operation.slot < self.capacity and self.operations[operation.slot] is operation
-
-    cdef uint64_t token_of(self, Operation operation) noexcept:
-        return (<uint64_t> self.generations[operation.slot] << 32) | operation.slot
+        return (operation.slot < self.table.capacity
+                and self.table.operations[operation.slot] is operation)

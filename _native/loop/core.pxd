@@ -27,7 +27,7 @@ cdef class Core(Watching):
     cdef inline bint is_busy(self) noexcept:
         """Whether this turn has others to serve, or has served others that wait for its end."""
         return (self.ready.count() != 0 or not self.output.is_empty()
-                or self.channel.completion_head != self.channel.completion_tail)
+                or not self.channel.completions.is_empty())
 
     # What transports ask of the loop they are of.
 

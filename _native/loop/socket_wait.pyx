@@ -17,7 +17,7 @@ cdef object InvalidStateError = exceptions.InvalidStateError
 
 
 cdef SocketWait make_socket_wait(
-        Channel channel, list holders, object socket, int fd, bint to_write, object future,
+        LoopChannel channel, list holders, object socket, int fd, bint to_write, object future,
         SocketWait before):
     """A wait that has begun. If `before` has ended in vain, its poll is used again, since it knows
     that the readiness of then did not help."""

@@ -1,4 +1,4 @@
-from zcloop._native.channel.channel cimport Channel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.loop.handle cimport Handle
 from zcloop._native.loop.ready cimport ReadyQueue
 from zcloop._native.operation.operation cimport Owner
@@ -6,7 +6,7 @@ from zcloop._native.operation.poll cimport Poll
 
 
 cdef class Watch(Owner):
-    cdef Channel channel
+    cdef LoopChannel channel
     cdef ReadyQueue ready
     cdef list unarmed           # the loop's list of watches to arm at the end of the turn
     cdef int fd

@@ -46,7 +46,7 @@ cdef int64_t SHORT_NS = 100000
 cdef unsigned MEASURED_SLEEPS = 16
 # One sleep more than is measured: the first may have followed other work.
 cdef unsigned DISTANCE_MIN = MEASURED_SLEEPS + 1
-# A trial whose first look is in vain takes 100 us, and as many short sleeps 50 ms or more.
+# Against these a trial is 132 looks if it is lost, and one or two if nothing comes.
 cdef unsigned DISTANCE_MAX = 1024
 # A peer that has slept for long is slow to wake: these looks may take as long as a short sleep.
 cdef unsigned FIRST_LOOKS = 4

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from zcloop._native.channel.channel cimport Channel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.loop.client cimport Client
 from zcloop._native.loop.core cimport Core
 from zcloop._native.operation.operation cimport IDLE, Operation
@@ -10,7 +10,7 @@ from zcloop._native.operation.poll cimport Poll
 cdef class Descriptor(Client):
     # There are as many of these as connections: no small field, which would be padded to 8 bytes.
     cdef readonly Core core
-    cdef Channel channel
+    cdef LoopChannel channel
     cdef readonly object socket         # the Python socket of the fd, made when asked for
     cdef uint64_t peer_head             # the peer's raw sockaddr; 0: there is no peer
     cdef bytes peer                     # the peer's whole sockaddr, where that is longer

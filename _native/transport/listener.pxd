@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from zcloop._native.channel.channel cimport Channel
+from zcloop._native.channel.loop_channel cimport LoopChannel
 from zcloop._native.loop.core cimport Core
 from zcloop._native.loop.socket_holder cimport SocketHolder
 from zcloop._native.operation.poll cimport Poll
@@ -8,7 +8,7 @@ from zcloop._native.operation.poll cimport Poll
 
 cdef class Listener(SocketHolder):
     cdef Core core
-    cdef Channel channel
+    cdef LoopChannel channel
     cdef object context             # in which the listener was made
     cdef Poll turn                  # wakes one of the processes that wait, by turns
     cdef Poll watch                 # wakes all of them, for the one whose turn it is may not act
