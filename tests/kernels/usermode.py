@@ -24,9 +24,15 @@ SLOWNESS = 10
 # A page of a program is a mapping of the process that stands for it.
 MAPPINGS_MAX = Path("/proc/sys/vm/max_map_count")
 MAPPINGS = 1 << 20
-# What pytest is not to run. On 6.1 a ring that a forked child makes is not the one that the kernel
-# looks at (io_uring_enter takes none of what is in it), if its parent had one before the fork.
-LEFT_OUT = {"6.1": "-k 'not fork'"}
+# What pytest is not to run. Before 6.12, what a forked child of User Mode Linux maps in the place of
+# a mapping that its parent kept from it (MADV_DONTFORK) is the parent's memory still: a ring that the
+# child makes is the parent's as well, or what is read there is nonsense. Plain mmap() and fork() show
+# it, without zcloop; 6.12 does not have it.
+LEFT_OUT = {
+    "5.10": "--deselect tests/unit/loop/test_fork.py::"
+    "test_parent_and_child_each_go_on_after_a_fork_inside_the_running_loop",
+    "6.1": "-k 'not fork'",
+}
 GUEST = {"DISK": "/dev/ubda", "RESULTS": "/zcloop/results.xml"}
 
 
