@@ -66,7 +66,7 @@ class HasFileno(Protocol):
 
 Descriptor = int | HasFileno
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-AT_FDCWD = -100
+AT_FDCWD = -100  # of <fcntl.h>: paths are relative to the working directory
 
 
 def recv(sock: Descriptor, buffer: Buffer, flags: int = 0, *, data: Any = None) -> EventRequest:

@@ -24,7 +24,7 @@ cdef size_t RECEIVED_SIZE = 8192    # bytes: kernel.msgmax by default
 # Empty messages that could not be put back into a full queue: (queue, type), oldest first.
 _kept = []
 
-EXCEPT = MSG_EXCEPT
+EXCEPT = MSG_EXCEPT     # for Python: a flag of `receive`
 
 
 cdef int grow(size_t size) except -1:

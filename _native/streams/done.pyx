@@ -49,5 +49,5 @@ cdef int _send(PyObject *done, PyObject *value, PyObject **result) noexcept:
 
 
 zc_set_slots(Done, <void *> _next, <void *> _send)
-DONE = Done()
+DONE = Done()       # the only one
 seal(Done)

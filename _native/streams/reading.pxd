@@ -6,9 +6,9 @@ from zcloop._native.streams.stream_input cimport StreamInput
 cdef enum Kind:
     READ            # what there is, up to `size`
     READ_ALL        # until the end
-    READ_EXACTLY
-    READ_UNTIL
-    READ_LINE
+    READ_EXACTLY    # `size` bytes
+    READ_UNTIL      # up to and with a separator
+    READ_LINE       # up to and with a newline, or all until the end
     READ_NEXT       # a line; at the end, the end of an iteration
 
 

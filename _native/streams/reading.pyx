@@ -9,12 +9,12 @@ from asyncio import exceptions
 
 from zcloop._native.loop.awaitable cimport NEW, Awaitable
 
+# The method of StreamReader that makes each kind, for messages.
 cdef dict NAMES = {
     READ: "read", READ_ALL: "read", READ_EXACTLY: "readexactly", READ_UNTIL: "readuntil",
     READ_LINE: "readline", READ_NEXT: "__anext__",
 }
-cdef bytes NEWLINE = b"\n"
-cdef list NEWLINES = [NEWLINE]
+cdef list NEWLINES = [b"\n"]       # the separators of a line
 cdef object IncompleteReadError = exceptions.IncompleteReadError
 cdef object LimitOverrunError = exceptions.LimitOverrunError
 

@@ -14,7 +14,7 @@ from libc.errno cimport EAGAIN, EPIPE
 from zcloop._native.kernel.futex cimport EVERYBODY, futex_wake, load64, low_half, swap64
 from zcloop._native.sync.words cimport BARRIER
 
-cdef uint64_t ROUND_MASK = 0xFFFFFFFF
+# The parts of the word, as above.
 cdef uint64_t ARRIVAL = <uint64_t> 1 << 32
 cdef uint64_t ARRIVED_MASK = <uint64_t> 0x7FFF << 32
 cdef uint64_t BROKEN = <uint64_t> 1 << 47

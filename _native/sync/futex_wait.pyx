@@ -34,6 +34,7 @@ from zcloop._native.kernel.uring cimport OP_FUTEX_WAIT, OP_POLL_ADD, io_uring_sq
 from zcloop._native.operation.operation cimport HEAL_MS, NOT_YET as _NOT_YET
 from zcloop._native.sync.futex_thread cimport make_futex_thread
 
+# For Python: HEAL_MS in seconds, and NOT_YET.
 HEAL_SECONDS = HEAL_MS / 1e3
 NOT_YET = _NOT_YET
 # A longer timeout is cut to these 30 years, which a timespec holds.

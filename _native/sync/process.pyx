@@ -19,6 +19,7 @@ import os
 
 from zcloop._native.kernel.processes cimport getpid, getrandom, is_gone, namespaces, start_of
 
+# The parts of an identity: see `IDENTITY_BITS`.
 cdef uint64_t PID_MASK = (1 << PID_BITS) - 1
 cdef uint64_t START_MASK = (1 << START_BITS) - 1
 cdef uint64_t UNTOLD = <uint64_t> 1 << (PID_BITS + START_BITS)

@@ -14,8 +14,8 @@ from libc.stdint cimport INT32_MAX
 from zcloop._native.kernel.futex cimport add64, futex_wake, load64, low_half, swap64
 from zcloop._native.sync.words cimport SEMAPHORE, Sleep
 
-cdef uint64_t WAITER = <uint64_t> 1 << 32
-cdef uint64_t VALUE_MASK = WAITER - 1
+cdef uint64_t WAITER = <uint64_t> 1 << 32     # one more who waits
+cdef uint64_t VALUE_MASK = WAITER - 1         # the bits of the value
 SIZE = 16               # bytes
 VALUE_MAX = INT32_MAX   # SEM_VALUE_MAX of glibc
 

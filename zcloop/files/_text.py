@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from zcloop.files._binary import BinaryFile
 
+# Bytes that are decoded at a time: what open() reads at a time.
 CHUNK_SIZE = io.DEFAULT_BUFFER_SIZE
 # A position is one number: the byte where a chunk starts, from bit 64 on the characters to skip
 # from there, and from bit 128 on the decoder's state. Some states have more than 64 bits.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 PRIORITY_MAX = 32767  # MQ_PRIO_MAX - 1
+# What `access` may be, and the flag of mq_open(3) for it.
 ACCESS = {"r": os.O_RDONLY, "w": os.O_WRONLY, "rw": os.O_RDWR}
 
 

@@ -8,6 +8,7 @@ import pathlib
 import resource
 
 NAME_SIZE_MAX = 255  # bytes, without the slash: NAME_MAX
+# Where the kernel shows its limits: see mq_overview(7).
 LIMITS = pathlib.Path("/proc/sys/fs/mqueue")
 
 

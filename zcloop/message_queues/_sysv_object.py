@@ -11,7 +11,7 @@ from zcloop._native.ipc import sysv_messages
 from zcloop._native.ipc.blocking_call import BlockingCall
 from zcloop.message_queues._waiters import Waiters
 
-IPC_PRIVATE = 0
+IPC_PRIVATE = 0  # the key that is none
 # A key_t is a signed int; programs often write it as an unsigned number.
 KEY_MIN, KEY_MAX = -(1 << 31), (1 << 32) - 1
 # What the kernel says of an identifier that was removed: while one waits, and afterwards.

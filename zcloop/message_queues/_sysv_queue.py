@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 TYPE_MAX = (1 << 63) - 1  # LONG_MAX
+# The largest message, in bytes: see proc(5).
 MSGMAX = pathlib.Path("/proc/sys/kernel/msgmax")
 
 
