@@ -13,11 +13,14 @@ import signal
 import threading
 from asyncio import unix_events
 from collections.abc import Callable
-from typing import Any, TypeVarTuple
+from typing import TYPE_CHECKING, Any
 
 from zcloop.loop._subprocess import reap_before_others
 
-_Arguments = TypeVarTuple("_Arguments")
+if TYPE_CHECKING:
+    from typing import TypeVarTuple
+
+    _Arguments = TypeVarTuple("_Arguments")
 
 # asyncio's own handling of signals, which asks for `_csock` and for no selector.
 _Unix: Any = unix_events._UnixSelectorEventLoop
