@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import zcloop
 from zcloop._command_line import CommandLine
 
+# The help of the subcommand.
 _DOCTOR = "say whether zcloop can run here, what is missing, why, and what to type"
 
 

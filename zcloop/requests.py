@@ -337,7 +337,7 @@ def wait_child(pid: int, *, data: Any = None) -> EventRequest:
     somebody else has. Raises ChildProcessError for a process that is no child of this one,
     ProcessLookupError for one that does not exist, ValueError for a pid below 1.
     """
-    return EventRequest("wait_child", pid, request.wait_child(pid), data=data)
+    return EventRequest("wait_child", pid, WaitChild(pid), data=data)
 
 
 class Waitable(Protocol):

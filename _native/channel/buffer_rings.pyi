@@ -1,5 +1,6 @@
 from typing import final
 
 def shape(kind: int) -> tuple[int, int, bool]: ...
+
 @final
 class BufferRings: ...

@@ -1,5 +1,6 @@
 from typing import final
 
 class InvariantError(RuntimeError): ...
+
 @final
 class Inflight: ...

@@ -58,6 +58,7 @@ cdef unsigned COALESCE_US = 50
 # A day, for a wait without an end: one with a minimum needs a time-out.
 cdef int64_t FOREVER_NS = 24 * 3600 * <int64_t> 1000000000
 
+# In a token of a cancel, which an fd never has: it is below 2^31.
 cdef uint64_t CANCEL_BIT = <uint64_t> 1 << 31
 cdef uint64_t CANCEL_TRY = 1 << 24      # a slot is below it
 # The second finds the request as a rule; 7 bits between the two would hold 127.
@@ -389,23 +390,9 @@ cdef class LoopChannel(PausableChannel):
     # ---- what it counts ----------------------------------------------------------------------
 
     def statistics(self):
-        """Counters of the channel and of what it is made of, as a new dict without a system call.
-
-        `zcloop.loop._statistics.Statistics` says what each key means.
-        """
-        cdef BufferRing buffers = self.buffer_rings.of(RECEIVED)
-        return {
-            "spins": self.spinning.spins,
-            "spun_ns": self.spinning.looked_ns,
-            "coalesced_sleeps": self.coalescing.sleeps,
-            "enters": self.ring.enters,
-            "submissions": self.ring.submissions,
-            "completions": self.completed,
-            "inflight": self.inflight,
-            "operations": self.held,
-            "slots": 0 if buffers is None else buffers.count,
-            "slots_lent": 0 if buffers is None else buffers.lent,
-            "pinned": self.pinned,
-            "notifying": self.notifying,
-            "quarantined": self.quarantined,
-        }
+        """As of PausableChannel, with what is measured while the channel waits."""
+        counted = PausableChannel.statistics(self)
+        counted["spins"] = self.spinning.spins
+        counted["spun_ns"] = self.spinning.looked_ns
+        counted["coalesced_sleeps"] = self.coalescing.sleeps
+        return counted

@@ -22,7 +22,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memmove
 
-from zcloop._native.channel.buffer_rings cimport BufferRings, Kind, shape_of
+from zcloop._native.channel.buffer_rings cimport RECEIVED, BufferRings, Kind, shape_of
 from zcloop._native.channel.channel cimport Channel, discard_completion, is_allowed
 from zcloop._native.channel.completions cimport Completions
 from zcloop._native.channel.inflight cimport slot_of
@@ -344,3 +344,24 @@ cdef class PausableChannel(Channel):
         Channel.abandon(self)
         for buffers in self.buffer_rings.all():
             buffers.abandon()
+
+    # ---- what it counts ----------------------------------------------------------------------
+
+    def statistics(self):
+        """Counters of the channel and of its ring, as a new dict without a system call.
+
+        `zcloop.loop._statistics.Statistics` says what each key means.
+        """
+        cdef BufferRing buffers = self.buffer_rings.of(RECEIVED)
+        return {
+            "enters": self.ring.enters,
+            "submissions": self.ring.submissions,
+            "completions": self.completed,
+            "inflight": self.inflight,
+            "operations": self.held,
+            "slots": 0 if buffers is None else buffers.count,
+            "slots_lent": 0 if buffers is None else buffers.lent,
+            "pinned": self.pinned,
+            "notifying": self.notifying,
+            "quarantined": self.quarantined,
+        }

@@ -8,7 +8,7 @@ cimport cython
 
 from libc.errno cimport EAGAIN, ENOMEM
 
-from zcloop._native.ipc.sysv_messages cimport put_back, receive_message, wait_for_message
+from zcloop._native.ipc.sysv_messages cimport return_message, receive_message, wait_for_message
 from zcloop._native.ipc.blocking_call cimport BlockingCall
 from zcloop._native.operation.operation cimport NOT_YET
 
@@ -57,7 +57,7 @@ cdef class ReceiveSysv(BlockingCall):
 
     cdef void undo(self, int result) noexcept:
         if self.wanted.received:
-            put_back(self.wanted.queue, self.wanted.received)
+            return_message(self.wanted.queue, self.wanted.received)
 
     cdef object outcome(self, int result):
         return self.message

@@ -7,4 +7,4 @@ cdef struct Message:
 cdef object receive_message(int queue, long type, int flags)
 cdef int wait_for_message(int queue, long type, int flags, long *received) noexcept nogil
 cdef int send_message(int queue, const Message *message, size_t size, int flags) noexcept nogil
-cdef void put_back(int queue, long type) noexcept
+cdef void return_message(int queue, long type) noexcept

@@ -90,7 +90,7 @@ cdef int send_message(int queue, const Message *message, size_t size, int flags)
     return -errno if msgsnd(queue, message, size, flags) < 0 else 0
 
 
-cdef void put_back(int queue, long type) noexcept:
+cdef void return_message(int queue, long type) noexcept:
     """Send an empty message again, whose asker has gone, or keep it if the queue is full."""
     cdef Message message
     message.type = type

@@ -2,9 +2,9 @@ from libc.stdint cimport uint8_t
 
 cdef enum State:
     UNMADE          # Python made it, without what its maker sets
-    NEW
-    WAITING
-    OVER
+    NEW             # nobody has awaited it yet
+    WAITING         # a task waits for it
+    OVER            # it has given its result, or was closed
 
 
 cdef class Awaitable:

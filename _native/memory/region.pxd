@@ -12,7 +12,7 @@ cdef enum:              # what a block is used for
     USED_BY_KERNEL          # a buffer ring has it; the kernel may write it
     USED_BY_LEASE           # received, and lent to a protocol
     USED_BY_RESERVE         # handed out to be filled and sent
-    USES
+    USES                    # how many there are
 
 
 cdef class Region:

@@ -2,9 +2,9 @@ cimport cython
 from libc.stdint cimport int64_t
 
 cdef enum Stage:
-    WARM_UP
-    MEASURE
-    KEEP
+    WARM_UP         # the way has just changed: nothing is measured yet
+    MEASURE         # what the way costs is measured
+    KEEP            # the cheaper way is kept until it is doubted
 
 
 @cython.final

@@ -34,7 +34,7 @@ cimport cython
 
 from zcloop._native.pacing.distance cimport next_distance
 
-cdef int64_t MIB = 1024 * 1024
+cdef int64_t MIB = 1024 * 1024      # bytes
 # More than sockets and a core's cache hold: nothing is left of what was read in the other way.
 cdef int64_t WARM_UP_SIZE = 16 * MIB
 # About 10 ms at 5 GB/s, so that a single interrupt does not decide.

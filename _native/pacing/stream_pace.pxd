@@ -25,7 +25,7 @@ cdef enum Way:
     FLOOD                   # a multishot receive into large slots
     BULK                    # a poll, and direct receives
     OVERFLOW                # the same, of a flood for which slots are lacking
-    WAYS
+    WAYS                    # how many there are
 
 cdef enum Sign:             # what a stream sees that may change its way
     SLOTS_FILLED            # FULL_SLOTS_TO_BULK in a row
@@ -36,7 +36,7 @@ cdef enum Sign:             # what a stream sees that may change its way
     BROUGHT_MUCH            # no slot was free, and the direct receive brought READ_AGAIN_MIN
     NO_SLOTS                # there is no ring to receive into
     NO_LARGE_SLOTS          # there is no ring of large ones
-    SIGNS
+    SIGNS                   # how many there are
 
 cdef struct StreamPace:     # 8 bytes, as there is one for each connection
     uint16_t read_size      # bytes of the last direct receive, up to READ_AGAIN_MIN

@@ -129,6 +129,7 @@ cdef void end_starving(StreamPace *pace) noexcept:
 
 # ---- for tests -------------------------------------------------------------------------------
 
+# As the table of this module names them, in the order of the enums.
 _WAYS = ("ring", "flood", "bulk", "overflow")
 _SIGNS = ("slots filled", "all small", "poured in", "answered", "fell behind", "brought much",
           "no slots", "no large slots")
@@ -172,7 +173,7 @@ cdef class PaceOfTest:
     def skips_poll(self):
         return skips_poll(&self.pace)
 
-    def starve(self):
+    def lack_slots(self):
         self.pace.is_starved = True
 
     def end_starving(self):

@@ -17,7 +17,7 @@ from zcloop._native.ring.uring cimport UringRing
 
 from zcloop._native.ring.uring import self_test
 
-BACKENDS = ("auto", "uring", "epoll")
+BACKENDS = ("auto", "uring", "epoll")      # what a program may ask for
 
 # Since 6.13 a ring counts against RLIMIT_MEMLOCK, which all processes of a user share. One of 256
 # entries and 2,048 completions counts 52 KiB, one of 64 and 512 counts 16 KiB, one of 16 and 128

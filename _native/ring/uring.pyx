@@ -51,6 +51,7 @@ cdef uint64_t SELF_TEST = 0x7A636C6F6F70
 # timeout of its own, and a request can succeed without a completion.
 cdef unsigned FEATURES_NEEDED = FEAT_NODROP | FEAT_EXT_ARG | FEAT_CQE_SKIP
 
+# What is said when a call of io_uring is refused: by errno, and what to type.
 _SECCOMP_CURE = ("allow io_uring_setup, io_uring_enter and io_uring_register in the container's "
                  "seccomp profile (python -m zcloop doctor --seccomp-profile prints one)")
 _REFUSALS = {

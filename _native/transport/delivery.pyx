@@ -307,6 +307,7 @@ cdef int deliver_view(Inlet inlet, object view) except -1:
 
 # ---- which of them ---------------------------------------------------------------------------
 
+# One of each for the process, since they hold nothing.
 cdef Delivery TO_BYTES = ToBytes.__new__(ToBytes)
 cdef Delivery TO_NATIVE = ToNative.__new__(ToNative)
 cdef Delivery TO_BUFFERS = ToBuffers.__new__(ToBuffers)

@@ -10,7 +10,7 @@ from zcloop._native.transport.write_queue cimport WriteQueue
 cdef enum Joining:      # of what is written with what is written next, into one segment
     JOINING_UNKNOWN         # nobody has asked the socket yet
     JOINING_NEVER           # it is not TCP, or the program has corked it
-    JOINING_POSSIBLE
+    JOINING_POSSIBLE        # it is TCP, and nothing is held back now
     JOINED                  # the kernel holds the latest bytes back until `flush`
 
 

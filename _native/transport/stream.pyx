@@ -42,7 +42,7 @@ from zcloop._native.transport.descriptor cimport has_left, is_resting
 from zcloop._native.transport.held cimport HELD_DATA, HELD_END, HeldItem
 from zcloop._native.transport.low_water_mark cimport make_low_water_mark
 
-cdef str EOF_RECEIVED = "eof_received"
+cdef str EOF_RECEIVED = "eof_received"      # a method of asyncio's protocols
 
 
 @cython.no_gc_clear     # as of a Descriptor

@@ -10,63 +10,7 @@ import pytest
 from ratchets import check_list
 from sources import declarations, masked
 
-UNEXPLAINED = {
-    "_native/ipc/sysv_messages.pyx": "EXCEPT",
-    "_native/loop/awaitable.pxd": "NEW WAITING OVER",
-    "_native/memory/allocator.pyx": "NONE ORDERS FREE",
-    "_native/memory/lender.pyx": "COPYBREAK TRACES",
-    "_native/memory/mapping.pyx": "HUGE_PAGE",
-    "_native/memory/region.pxd": "USES",
-    "_native/memory/region.pyx": "USE_NAMES",
-    "_native/pacing/bulk_reading.pxd": "SETTLE TIME REST",
-    "_native/pacing/bulk_reading.pyx": (
-        "MIB SETTLING TIMED REST_MIN REST_MAX CHEAPER COMPARISON_NS_MAX"
-    ),
-    "_native/pacing/datagram_flow.pyx": "RUN FLOOD_NS SENT_MAX RUNS_MIN RUNS_MAX FRUITFUL",
-    "_native/ring/attempt.pyx": "ACCEPT_FLAGS",
-    "_native/ring/making.pyx": "BACKENDS",
-    "_native/ring/readiness.pxd": "GROUPS_MAX EVENTS_MAX",
-    "_native/ring/uring.pyx": "FEATURES_NEEDED SECCOMP_CURE REFUSALS",
-    "_native/streams/done.pyx": "DONE",
-    "_native/streams/reading.pxd": "READ_EXACTLY READ_UNTIL READ_LINE",
-    "_native/streams/reading.pyx": "NAMES NEWLINE NEWLINES",
-    "_native/streams/stream_input.pyx": "LIMIT_MAX",
-    "_native/sync/barrier_words.pyx": (
-        "ROUND_MASK ARRIVAL ARRIVED_MASK BROKEN HISTORY_SHIFT HISTORY_ROUNDS SIZE PARTIES_MAX"
-    ),
-    "_native/sync/futex_wait.pyx": "HEAL_SECONDS NOT_YET TIMEOUT_MAX_S",
-    "_native/sync/lock_words.pyx": (
-        "PROCESSES READER IDENTITY_MASK READERS_MASK LEFT PROCESSES_MAX SIZE SIZE_OF_LOCK"
-    ),
-    "_native/sync/process.pxd": "START_BITS",
-    "_native/sync/process.pyx": "PID_MASK START_MASK UNTOLD",
-    "_native/sync/semaphore_words.pyx": "WAITER VALUE_MASK SIZE VALUE_MAX",
-    "_native/sync/words.pyx": "ALIGNMENT",
-    "_native/transport/address_cache.pyx": "ENTRIES",
-    "_native/transport/datagram.pyx": "DATAGRAM_MAX",
-    "_native/transport/lease_holder.pxd": "ZERO_COPY_ALWAYS ZERO_COPY_NEVER",
-    "_native/transport/lease_holder.pyx": "ZERO_COPY_MODES",
-    "_native/transport/socket_call.pxd": "RECEIVE RECEIVE_INTO SEND_ALL",
-    "_native/transport/socket_call.pyx": "NAMES SCRATCH_SIZE",
-    "_native/transport/stream.pxd": "MAY_JOIN_NEVER",
-    "_native/transport/tls.pyx": "WRAPPED AGAIN",
-    "_native/transport/write_queue.pxd": "FEW",
-    "zcloop/__main__.py": "DOCTOR",
-    "zcloop/files/__init__.py": "COPY_SIZE",
-    "zcloop/files/_text.py": "CHUNK_SIZE",
-    "zcloop/loop/_sending_files.py": "BLOCK_SIZE",
-    "zcloop/loop/_serving.py": "OUT_OF_RESOURCES INTERNET",
-    "zcloop/loop/_sockets.py": "NOT_YET",
-    "zcloop/loop/_transports.py": "UNKNOWN",
-    "zcloop/message_queues/_posix.py": "PRIORITY_MAX ACCESS",
-    "zcloop/message_queues/_posix_limits.py": "NAME_SIZE_MAX LIMITS",
-    "zcloop/message_queues/_sysv_object.py": "IPC_PRIVATE KEY_MIN GONE",
-    "zcloop/message_queues/_sysv_queue.py": "TYPE_MAX MSGMAX",
-    "zcloop/message_queues/_sysv_semaphore.py": "VALUE_MAX",
-    "zcloop/requests.py": "AT_FDCWD",
-    "zcloop/streams.py": "DEFAULT_LIMIT",
-    "zcloop/zero_copy_socket.py": "RECEIVE_SIZE",
-}
+UNEXPLAINED: dict[str, str] = {}
 """By file: constants that nothing explains yet. The list only shrinks."""
 
 CONSTANT = re.compile(r"^(?:cdef [\w ]*?[ *])?_?(?P<name>[A-Z][A-Z0-9_]*)\b[^=(]*=(?!=)")

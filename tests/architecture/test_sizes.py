@@ -16,16 +16,7 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 FOLDERS = ("_native", "bench", "examples", "tests", "zcloop")
 
-TO_SPLIT = "several subjects, which are to become files of their own"
-FILES = {
-    "_native/channel/channel.pyx": (461, TO_SPLIT),
-    "_native/channel/loop_channel.pyx": (662, TO_SPLIT),
-    "_native/events/event_queue.pyx": (406, TO_SPLIT),
-    "_native/memory/region.pyx": (420, TO_SPLIT),
-    "_native/ring/readiness.pyx": (1161, TO_SPLIT),
-    "_native/transport/datagram.pyx": (960, TO_SPLIT),
-    "_native/transport/stream.pyx": (1011, TO_SPLIT),
-}
+FILES: dict[str, tuple[int, str]] = {}
 FUNCTIONS: dict[str, tuple[int, str]] = {}
 
 

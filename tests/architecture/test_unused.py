@@ -18,22 +18,7 @@ from sources import IMPORT, Declaration, declarations, masked
 
 LEFT_BEHIND = "to be removed by whoever changes the file next"
 UNUSED = {
-    "_native/events/shared_channel.pxd: is_visible": LEFT_BEHIND,
-    "_native/events/shared_channel.pyx: is_visible": LEFT_BEHIND,
-    "_native/kernel/liburing.pxd: kring_entries": LEFT_BEHIND,
-    "_native/kernel/liburing.pxd: kring_mask": LEFT_BEHIND,
-    "_native/kernel/sysv.pxd: IPC_PRIVATE": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: IO_URING_OP_SUPPORTED": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: OP_READ_MULTISHOT": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: OP_WAITID": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: UNREGISTER_BUFFERS": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: op": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: ops_len": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: sigmask": LEFT_BEHIND,
-    "_native/kernel/uring.pxd: sigmask_sz": LEFT_BEHIND,
     "_native/operation/message.pxd: control": "it keeps alive what `header` points to",
-    "_native/transport/datagram.pxd: object_count": LEFT_BEHIND,
-    "_native/sync/barrier_words.pyx: ROUND_MASK": LEFT_BEHIND,
 }
 
 MEMBER = re.compile(r"(?:\.|->)\s*(\w+)")

@@ -102,8 +102,8 @@ def _answered(what: str, result: int, is_there: bool) -> Outcome:
 
 def _give_buffer(ring: ProbeRing) -> int:
     """Register a buffer ring with one slot of a page; the kernel's answer is returned."""
-    entries = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
-    slot = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
+    entries = ring.hold(mmap.mmap(-1, mmap.PAGESIZE))
+    slot = ring.hold(mmap.mmap(-1, mmap.PAGESIZE))
     struct.pack_into("=QIHH", entries, 0, address_of(slot), mmap.PAGESIZE, 0, 1)  # the tail is 1
     registration = struct.pack("=QIHH24x", address_of(entries), 1, _GROUP, 0)
     return ring.register(_REGISTER_PBUF_RING, registration, 1)
@@ -124,7 +124,7 @@ def _multishot_message(ring: ProbeRing) -> Outcome:
     registered = _give_buffer(ring)
     if registered < 0:
         return _answered("registering a buffer ring", registered, False)
-    message = ring.keep(ctypes.create_string_buffer(56))  # a struct msghdr that asks for nothing
+    message = ring.hold(ctypes.create_string_buffer(56))  # a struct msghdr that asks for nothing
     with _pair(socket.SOCK_DGRAM) as (receiver, sender):
         sender.send(b"x")
         asked = _multishot(_OP_RECVMSG, receiver, ctypes.addressof(message), 1)
@@ -146,7 +146,7 @@ def _multishot(opcode: int, receiver: socket.socket, address: int = 0, size: int
 
 
 def _send_zero_copy(ring: ProbeRing) -> Outcome:
-    payload = ring.keep(ctypes.create_string_buffer(b"x", 1))
+    payload = ring.hold(ctypes.create_string_buffer(b"x", 1))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind(("127.0.0.1", 0))
         sender.connect(sender.getsockname())
@@ -162,7 +162,7 @@ def _send_zero_copy(ring: ProbeRing) -> Outcome:
 
 
 def _futex_wait(ring: ProbeRing) -> Outcome:
-    word = ring.keep(ctypes.create_string_buffer(4))
+    word = ring.hold(ctypes.create_string_buffer(4))
     # The word is 0 and not 1: a kernel that knows the request answers EAGAIN at once.
     asked = request(
         _OP_FUTEX_WAIT,
@@ -176,7 +176,7 @@ def _futex_wait(ring: ProbeRing) -> Outcome:
 
 
 def _push(ring: ProbeRing) -> Outcome:
-    value = ring.keep(ctypes.create_string_buffer(struct.pack("=i", 0), 4))
+    value = ring.hold(ctypes.create_string_buffer(struct.pack("=i", 0), 4))
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sqe = bytearray(request(_OP_URING_CMD, sock.fileno(), offset=_SOCKET_URING_OP_SETSOCKOPT))
         # level, name and size are in fields of other requests; so is the value's address.
@@ -198,9 +198,9 @@ def _registered_buffers(ring: ProbeRing) -> Outcome:
     table = struct.pack("=IIQQQ", 1, _RSRC_REGISTER_SPARSE, 0, 0, 0)
     result = ring.register(_REGISTER_BUFFERS2, table, len(table))
     if result >= 0:
-        page = ring.keep(mmap.mmap(-1, mmap.PAGESIZE))
+        page = ring.hold(mmap.mmap(-1, mmap.PAGESIZE))
         vector = struct.pack("@PN", address_of(page), mmap.PAGESIZE)
-        pointer = ring.keep(ctypes.create_string_buffer(vector, len(vector)))
+        pointer = ring.hold(ctypes.create_string_buffer(vector, len(vector)))
         update = struct.pack("=IIQQII", 0, 0, ctypes.addressof(pointer), 0, 1, 0)
         result = ring.register(_REGISTER_BUFFERS_UPDATE, update, len(update))
     return _answered("registering a page", result, result >= 0)

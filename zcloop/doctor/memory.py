@@ -82,7 +82,7 @@ def _measure(calls: SystemCalls, limit: int) -> tuple[int | None, int | None]:
     """What can be pinned, and what a loop's ring takes of it."""
     try:
         with ProbeRing(calls) as ring:
-            memory = ring.keep(mmap.mmap(-1, max(limit, _STEP)))
+            memory = ring.hold(mmap.mmap(-1, max(limit, _STEP)))
             # A huge page is charged whole, however little of it is pinned.
             with contextlib.suppress(OSError):  # a kernel without them
                 memory.madvise(mmap.MADV_NOHUGEPAGE)

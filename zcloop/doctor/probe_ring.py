@@ -88,7 +88,7 @@ class ProbeRing:
             os.close(self.fd)
             self.fd = -1
 
-    def keep(self, memory: Any) -> Any:
+    def hold(self, memory: Any) -> Any:
         """Hold what the kernel may write to for as long as the ring; returns it."""
         self._keep.append(memory)
         return memory
@@ -139,7 +139,7 @@ class ProbeRing:
                 looks.register(self.fd, select.POLLIN)
                 looks.poll(_ANSWER_SECONDS * 1000)
             return got
-        time = self.keep(ctypes.create_string_buffer(struct.pack("=qq", _ANSWER_SECONDS, 0), 16))
+        time = self.hold(ctypes.create_string_buffer(struct.pack("=qq", _ANSWER_SECONDS, 0), 16))
         argument = struct.pack("=QIIQ", 0, 0, 0, ctypes.addressof(time))
         buffer = ctypes.create_string_buffer(argument, len(argument))
         flags = _ENTER_GETEVENTS | _ENTER_EXT_ARG

@@ -139,7 +139,7 @@ def test_a_request_that_is_never_answered_is_given_up(hidden, needs_io_uring):
     read_end, write_end = os.pipe()
     try:
         with ProbeRing(Lesser(hidden=hidden)) as ring:
-            buffer = ring.keep(ctypes.create_string_buffer(1))
+            buffer = ring.hold(ctypes.create_string_buffer(1))
             asked = request(22, read_end, address=ctypes.addressof(buffer), size=1)  # OP_READ
             assert ring.perform(asked) == (-errno.ETIME, 0)
     finally:

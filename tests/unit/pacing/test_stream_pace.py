@@ -56,7 +56,7 @@ def test_a_slot_that_was_filled_before_the_way_changed_changes_nothing():
 @pytest.mark.parametrize("way", ["ring", "flood"])
 def test_without_a_slot_it_is_received_directly_once(way):
     pace = PaceOfTest(way)
-    pace.starve()
+    pace.lack_slots()
     assert pace.is_direct()
     pace.note_read(MUCH - 1)
     pace.end_starving()
@@ -67,7 +67,7 @@ def test_without_a_slot_it_is_received_directly_once(way):
 @pytest.mark.parametrize(("way", "then"), [("ring", "bulk"), ("flood", "overflow")])
 def test_what_brought_much_without_a_slot_is_received_directly_from_then_on(way, then):
     pace = PaceOfTest(way)
-    pace.starve()
+    pace.lack_slots()
     pace.note_read(MUCH)
     pace.end_starving()
     assert pace.way == then
@@ -76,7 +76,7 @@ def test_what_brought_much_without_a_slot_is_received_directly_from_then_on(way,
 
 def test_a_flood_goes_on_that_fills_a_block_where_no_slot_was_free():
     pace = flooded()
-    pace.starve()
+    pace.lack_slots()
     pace.note_read(MUCH)
     assert pace.note_block(True)
     pace.follow("poured in")
