@@ -20,7 +20,7 @@ cimport cython
 from libc.errno cimport EAGAIN, EBADF, EINTR, EINVAL, errno
 from libc.stdint cimport uint32_t
 
-from zcloop._native.channel.buffer_rings cimport FLOOD
+from zcloop._native.channel.buffer_rings cimport FLOOD as FLOOD_SLOTS
 from zcloop._native.kernel.address cimport AF_INET, AF_INET6, family_in
 from zcloop._native.kernel.errors cimport ECANCELED, ENOBUFS
 from zcloop._native.kernel.limits cimport NEVER
@@ -208,7 +208,7 @@ cdef class Stream(Outlet):
     cdef int note_message(self, BufferRing pool, size_t size, bint has_more) except -1:
         """A message came in a slot of this ring: see whether that is the right way to receive."""
         cdef bint is_changed
-        if pool.group == FLOOD:
+        if pool.group == FLOOD_SLOTS:
             is_changed = note_large_slot(&self.pace, size)
         else:
             is_changed = note_slot(&self.pace, size, pool.slot_size)

@@ -16,7 +16,6 @@ import pytest
 from ratchets import check_list
 from sources import IMPORT, Declaration, declarations, masked
 
-LEFT_BEHIND = "to be removed by whoever changes the file next"
 UNUSED = {
     "_native/operation/message.pxd: control": "it keeps alive what `header` points to",
 }
