@@ -219,7 +219,10 @@ class TextFile:
     # ---- writing -----------------------------------------------------------------------------
 
     async def write(self, text: str, /) -> int:
-        """Write all of a string; how many characters it has. TypeError for what is no str."""
+        """Write all of a string; how many characters it has.
+
+        TypeError for what is no str, io.UnsupportedOperation for a file that was opened to read.
+        """
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if not self.writable():
