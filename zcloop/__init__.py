@@ -32,6 +32,7 @@ if _TYPE_CHECKING:
     from zcloop import streams as streams
     from zcloop import sync as sync
     from zcloop import testing as testing
+    from zcloop import transports as transports
     from zcloop._native.events.event import Event
     from zcloop.event_channel import EventChannel
     from zcloop.streams import (
@@ -80,6 +81,7 @@ _MODULES = (
     "streams",
     "sync",
     "testing",
+    "transports",
     "zero_copy_socket",
 )
 _PLACES = {
@@ -107,5 +109,6 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    """For editors and shells: what is not imported yet, too."""
-    return sorted({*globals(), *_MODULES, *_PLACES})
+    """For editors and shells: what is not imported yet, too. `help()` asks for all of it, so that
+    `testing` is left out, which needs pytest."""
+    return sorted(({*globals(), *_MODULES, *_PLACES}) - {"testing"})

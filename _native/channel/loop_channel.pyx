@@ -6,11 +6,11 @@ completions to the owners of their operations. Code of the program runs in `disp
 while the ring is being read. An exception that an owner raises leaves `dispatch` at once; what was
 not dispatched stays queued.
 
-Not every completion is an operation's. Generations start at 1, and a token of generation 0 is
+Generations start at 1. A completion whose token has generation 0 is no operation's:
 
-    0                       of what nobody hears of: `IGNORED`
-    1 + an fd               of a push, which completes only if it was refused
-    `CANCEL_BIT` and above  of a cancel that failed: how often it was tried, and of which slot
+    0                       nobody is told of it: `IGNORED`
+    1 + an fd               a push was refused, which completes only then
+    `CANCEL_BIT` and above  a cancel failed; the token has its number of tries and the slot
 """
 
 cimport cython

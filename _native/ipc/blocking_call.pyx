@@ -7,8 +7,8 @@ when the call has returned. `settle` joins the thread. When nobody waits any mor
 the same, it is undone. So a thread lives exactly as long as somebody waits, and each wait has its
 own thread.
 
-A subclass has `settle_answer`, `undo` and the call's own memory. It lets go in its own
-`__dealloc__`, since the thread reads that memory.
+A subclass has `settle_answer`, `undo` and the call's own memory. It calls `let_go` in its own
+`__dealloc__`, which ends the thread before the memory that the thread reads is gone.
 """
 
 from cpython.exc cimport PyErr_CheckSignals

@@ -2,12 +2,13 @@
 derived from. Without what its maker sets, such an object is half made, and its methods would read
 what is not there.
 
-Nothing is checked where native code makes one: there `X.__new__(X)` takes the type's own function,
-which stays. Python comes by the type's call, by `__new__` or by a subclass of its own, and each of
-these ways is closed. (object.__new__ refuses types that have a function of their own.)
+Nothing is checked where native code makes one: there `X.__new__(X)` calls the type's own tp_new,
+which is left in place. Python comes by the type's call, by `__new__` or by a subclass of its own,
+and each of these ways is closed. (object.__new__ refuses types that have a function of their own.)
 
 Rejected: a private token for `__cinit__`, as each of these types would need arguments, on the
-hottest paths; and no function of its own, as Cython makes objects of other modules by it.
+hottest paths. Also rejected: to clear the type's own tp_new, since Cython uses it to make objects
+of types from other modules.
 """
 
 cdef extern from *:

@@ -4,10 +4,10 @@ Each call_soon is promised a copy of the current context, and making the copy wo
 the cost of the call. The variables of a context are one immutable mapping. Copies that are made
 while the mapping stays the same are alike until somebody sets a variable in one of them. So:
 
-- Handles that are made meanwhile share one snapshot, which nobody enters.
+- Handles that are made meanwhile share one snapshot, which nobody enters while it is shared.
 - They run one after another in a spare copy of it, until a callback has set a variable or has kept
   the context. Then there is a new spare copy.
-- A snapshot that only one handle has is that handle's own, as asyncio's would be.
+- A snapshot that only one handle has is entered itself, without a copy, as asyncio's would be.
 
 Whether the mapping is still the same is read from CPython's own structure. Where the structure is
 not as this module knows it, each handle gets a copy of its own.

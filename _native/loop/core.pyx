@@ -267,11 +267,13 @@ cdef class Core(Watching):
     # ---- operations that a coroutine waits for -----------------------------------------------
 
     async def perform(self, Operation operation not None):
-        """Submit an operation with the next turn, and wait for its outcome, or -errno.
+        """Submit an operation with the next turn, and return its outcome. A failure is returned as
+        -errno, and not raised.
 
         A cancellation asks the kernel to end the operation. A result that comes nevertheless is
         discarded, and the operation's memory is kept until the kernel is done. Not thread-safe.
-        RuntimeError when the loop is closed, or for an operation that is in flight.
+        RuntimeError when the loop is closed, or for an operation that is in flight; TypeError for
+        what is no Operation; OSError where a wait needs a thread and no descriptor is left.
         """
         self.check_open()
         if operation.state != IDLE:

@@ -7,6 +7,9 @@ with sleeps, at 2.4 times the rate. Where more is under way, what gathers during
 than what is found at once. Where nothing comes, the time is lost. So an adaptive loop tries to
 look, and keeps to what takes less CPU for the same work.
 
+To look is to poll the ring without a sleep; users know it as spinning. A short sleep lasts at most
+100 us.
+
     sleeping   it sleeps at once; the CPU of the last 16 short sleeps is measured
     warming    it looks for as long as a short sleep takes, for a peer that wakes slowly
     looking    it looks for 40 us, and sleeps if it finds nothing; the CPU of 64 looks is measured

@@ -88,7 +88,7 @@ cdef bint note_read(StreamPace *pace, size_t size) noexcept:
         return False
     if pace.small_reads < SMALL_READS_TO_RING:
         pace.small_reads += 1
-    return pace.small_reads == SMALL_READS_TO_RING
+    return pace.small_reads >= SMALL_READS_TO_RING
 
 
 cdef bint note_block(StreamPace *pace, bint is_full) noexcept:

@@ -11,9 +11,9 @@ Arming also reports what was there before, so nothing that came in between is mi
 
 What we know of a registration may be wrong. A program may close a descriptor that requests wait
 for; epoll then forgets the file, and the number may be another file's. EPOLL_CTL_MOD answers ENOENT
-in that case: the requests that waited end with -EBADF, and the new file is registered with the next
-generation. An event of an earlier generation, which epoll_wait may have returned already, is
-ignored.
+in that case: the requests that waited end with -EBADF. Each registration of an fd has a number, its
+generation, and the new file gets the next one. An event of an earlier generation, which epoll_wait
+may have returned already, is ignored.
 
 Exclusive waits. A poll with EPOLLEXCLUSIVE is for a listener that several processes share, of which
 one is to wake. Such a wait may not be changed by EPOLL_CTL_MOD, nor may it stand beside another

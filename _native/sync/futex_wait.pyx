@@ -121,10 +121,10 @@ cdef class FutexWait(Operation):
         return 0
 
     cdef bint heal_words(self) noexcept:
-        if self.words.start == NULL:
-            return False
+        if self.words.start == NULL or not self.words.is_robust:
+            return False        # to look costs a call and two files of /proc
         self.words.heal()
-        return self.words.is_robust
+        return True
 
     cdef int refused(self) noexcept:
         """The kernel does not know the request: -EAGAIN, to go on with a thread, or -errno."""
@@ -220,6 +220,8 @@ cdef class FutexWait(Operation):
         cdef int got
         cdef bint is_robust = self.heal_words()
         self.watch()
+        if not is_robust:
+            self.words.heal()   # once, before it may sleep for good
         if not is_robust or 0 <= deadline < until:
             until = deadline
         with nogil:

@@ -2,12 +2,13 @@
 
 A pid alone is not enough, since the kernel gives it to another process later. 25 bits of the start
 time, in ticks of 10 ms, repeat after 3.9 days. So a dead process is taken for a living one only if
-its pid went to a process that started in the same tick of another such period.
+its pid went to a process whose start lies a whole multiple of 3.9 days later, to the tick.
 
 What is unknown is not dead. A pid means a process only in its pid namespace, and /proc shows start
 times shifted by the reader's time namespace. So identities are compared only between processes in
-one pair of namespaces, the home of what they share. A process elsewhere, or one that /proc does not
-tell its namespaces, signs as UNTOLD: all others take it for living, and it takes them for living.
+one pair of namespaces, the home of what they share. A process elsewhere, or one that cannot read
+its namespaces in /proc, signs as UNTOLD: all others take it for living, and it takes them for
+living.
 
 Rejected: to do without the home and to undo the shift. /proc shows CLOCK_BOOTTIME's offset for a
 process's children, not for itself, and the time of the boot moves with the clock.

@@ -26,5 +26,6 @@ cdef class Delivery:
     cdef int deliver_space(self, Inlet inlet, Space *space, size_t size) except -1
 
 
+cdef bytes bytes_of(object data)
 cdef Delivery delivery_to(object protocol, bint may_be_buffered)
 cdef Delivery delivery_to_nobody()

@@ -216,7 +216,9 @@ cdef int copy_into_buffers(Inlet inlet, const char *data, size_t size) except -1
         if inlet.is_paused:
             return keep_rest(inlet, data, size)
         if inlet.protocol is not protocol:
-            return inlet.deliver_rest(PyBytes_FromStringAndSize(data, size))
+            protocol = inlet.protocol
+            if delivery_to(protocol, True) is not TO_BUFFERS:
+                return inlet.deliver_rest(PyBytes_FromStringAndSize(data, size))
         try:
             if not get_buffer(inlet, &buffer):
                 return 0

@@ -9,7 +9,6 @@ where the bytes leave the machine, until the kernel says that it had to copy the
 """
 
 cimport cython
-from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOMEM
 
 from zcloop._native.kernel.collector cimport hold_collector, let_collector_go
@@ -37,11 +36,6 @@ cdef void leases_returned(void *holder) noexcept:
 
 @cython.no_gc_clear     # as of a Descriptor
 cdef class LeaseHolder(ProtocolHolder):
-    def __dealloc__(self):
-        # It is NULL if the making of the Descriptor has failed: then this never was a LeaseHolder.
-        if <PyObject *> self.lender != NULL:
-            self.disown_account()
-
     # ---- what is lent ------------------------------------------------------------------------
 
     cpdef Lender ensure_lender(self):
@@ -58,7 +52,7 @@ cdef class LeaseHolder(ProtocolHolder):
         return self.lender
 
     cdef int disown_account(self) noexcept:
-        """Tell this transport no more that leases have come back.
+        """Tell this transport no more that leases have come back. Idempotent.
 
         This must be done before the garbage collector clears the transport: to clear it may end
         leases, whose callback would then find it half cleared.

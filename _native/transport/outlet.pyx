@@ -6,13 +6,13 @@
 
 What is written is the kernel's when `write` returns, as far as its buffer takes it. A small write
 to a TCP socket is held back by the kernel (MSG_MORE) where more is to come: the transport writes
-several times in a row, or the turn has others to serve. `flush` pushes it at the end of the turn.
-So the answers of one turn leave together and in few segments. They leave all the same if the
-program blocks, exits, execs or shuts the socket down.
+several times in a row, or, where a push costs no system call of its own (`has_push`), the loop has
+other work in this turn. `flush` pushes it at the end of the turn. So the answers of one turn leave
+together and in few segments. They leave all the same if the program blocks, exits, execs or shuts
+the socket down.
 
 Rejected: keeping small writes in user space until the end of the turn, and a send SQE for each.
-Such bytes were written and are lost by `os._exit`, overtaken by a child's, or cut off by a
-shutdown.
+Such bytes were written, and are lost by `os._exit`, overtaken by a child's, or cut off.
 """
 
 cimport cython

@@ -11,7 +11,7 @@ from asyncio.log import logger
 
 from zcloop._native.kernel.collector cimport let_program_in, program_left
 from zcloop._native.kernel.cpython cimport (
-    PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, PyObject_Release,
+    PyContext_CopyCurrent, PyContext_Enter, leave_context, PyObject_Release,
     PyObject_VectorcallMethod, reraise,
 )
 from zcloop._native.kernel.sealed cimport seal
@@ -42,7 +42,7 @@ cdef inline object call_protocol(ProtocolHolder holder, object name, object argu
     PyContext_Enter(context)    # raises if the program gave a context, and has entered it
     before = let_program_in()
     result = PyObject_VectorcallMethod(name, arguments, 1 if argument is None else 2, NULL)
-    PyContext_Exit(context)
+    leave_context(<PyObject *> context)
     try:
         answer = owned(result)
     finally:
@@ -93,7 +93,7 @@ cdef class ProtocolHolder(Descriptor):
         PyContext_Enter(context)
         before = let_program_in()
         result = PyObject_VectorcallMethod(name, arguments, 3, NULL)
-        PyContext_Exit(context)
+        leave_context(<PyObject *> context)
         program_left(before)
         return owned(result)
 

@@ -36,7 +36,7 @@ from zcloop._native.pacing.stream_pace cimport (
     reads_again, skips_poll,
 )
 from zcloop._native.transport.delivery cimport (
-    SPACE_SIZE, Space, delivery_to, delivery_to_nobody,
+    SPACE_SIZE, Space, bytes_of, delivery_to, delivery_to_nobody,
 )
 from zcloop._native.transport.descriptor cimport has_left, is_resting
 from zcloop._native.transport.held cimport HELD_DATA, HELD_END, HeldItem
@@ -331,11 +331,13 @@ cdef class Stream(Outlet):
     # ---- what comes of it --------------------------------------------------------------------
 
     cdef int deliver_rest(self, object data) except -1:
+        if not self.delivery.lends:
+            data = bytes_of(data)       # to end a lease may run code that sets another protocol
         return self.delivery.deliver(self, data)
 
     cdef int deliver_item(self, HeldItem item) except -1:
         if item.kind == HELD_DATA:
-            return self.delivery.deliver(self, item.data)
+            return self.deliver_rest(item.data)
         if item.kind == HELD_END:
             return self.end_of_file()
         return self.fail_reading(item.errno_)

@@ -115,8 +115,8 @@ class BinaryFile(RawFile):
         """Fill a writable buffer, or less at the end of the file; how many bytes came.
 
         With O_DIRECT or buffering=0 it makes one system call. For O_DIRECT, buffer and position
-        must be aligned to the disk's blocks. The memory of a Region is, from 4 KiB on. TypeError for
-        a buffer that cannot be written to.
+        must be aligned to the disk's blocks. The memory of a Region is, from 4 KiB on.
+        TypeError for a buffer that cannot be written to.
         """
         self._check_readable()
         with octets_of(buffer) as view:

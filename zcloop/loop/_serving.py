@@ -7,7 +7,7 @@ import contextvars
 import errno
 import os
 import socket
-from asyncio import base_events, constants, trsock
+from asyncio import constants, trsock
 from asyncio.log import logger
 from typing import Any
 
@@ -144,12 +144,12 @@ class Serving:
         An address in use is tried again for 100 ms, since a process that was just killed may still
         have it. Where `reuse_address` is False, OSError is raised at once.
         """
-        ordinary: Any = base_events.BaseEventLoop.create_server
+        ordinary: Any = super().create_server  # type: ignore[misc]
         end = self.time() + (_PORT_WAIT_SECONDS if reuse_address in (None, True) else 0)
         while True:
             try:
                 server: asyncio.Server = await ordinary(
-                    self, protocol_factory, host, port, reuse_address=reuse_address, **options
+                    protocol_factory, host, port, reuse_address=reuse_address, **options
                 )
                 return server
             except OSError as error:

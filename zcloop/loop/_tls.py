@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import types
 from asyncio import base_events, sslproto
 from collections.abc import Iterator
@@ -179,13 +180,13 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 
 def _take_unread(protocol: Any) -> bytes:
     """What a stream's reader has received and nobody has read. The reader has it no longer."""
-    # Imported when it is first needed: not every program has streams, and few upgrade them to TLS.
-    from zcloop._native.streams.stream_input import StreamInput
-    from zcloop.streams import StreamReaderProtocol
-
-    is_streams = isinstance(protocol, (asyncio.StreamReaderProtocol, StreamReaderProtocol))
-    reader: Any = protocol._stream_reader if is_streams else None
-    if isinstance(reader, StreamInput):
+    # Where nobody has imported zcloop's streams, the protocol is none of theirs.
+    streams = sys.modules.get("zcloop.streams")
+    kinds = (asyncio.StreamReaderProtocol,)
+    if streams is not None:
+        kinds += (streams.StreamReaderProtocol,)
+    reader: Any = protocol._stream_reader if isinstance(protocol, kinds) else None
+    if streams is not None and isinstance(reader, streams.StreamReader):
         return reader._consume_unread()
     if not isinstance(reader, asyncio.StreamReader):
         return b""

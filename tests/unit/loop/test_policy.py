@@ -36,7 +36,7 @@ def test_after_install_asyncio_run_uses_zcloop():
         print(asyncio.run(main()))
         """
     )
-    assert said == "('zcloop.loop', 0)\n"
+    assert said == "('zcloop.loop._loop', 0)\n"
 
 
 def test_an_open_loop_does_not_disturb_the_exit_of_the_interpreter():

@@ -197,3 +197,23 @@ async def test_an_unused_wake_up_of_a_killed_waiter_is_made_good(shared):
     kill(pid)
     await task
     mutex.release()
+
+
+def reads_made():
+    """System calls that read, of this process until now."""
+    with open("/proc/self/io") as counts:
+        return int(counts.read().split("syscr: ")[1].split()[0])
+
+
+@pytest.mark.needs("uring", "futex_wait")
+@pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="the kernel counts no calls here")
+async def test_to_wait_for_a_private_one_asks_nothing_of_proc():
+    """Nobody outside of the process can hold it, so nobody's death has to be found out."""
+    mutex = Mutex()
+    await mutex.acquire()
+    before = reads_made()
+    for _ in range(100):
+        async with waiters(mutex, mutex.acquire, 1) as (waiter,):
+            await cancelled(waiter)
+    assert reads_made() - before < 100
+    mutex.release()

@@ -172,7 +172,10 @@ async def test_what_was_held_goes_to_the_new_protocol(pair):
         assert first.data == b"one"
 
 
-@pytest.mark.parametrize("kinds", [(Recorder, BufferedRecorder), (BufferedRecorder, Recorder)])
+@pytest.mark.parametrize(
+    "kinds",
+    [(Recorder, BufferedRecorder), (BufferedRecorder, Recorder), (BufferedRecorder,) * 2],
+)
 @SIZES
 async def test_set_protocol_inside_a_callback_hands_the_rest_to_the_new_one(pair, size, kinds):
     loop = asyncio.get_running_loop()
