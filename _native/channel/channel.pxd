@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from zcloop._native.channel.completions cimport Completions
 from zcloop._native.channel.inflight cimport Inflight
 from zcloop._native.kernel.uring cimport CQE_BUFFER_SHIFT, CQE_F_BUFFER, io_uring_sqe
 from zcloop._native.memory.pins cimport Pins
@@ -16,8 +17,9 @@ cdef enum:
 
 
 cdef class Channel:
+    cdef readonly Ring ring             # first, as it ends before the memory of its requests
+    cdef Completions completions        # reaped, or posted by the channel itself
     cdef Inflight table
-    cdef readonly Ring ring
     cdef str backend                    # as asked for; the ring says which it is
     cdef unsigned entries               # as asked for, if the ring is made again
     cdef unsigned completion_entries

@@ -30,10 +30,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 from posix.unistd cimport close
 
+from zcloop._native.channel.completions cimport Completion, Completions
 from zcloop._native.channel.inflight cimport Inflight
 from zcloop._native.kernel.errors cimport ECANCELED, raise_os_error
 from zcloop._native.kernel.uring cimport (
-    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, OP_ASYNC_CANCEL, OP_FUTEX_WAIT, OP_SUPPORTED,
+    ASYNC_CANCEL_ALL, ASYNC_CANCEL_ANY, CQE_F_MORE, OP_ASYNC_CANCEL, OP_FUTEX_WAIT, OP_SUPPORTED,
     REGISTER_PROBE, SQE_CQE_SKIP_SUCCESS, io_uring_probe, io_uring_sqe, kernel_timespec,
 )
 from zcloop._native.memory.pins cimport Pins
@@ -83,6 +84,7 @@ cdef class Channel:
                 raise ValueError(f"ZCLOOP_WITHOUT={','.join(_WITHOUT)}: {word!r} is no feature; "
                                  f"these are: {', '.join(FEATURES)}")
         self.table = Inflight()
+        self.completions = Completions()
         self.pins = Pins()
         self.entries = entries
         self.completion_entries = completion_entries
@@ -229,10 +231,19 @@ cdef class Channel:
         return 0
 
     cdef int discard_all(self) except -1:
-        """At close, with nothing in flight: every operation that is left gives back what it
-        has."""
+        """At close, with nothing in flight: what has completed gives back what it brought, and
+        every operation that is left what it has. The channel counts as closed already, since this
+        may let go of the GIL: a `BlockingCall` waits for its thread."""
+        cdef Completion completion
         cdef Operation operation
         cdef uint32_t slot
+        while not self.completions.is_empty():
+            completion = self.completions.pop()
+            if self.table.is_held(completion.token):
+                operation = self.table.operation_of(completion.token)
+                if not completion.flags & CQE_F_MORE:
+                    self.table.release(operation)
+                discard_completion(operation, completion.result, completion.flags)
         for slot in range(self.table.capacity):
             if self.table.operations[slot] is not None:
                 operation = <Operation> self.table.operations[slot]
@@ -256,6 +267,8 @@ cdef class Channel:
             self.quarantine()
         except MemoryError:
             pass
+        if not self.is_forked:
+            self.ring.close()       # before the memory of what could not be taken back goes
 
     def close(self):
         """End every request, then the ring. Idempotent; in a forked child it only lets go."""

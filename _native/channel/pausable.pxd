@@ -2,14 +2,12 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from zcloop._native.channel.buffer_rings cimport BufferRings, Kind
 from zcloop._native.channel.channel cimport Channel
-from zcloop._native.channel.completions cimport Completions
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.operation.operation cimport Operation
 
 
 cdef class PausableChannel(Channel):
-    cdef Completions completions        # reaped, or posted by the channel itself
     cdef BufferRings buffer_rings
     cdef readonly Pool pool             # what is lent in place; None until first wanted
     cdef uint32_t *parked               # slots taken back while nobody runs the channel

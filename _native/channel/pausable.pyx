@@ -23,12 +23,11 @@ from libc.stdlib cimport free
 from libc.string cimport memmove
 
 from zcloop._native.channel.buffer_rings cimport RECEIVED, BufferRings, Kind, shape_of
-from zcloop._native.channel.channel cimport Channel, discard_completion, is_allowed
-from zcloop._native.channel.completions cimport Completions
+from zcloop._native.channel.channel cimport Channel, is_allowed
 from zcloop._native.channel.inflight cimport slot_of
 from zcloop._native.channel.resized cimport resized
 from zcloop._native.kernel.errors cimport ECANCELED
-from zcloop._native.kernel.uring cimport CQE_F_MORE, io_uring_sqe
+from zcloop._native.kernel.uring cimport io_uring_sqe
 from zcloop._native.memory.buffer_ring cimport BufferRing
 from zcloop._native.memory.pool cimport Pool
 from zcloop._native.memory.region cimport Region
@@ -46,7 +45,6 @@ cdef uint32_t PARKED_STEP = 64
 @cython.no_gc_clear     # as Channel
 cdef class PausableChannel(Channel):
     def __cinit__(self):
-        self.completions = Completions()
         self.buffer_rings = BufferRings()
         self.starved = []
         self.pins_wanted = []
@@ -317,14 +315,6 @@ cdef class PausableChannel(Channel):
     # ---- the end -----------------------------------------------------------------------------
 
     cdef int discard_all(self) except -1:
-        cdef Operation operation
-        while not self.completions.is_empty():
-            completion = self.completions.pop()
-            if self.table.is_held(completion.token):
-                operation = self.table.operation_of(completion.token)
-                if not completion.flags & CQE_F_MORE:
-                    self.table.release(operation)
-                discard_completion(operation, completion.result, completion.flags)
         self.parked_count = 0
         self.starved = []
         return Channel.discard_all(self)

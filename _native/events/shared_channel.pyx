@@ -11,7 +11,7 @@ cimport cython
 from libc.errno cimport EAGAIN, EINTR
 from libc.stdint cimport int64_t, uint64_t
 
-from zcloop._native.channel.channel cimport IGNORED, Channel, discard_completion
+from zcloop._native.channel.channel cimport IGNORED, Channel
 from zcloop._native.kernel.atomics cimport load_relaxed, store_release
 from zcloop._native.kernel.errors cimport ETIME, raise_os_error
 from zcloop._native.kernel.uring cimport (
@@ -92,18 +92,14 @@ cdef class SharedChannel(Channel):
         return None
 
     cdef int reap(self) except -1:
-        """At close nobody is told: what completes gives back what it brought."""
+        """At close nobody is told: what completes waits for `discard_all`."""
         cdef io_uring_cqe cqe
-        cdef Operation operation
         while self.ring.visible():
             cqe = self.next_completion()
             if cqe.user_data == IGNORED:
                 continue
             self.table.note_completion(cqe.user_data, cqe.flags)
-            operation = self.table.operation_of(cqe.user_data)
-            if not cqe.flags & CQE_F_MORE:
-                self.table.release(operation)
-            discard_completion(operation, cqe.res, cqe.flags)
+            self.completions.append(cqe.user_data, cqe.res, cqe.flags)
         return 0
 
     cdef int note_edge(self, Poll poll, int result) except -1:

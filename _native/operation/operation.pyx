@@ -38,7 +38,8 @@ cdef class Operation:
         return result
 
     cdef void discard(self, int result, uint32_t flags) noexcept:
-        """Nobody wants what this completion carries: close it, or give it back."""
+        """Nobody wants what this completion carries: close it, or give it back. The operation may
+        have no slot any more, and be IDLE."""
 
     cdef object memory(self):
         """What the kernel may use until its notification, if the operation `is_notified`."""

@@ -21,8 +21,9 @@ finds out about a new load within such a distance.
     Spinning       keeps      sleeping in the kernel until something completes
                    tries      polling the ring for at most 40 us before it sleeps
                    compares   CPU for a completion or 4 KiB, of 64 polls with that of 16 sleeps
-                   keeps it   what it tried, for at most 64 comparisons; two lost in a row end it earlier, and so
-                              do two polls in a row that find nothing, and a sleep above 100 us
+                   keeps it   what it tried, for at most 64 comparisons; two lost in a row end it
+                              earlier, and so do two polls in a row that find nothing, and a sleep
+                              above 100 us
                    doubts     sleeping after 17 to 1,024 short sleeps in a row
                    limits     40 and 100 us come from what a sleep and a wake-up cost on virtual
                               machines
@@ -39,7 +40,8 @@ finds out about a new load within such a distance.
                    tries      joining `Coalescing`: what comes gathers for up to 50 us
                    compares   no CPU: a flood is known to be cheaper so. It counts whether datagrams
                               come as fast as a flood (100 in a millisecond), one way
-                   keeps it   until a run of 256 datagrams is no flood, or the loop's sleeps are in vain
+                   keeps it   until a run of 256 datagrams is no flood, or the loop's sleeps are in
+                              vain
                    doubts     that it is no flood after 4 to 4,096 such runs in a row
                    limits     a flow that is none is late once in 1,024 to a million datagrams
 

@@ -7,7 +7,7 @@ from zcloop._native.kernel.uring cimport (
 )
 
 cdef enum:
-    # A loop has one or two: for streams, and for datagrams.
+    # A loop has up to six: the kinds of channel/buffer_rings.pxd.
     GROUPS_MAX = 8
 
 cdef struct BufferGroup:

@@ -19,7 +19,7 @@ from zcloop._native.kernel.uring cimport (
     OP_TIMEOUT, OP_WRITE, OP_WRITEV, OP_WRITE_FIXED, TIMEOUT_ETIME_SUCCESS,
 )
 
-# Requests in one allocation: about 13 KiB.
+# Requests in one allocation: about 9 KiB.
 cdef unsigned BLOCK_SIZE = 64
 # The table grows by at least so many slots, so that a program that starts up seldom grows it.
 cdef unsigned SLOTS_GROWTH_MIN = 64

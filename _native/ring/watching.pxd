@@ -23,7 +23,8 @@ cdef enum:
     INBOX_DATA = 0              # threads have given requests back
     TIMER_DATA = 1              # a deadline is over
 cdef enum:
-    # With the fd: the event is of `exclusive_fd`. No fd has this bit, as fs.nr_open is below it.
+    # With the fd: the event is of `exclusive_fd`. No fd has this bit, since fs.nr_open is 2^20 by
+    # default.
     EXCLUSIVE_BIT = 1 << 30
 
 

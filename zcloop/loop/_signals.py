@@ -13,14 +13,11 @@ import signal
 import threading
 from asyncio import unix_events
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVarTuple
 
 from zcloop.loop._subprocess import reap_before_others
 
-if TYPE_CHECKING:
-    from typing import TypeVarTuple
-
-    _Arguments = TypeVarTuple("_Arguments")
+_Arguments = TypeVarTuple("_Arguments")
 
 # asyncio's own handling of signals, which asks for `_csock` and for no selector.
 _Unix: Any = unix_events._UnixSelectorEventLoop
