@@ -67,7 +67,6 @@ MADE_BY_NATIVE_CODE = [
     "transport.delivery:ToLeases",
     "transport.delivery:ToNative",
     "transport.descriptor:Descriptor",
-    "pacing.datagram_flow:DatagramFlow",
     "streams.done:Done",
     "transport.endpoint:Endpoint",
     "transport.held:Held",
