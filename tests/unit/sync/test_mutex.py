@@ -215,5 +215,5 @@ async def test_to_wait_for_a_private_one_asks_nothing_of_proc():
     for _ in range(100):
         async with waiters(mutex, mutex.acquire, 1) as (waiter,):
             await cancelled(waiter)
-    assert reads_made() - before < 100
+    assert reads_made() - before < 150  # one in each turn, by which the loop was woken
     mutex.release()
