@@ -181,18 +181,18 @@ class TlsProtocol(TlsRecords, _SSLProtocol):  # type: ignore[misc]
 def _take_unread(protocol: Any) -> bytes:
     """What a stream's reader has received and nobody has read. The reader has it no longer."""
     # Where nobody has imported zcloop's streams, the protocol is none of theirs.
-    streams = sys.modules.get("zcloop.streams")
-    kinds = (asyncio.StreamReaderProtocol,)
+    streams: Any = sys.modules.get("zcloop.streams")
+    kinds: Any = (asyncio.StreamReaderProtocol,)
     if streams is not None:
         kinds += (streams.StreamReaderProtocol,)
     reader: Any = protocol._stream_reader if isinstance(protocol, kinds) else None
+    unread = b""
     if streams is not None and isinstance(reader, streams.StreamReader):
-        return reader._consume_unread()
-    if not isinstance(reader, asyncio.StreamReader):
-        return b""
-    unread = bytes(reader._buffer)  # type: ignore[attr-defined]
-    reader._buffer.clear()  # type: ignore[attr-defined]
-    reader._paused = False  # type: ignore[attr-defined]
+        unread = reader._consume_unread()
+    elif isinstance(reader, asyncio.StreamReader):
+        unread = bytes(reader._buffer)  # type: ignore[attr-defined]
+        reader._buffer.clear()  # type: ignore[attr-defined]
+        reader._paused = False  # type: ignore[attr-defined]
     return unread
 
 
