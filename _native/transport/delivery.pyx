@@ -44,6 +44,7 @@ cdef object _BufferedProtocol = protocols.BufferedProtocol
 cdef object _ZeroCopyProtocol = ZeroCopyProtocol
 
 
+# Each kind below defines what raises NotImplementedError here.
 cdef class Delivery:
     cdef int deliver_slot(self, Inlet inlet, BufferRing pool, unsigned slot,
                           size_t size) except -1:

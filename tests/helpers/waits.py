@@ -84,12 +84,13 @@ def child(run: Callable[[], object]) -> Iterator[int]:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def dies_holding(mutex: Any) -> int:
-    """Fork a process that acquires the mutex and waits to be killed; return its pid."""
+def dies_holding(thing: Any) -> int:
+    """Fork a process that acquires a mutex, or a side of a lock, and waits to be killed; return
+    its pid."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        mutex.acquire_blocking()
+        thing.acquire_blocking()
         os.write(writer, b"x")
         signal.pause()
     os.read(reader, 1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 
 import pytest
-from waits import cancelled, child, until
+from waits import cancelled, child, dies_holding, kill, until
 
 from zcloop.sync import OwnerDiedError, ReadWriteLock
 
@@ -19,25 +18,6 @@ async def settled(*tasks):
     for _ in range(20):
         await asyncio.sleep(0)
     return [task.done() for task in tasks]
-
-
-def holds(side):
-    """A process that acquires one side of a lock, and stays."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        side.acquire_blocking()
-        os.write(writer, b"x")
-        signal.pause()
-    os.read(reader, 1)
-    os.close(reader)
-    os.close(writer)
-    return pid
-
-
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 async def test_readers_are_together_and_a_writer_alone(memory):
@@ -144,7 +124,7 @@ def test_processes_exclude_each_other(shared):
 
 async def test_a_dead_writer_is_told_of_and_only_a_writer_comes_in(shared):
     lock = ReadWriteLock(buffer=shared)
-    pid = holds(lock.writer)
+    pid = dies_holding(lock.writer)
     reader = asyncio.create_task(lock.reader.acquire())
     await settled()
     kill(pid)
@@ -164,7 +144,7 @@ async def test_a_dead_writer_is_told_of_and_only_a_writer_comes_in(shared):
 
 async def test_a_dead_reader_does_not_hold_a_writer_up(shared):
     lock = ReadWriteLock(buffer=shared)
-    pid = holds(lock.reader)
+    pid = dies_holding(lock.reader)
     writer = asyncio.create_task(lock.writer.acquire())
     assert await settled(writer) == [False]
     kill(pid)
