@@ -56,9 +56,12 @@ class EventChannel(EventQueue, ClosedOnExit):
         return f"<{type(self).__name__} of {self.entries} entries, {self.inflight} in flight>"
 
     def __del__(self) -> None:
-        if not self.is_closed:
+        if self.is_closed:
+            return
+        try:
             if not self.is_forked:
                 warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+        finally:  # the program may have made warnings errors
             self.end()
 
     def events(self) -> Iterator[Event]:

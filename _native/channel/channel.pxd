@@ -47,6 +47,7 @@ cdef class Channel:
     cdef int cancel_all(self) except -1
     cdef int await_notifications(self) except -1
     cdef int quarantine(self) except -1
+    cdef int discard_completed(self) except -1
     cdef int discard_all(self) except -1
     cdef bint is_used(self) noexcept
     cdef void let_go(self) noexcept

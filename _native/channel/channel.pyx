@@ -230,13 +230,11 @@ cdef class Channel:
         self.table.notifying = 0
         return 0
 
-    cdef int discard_all(self) except -1:
-        """At close, with nothing in flight: what has completed gives back what it brought, and
-        every operation that is left what it has. The channel counts as closed already, since this
-        may let go of the GIL: a `BlockingCall` waits for its thread."""
+    cdef int discard_completed(self) except -1:
+        """What has completed gives back what it brought. The channel counts as closed already,
+        since this may let go of the GIL: a `BlockingCall` waits for its thread."""
         cdef Completion completion
         cdef Operation operation
-        cdef uint32_t slot
         while not self.completions.is_empty():
             completion = self.completions.pop()
             if self.table.is_held(completion.token):
@@ -244,6 +242,14 @@ cdef class Channel:
                 if not completion.flags & CQE_F_MORE:
                     self.table.release(operation)
                 discard_completion(operation, completion.result, completion.flags)
+        return 0
+
+    cdef int discard_all(self) except -1:
+        """At close, with nothing in flight: what has completed gives back what it brought, and
+        every operation that is left what it has."""
+        cdef Operation operation
+        cdef uint32_t slot
+        self.discard_completed()
         for slot in range(self.table.capacity):
             if self.table.operations[slot] is not None:
                 operation = <Operation> self.table.operations[slot]
@@ -267,8 +273,11 @@ cdef class Channel:
             self.quarantine()
         except MemoryError:
             pass
-        if not self.is_forked:
-            self.ring.close()       # before the memory of what could not be taken back goes
+        if self.is_forked:
+            return
+        self.is_closed = True
+        self.discard_completed()
+        self.ring.close()       # before the memory of what could not be taken back goes
 
     def close(self):
         """End every request, then the ring. Idempotent; in a forked child it only lets go."""
@@ -292,7 +301,7 @@ cdef class Channel:
 
     def abandon(self):
         """In a forked child: the ring is the parent's. Closes our copy of its fd, no more."""
-        if self.is_closed or not self.ring.is_open:
+        if not self.ring.is_open:       # a close that is under way has closed all but the ring
             return
         self.is_forked = self.is_used()
         close(self.ring.uring.ring_fd)

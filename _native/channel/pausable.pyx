@@ -329,7 +329,7 @@ cdef class PausableChannel(Channel):
         return self.has_run or self.buffer_rings.has_any()
 
     def abandon(self):
-        if self.is_closed or not self.ring.is_open:
+        if not self.ring.is_open:
             return
         Channel.abandon(self)
         for buffers in self.buffer_rings.all():

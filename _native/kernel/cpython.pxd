@@ -18,7 +18,8 @@ cdef extern from "Python.h":
                                   PyObject *names)
     PyObject *PyObject_VectorcallMethod(object name, PyObject **args, size_t count, PyObject *names)
 
-    # Contexts: first as objects, then as pointers. A caller of the last two looks at the result.
+    # Contexts: first as objects, then as pointers. The last two report a failure by -1,
+    # which a callback's handle looks at; to leave a context that one has entered does not fail.
     object PyContext_CopyCurrent()
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1

@@ -220,8 +220,8 @@ cdef class FutexWait(Operation):
         cdef int got
         cdef bint is_robust = self.heal_words()
         self.watch()
-        if not is_robust:
-            self.words.heal()   # once, before it may sleep for good
+        if not is_robust and self.words.start != NULL:
+            self.words.heal()   # of private memory: a forked child has its parent's holder in it
         if not is_robust or 0 <= deadline < until:
             until = deadline
         with nogil:

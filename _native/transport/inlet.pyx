@@ -17,9 +17,9 @@ from zcloop._native.kernel.sealed cimport seal
 @cython.no_gc_clear     # its fd goes with it, which needs the core
 cdef class Inlet(Endpoint):
     def __dealloc__(self):
-        # Before any field of the transport is cleared: to drop what is held, the protocol or the
-        # face may run code of the program, which must not find the transport any more. The fields
-        # are NULL if the making of the Descriptor has failed.
+        # Before `held`, the protocol and the face are dropped: that may run code of the program,
+        # which must not find the transport any more. The fields are NULL if the making of the
+        # Descriptor has failed.
         if <PyObject *> self.lender != NULL:
             self.disown_account()
         if <PyObject *> self.core != NULL and self.core is not None:

@@ -1,4 +1,4 @@
-"""close() of an event channel while another thread wants the channel."""
+"""The end of an event channel: while another thread wants it, and of one that nobody closed."""
 
 import pytest
 from peers import script
@@ -55,4 +55,38 @@ def test_another_thread_finds_it_closed_while_close_waits_for_threads_of_its_own
         print(sorted(set(ends) - {"before"}))
         """
     )
-    assert said in ("['ValueError']\n", "[]\n")
+    assert said == "['ValueError']\n"
+
+
+@pytest.mark.parametrize("kind", ["EventChannel", "EventQueue"])
+def test_one_that_nobody_closed_closes_what_was_accepted(kind):
+    """Also where the warning of it is an error, and for the native half alone."""
+    said = script(
+        """
+        import gc, select
+        from zcloop import EventChannel, requests
+        from zcloop._native.events.event_queue import EventQueue
+
+        def descriptors():
+            return len(os.listdir("/proc/self/fd"))
+
+        def drop_one(kind):
+            channel = {"EventChannel": EventChannel, "EventQueue": EventQueue}[kind](8)
+            channel.submit([requests.accept(listener)])
+            with socket.create_connection(listener.getsockname()):
+                select.select([channel], [], [])
+
+        seen = []
+        sys.unraisablehook = lambda unraisable: seen.append(unraisable.exc_type.__name__)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            drop_one(sys.argv[1])
+            gc.collect()
+            before = descriptors()
+            for _ in range(5):
+                drop_one(sys.argv[1])
+            gc.collect()
+            print(descriptors() - before, set(seen))
+        """,
+        kind,
+    )
+    assert said == ("0 {'ResourceWarning'}\n" if kind == "EventChannel" else "0 set()\n")
